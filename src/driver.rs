@@ -1,0 +1,146 @@
+//! What the pool must know of a driver beyond opening a connection.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::settings::{Mode, ResetOnReturn, Settings};
+
+/// Any `r2d2::ManageConnection` whose errors can cross threads: every r2d2 manager there is can be pooled.
+pub trait Manager: r2d2::ManageConnection<Error: Send + Sync> {}
+
+impl<M: r2d2::ManageConnection<Error: Send + Sync>> Manager for M {}
+
+/// What a driver's error means for the connection and for trying again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The connection is gone (reset, killed, server restarted, refused). Worth another attempt; when a ping says so,
+    /// every connection opened before is suspect too.
+    Lost,
+    /// The server cannot take us now (starting up, too many connections). Worth another attempt.
+    Transient,
+    /// Trying again changes nothing (wrong password, unknown database).
+    Permanent,
+    /// The server refused a statement; the connection is sound.
+    Statement,
+}
+
+/// The driver calls that may block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Call {
+    /// `ManageConnection::connect`.
+    Connect,
+    /// [`Driver::ping`].
+    Ping,
+    /// [`Driver::reset`].
+    Reset,
+    /// Dropping the connection.
+    Close,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Connect => "connect",
+            Call::Ping => "ping",
+            Call::Reset => "reset",
+            Call::Close => "close",
+        })
+    }
+}
+
+/// What the pool must know of a driver beyond opening a connection: how to ping and reset, what its errors mean, and
+/// which of its calls end by themselves.
+///
+/// Every method has a default, which is what a manager without a driver gets: its ping is `is_valid` and a failed one
+/// means that the connection is lost; a failed connect is worth another attempt. The bundled drivers
+/// ([`postgres`](crate::postgres), [`mysql`](crate::mysql), [`sqlite`](crate::sqlite)) set all of it.
+pub trait Driver<M: Manager>: Send + Sync + 'static {
+    /// Called once when the pool is built, before anything is opened: the place to take connect_timeout,
+    /// command_timeout, validation_query and echo from `settings`.
+    ///
+    /// # Errors
+    /// Of kind Settings or Unsupported for a setting that this driver cannot honour; it fails the build. The default
+    /// refuses a validation_query, which only a driver that runs SQL can honour.
+    fn prepare(
+        &mut self,
+        _manager: &mut M,
+        _pool_name: &str,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        match &settings.validation_query {
+            None => Ok(()),
+            Some(_) => Err(Error::unsupported(
+                "validation_query is set, but this pool's driver does not run SQL: leave it out, or test the \
+                 connection in ManageConnection::is_valid",
+            )),
+        }
+    }
+
+    /// Tests a connection, within `limit` if [`is_bounded`](Driver::is_bounded) says so.
+    ///
+    /// # Errors
+    /// The driver's own; [`classify`](Driver::classify) tells whether the connection is lost.
+    fn ping(
+        &self,
+        manager: &M,
+        connection: &mut M::Connection,
+        _limit: Duration,
+    ) -> Result<(), M::Error> {
+        manager.is_valid(connection)
+    }
+
+    /// Whether [`reset`](Driver::reset) does anything.
+    fn resets(&self) -> bool {
+        true
+    }
+
+    /// Brings a returned connection back to a clean session; `how` is never [`ResetOnReturn::Never`].
+    ///
+    /// # Errors
+    /// The driver's own; the connection is closed then.
+    fn reset(
+        &self,
+        _manager: &M,
+        _connection: &mut M::Connection,
+        _how: ResetOnReturn,
+    ) -> Result<(), M::Error> {
+        Ok(())
+    }
+
+    /// Whether a returned connection is known to be lost, without asking the server. Must not block.
+    fn is_broken(&self, manager: &M, connection: &mut M::Connection) -> bool {
+        manager.has_broken(connection)
+    }
+
+    /// What an error means.
+    fn classify(&self, _error: &M::Error) -> ErrorClass {
+        ErrorClass::Lost
+    }
+
+    /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others
+    /// run on a helper thread and are abandoned at their limit. A connect that is bounded is run on the thread of the
+    /// caller who asked for it.
+    fn is_bounded(&self, _call: Call) -> bool {
+        false
+    }
+
+    /// The mode when the settings name none.
+    fn default_mode(&self) -> Mode {
+        Mode::Queue
+    }
+
+    /// Called when the pool has closed: let go of what the manager keeps open outside the pool.
+    fn shutdown(&self, _manager: &M) {}
+}
+
+/// The driver of a manager that nobody described.
+pub(crate) struct Undescribed;
+
+impl<M: Manager> Driver<M> for Undescribed {
+    fn resets(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,108 @@
+//! The one error type: what kind of failure, in words with the evidence, and the driver's own error beneath.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// What went wrong, in a form to match on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The deadline passed while waiting at capacity, or while draining in [`close`](crate::Pool::close).
+    Timeout,
+    /// A connection could not be opened; [`source`](StdError::source) is the driver's own error where it gave one.
+    Connect,
+    /// Connections failed their test `max_validation_failures` times in a row within one checkout.
+    Validation,
+    /// The pool is closed.
+    Closed,
+    /// More callers wait than the pool admits.
+    Overloaded,
+    /// A setting, a URL or an environment variable is out of range or malformed.
+    Settings,
+    /// A hook refused or failed.
+    Hook,
+    /// The database refused a statement that ran on a healthy connection.
+    Statement,
+    /// The call cannot work here: from inside a hook of the same pool, on an async runtime's thread, or with this driver.
+    Unsupported,
+}
+
+/// The error of every fallible call of this crate.
+///
+/// Match on [`kind`](Error::kind); print it for the whole story; reach the driver's own error through
+/// [`source`](StdError::source) and `downcast_ref`. It never contains a password.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            source: None,
+        }))
+    }
+
+    /// An [`ErrorKind::Settings`] that names the setting, the value it had, and what would be accepted.
+    pub(crate) fn setting(
+        name: &str,
+        value: impl fmt::Display,
+        accepted: impl fmt::Display,
+    ) -> Self {
+        Error::new(
+            ErrorKind::Settings,
+            format!("{name} = {value} is not accepted: {accepted}"),
+        )
+    }
+
+    pub(crate) fn unsupported(message: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    pub(crate) fn with_source(mut self, source: Arc<dyn StdError + Send + Sync>) -> Self {
+        self.0.source = Some(source);
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Error");
+        debug
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message);
+        if let Some(source) = &self.0.source {
+            debug.field("source", &source.to_string());
+        }
+        debug.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
+    }
+}
