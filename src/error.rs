@@ -72,6 +72,10 @@ impl Error {
         self
     }
 
+    pub(crate) fn shared_source(&self) -> Option<Arc<dyn StdError + Send + Sync>> {
+        self.0.source.clone()
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -105,4 +109,18 @@ impl StdError for Error {
             .as_deref()
             .map(|source| source as &(dyn StdError + 'static))
     }
+}
+
+/// An error with what lies beneath it, each text once.
+pub(crate) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(beneath) = source {
+        let words = beneath.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = beneath.source();
+    }
+    text
 }

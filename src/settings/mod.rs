@@ -1,108 +1,233 @@
-use crate::error::Error;
+//! What a pool can be told: the settings, their presets, and how code, URL and environment are put together.
+
 use std::time::Duration;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PrePing {
-    Never,
-    Always,
-    IdleFor(Duration),
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ResetOnReturn {
-    Never,
-    Rollback,
-    Full,
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Mode {
-    Queue,
-    Null,
-}
+mod choices;
+mod durations;
+mod env;
+mod overlay;
+mod presets;
+mod provenance;
+mod retry;
+mod setters;
+mod table;
+mod text;
+mod url;
+mod validate;
+mod value;
 
+pub use choices::{Mode, PrePing, ResetOnReturn};
+pub(crate) use env::database_url_from_env;
+pub use retry::Retry;
+pub(crate) use url::{UrlSettings, split_url};
+
+/// What a pool can be told. Plain data: start from a preset, change what you know better.
+///
+/// Every field has a setter of the same name, so that settings can be written as one expression:
+///
+/// ```
+/// use std::time::Duration;
+/// use queuepool::Settings;
+///
+/// let settings = Settings::default()
+///     .pool_size(2)
+///     .max_overflow(3)
+///     .timeout(Duration::from_millis(300));
+/// assert_eq!(settings.recycle, Duration::from_secs(3600));
+/// ```
+///
+/// # Which preset
+/// | preset | kept + overflow | for |
+/// |---|---|---|
+/// | [`small`](Settings::small) | 5 + 10 | under 100 users, under 10 requests at once |
+/// | [`medium`](Settings::medium), the default | 10 + 20 | 100 to 1,000 users |
+/// | [`large`](Settings::large) | 20 + 30 | more than 1,000 users |
+/// | [`medium_traffic`](Settings::medium_traffic) | 20 + 40 | 10 to 50 requests at once |
+/// | [`high_traffic`](Settings::high_traffic) | 50 + 100 | more than 50 at once; the server's limit must be raised |
+/// | [`development`](Settings::development) | 20 + 40 | a developer's machine |
+/// | [`production`](Settings::production), [`container`](Settings::container) | 5 + 10 | one of several instances, over TLS |
+/// | [`high_throughput`](Settings::high_throughput) | 100 + 0 | 1,000 and more operations a second |
+///
+/// A rule of thumb beside them: `pool_size = cores x 2 + disk spindles`, the cores and spindles of the database server.
+/// The sum of pool_size + max_overflow over all instances must stay under the server's limit (PostgreSQL's default is
+/// 100, of which 3 are reserved for superusers; MySQL's is 151) with headroom for administrators.
+///
+/// # Who wins
+/// Code, then the URL's parameters, then the environment ([`from_env`](Settings::from_env),
+/// [`with_env`](Settings::with_env)), then the preset; for each setting by itself. A setter makes its field "set in
+/// code", also with the value that it had; a field that was assigned counts as set in code when it differs from what
+/// preset and environment said.
+///
+/// # In writing
+/// A duration is plain seconds (`30`, `0.5`) or has units (`30s`, `1h`, `500ms`, `1h 30min`); `off`, `none` or `never`
+/// turn off what can be. A switch is `true`, `false`, `1`, `0`, `yes`, `no`, `on` or `off`. Displayed settings have
+/// the form of a URL's query, name every setting, and parse back:
+///
+/// ```
+/// use queuepool::Settings;
+///
+/// let settings: Settings = "pool_size=5&max_overflow=10&pool_timeout=30".parse()?;
+/// assert!(settings.to_string().starts_with("pool_size=5&max_overflow=10&pool_timeout=30s&"));
+/// assert_eq!(settings.to_string().parse::<Settings>()?, settings);
+/// # Ok::<(), queuepool::Error>(())
+/// ```
+///
+/// Two settings are equal when all their values are, wherever those came from.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Retry {
-    pub max_attempts: u32,
-    pub initial_delay: Duration,
-    pub multiplier: f64,
-    pub max_delay: Duration,
-    pub jitter: bool,
-}
-
-#[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct Settings {
+    /// Connections kept open between uses. Default 10, for 100 to 1,000 users; from 1 in queue mode (there is no
+    /// "unlimited"), and at most 10,000 together with `max_overflow`.
+    ///
+    /// URL `pool_size`, environment `DB_POOL_SIZE`. `max_pool_size=N` (`DB_MAX_POOL_SIZE`) alone means `pool_size` N and
+    /// `max_overflow` 0; with a `pool_size` P from the same place (URL or environment) it means `max_overflow` N - P.
     pub pool_size: u32,
+
+    /// Connections opened beyond `pool_size` on demand, and closed after use. Default 20, twice the size, so that a
+    /// burst of three times the usual load is served; from 0, and at most 10,000 together with `pool_size`. There is
+    /// no "unlimited": SQLAlchemy's -1 is an error.
+    ///
+    /// URL `max_overflow`, environment `DB_MAX_OVERFLOW`.
     pub max_overflow: u32,
+
+    /// The longest that a checkout may take, everything included: waiting, connecting, pinging, retrying. Default
+    /// 30 s, as in SQLAlchemy; more than zero, at most 100 years.
+    ///
+    /// URL `pool_timeout`, environment `DB_POOL_TIMEOUT`.
     pub timeout: Duration,
+
+    /// The greatest age of a connection, counted from its connect and looked at before hand-out and while it is idle.
+    /// Default 1 h: under MySQL's `wait_timeout` of 8 h, and often enough to follow a failover or a changed password
+    /// within the hour. More than zero, at most 100 years; [`Duration::MAX`] (`never` in writing) is no limit.
+    ///
+    /// URL `pool_recycle`, environment `DB_POOL_RECYCLE`.
     pub recycle: Duration,
+
+    /// The share of `recycle` by which a connection's own limit is shortened at most, drawn once for each connection,
+    /// so that connections opened together do not end together. Default 0.1 (10 %), which is also the most that is
+    /// accepted: an hour is promised to be at least 54 minutes. From 0.0, which means none.
+    ///
+    /// URL `pool_recycle_jitter`, environment `DB_POOL_RECYCLE_JITTER`.
     pub recycle_jitter: f64,
+
+    /// Whether a connection is tested before it is handed out. Default [`PrePing::IdleFor`] 500 ms (HikariCP's
+    /// figure): one proved alive within the last 500 ms counts as tested. At most 100 years.
+    ///
+    /// URL `pool_pre_ping` or `validate_on_checkout`, environment `DB_POOL_PRE_PING` or `DB_VALIDATE_ON_CHECKOUT`:
+    /// `true` is the default, `false` or `never`, `always`, or the time, such as `2s`.
     pub pre_ping: PrePing,
+
+    /// How a returned connection is cleaned. Default [`ResetOnReturn::Rollback`], as in SQLAlchemy.
+    ///
+    /// URL `reset_on_return`, environment `DB_RESET_ON_RETURN`: `never`, `rollback`, `full`.
     pub reset_on_return: ResetOnReturn,
+
+    /// Whether connections are kept at all. Default `None`: as the driver says, [`Mode::Queue`] for PostgreSQL and
+    /// MySQL, [`Mode::Null`] for SQLite.
+    ///
+    /// URL `pool_mode`, environment `DB_POOL_MODE`: `queue`, `null`, `auto`.
     pub mode: Option<Mode>,
+
+    /// The bound on opening one connection, handshake and login included. Default 10 s, so that a checkout of 30 s has
+    /// time for a second and a third attempt; more than zero, at most 100 years. libpq's 0 for "no limit" is an error.
+    ///
+    /// URL `connect_timeout`, environment `DB_CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
+
+    /// The server-side limit on one statement, set on each new connection where the server can. Default off; 60 s in
+    /// [`high_throughput`](Settings::high_throughput). More than zero, at most 100 years.
+    ///
+    /// URL `command_timeout`, environment `DB_COMMAND_TIMEOUT`.
     pub command_timeout: Option<Duration>,
+
+    /// Connections above `min_idle` that were idle for this long are closed. Default off. More than zero, at most 100
+    /// years.
+    ///
+    /// URL `idle_timeout`, environment `DB_IDLE_TIMEOUT`.
     pub idle_timeout: Option<Duration>,
+
+    /// Connections that were idle for this long are pinged, against firewalls that forget a silent connection. Default
+    /// off. More than zero, at most 100 years.
+    ///
+    /// URL `keepalive`, environment `DB_KEEPALIVE`.
     pub keepalive: Option<Duration>,
+
+    /// Connections opened when the pool is built. Default 0: building a pool opens nothing. At most `pool_size`; 0 in
+    /// null mode.
+    ///
+    /// URL `warm_up`, environment `DB_WARM_UP`.
     pub warm_up: u32,
+
+    /// Connections opened when the pool is built, and kept when `idle_timeout` closes others. Default 0; 10 in
+    /// [`high_throughput`](Settings::high_throughput). At most `pool_size`; 0 in null mode.
+    ///
+    /// URL `min_pool_size`, environment `DB_MIN_POOL_SIZE`.
     pub min_idle: u32,
+
+    /// How connecting is tried again; only after transient failures, never past the checkout's deadline.
     pub retry: Retry,
+
+    /// Connections in a row that fail their test within one checkout before it gives up with a Validation error.
+    /// Default 3; from 1.
+    ///
+    /// URL `max_validation_failures`, environment `DB_MAX_VALIDATION_FAILURES`.
     pub max_validation_failures: u32,
+
+    /// SQL that tests a connection instead of the driver's own ping, which is cheaper. Default `None`, the driver's
+    /// own. Not blank.
+    ///
+    /// URL `validation_query` (percent-encoded; a `+` is a plus), environment `DB_VALIDATION_QUERY`; `off` or `none`
+    /// is the driver's own.
     pub validation_query: Option<String>,
+
+    /// How often the monitor checks that the database answers. Default 10 s, the period of a Kubernetes probe; more
+    /// than zero, at most 100 years.
+    ///
+    /// URL `health_check_interval`, environment `DB_HEALTH_CHECK_INTERVAL`.
     pub health_check_interval: Duration,
+
+    /// How long a ping, and a reset on return, may take before the connection is given up. Default 5 s, half the
+    /// interval; more than zero, at most 100 years.
+    ///
+    /// URL `health_check_timeout`, environment `DB_HEALTH_CHECK_TIMEOUT`.
     pub health_check_timeout: Duration,
+
+    /// Whether the monitor runs: a background thread for health checks, samples and keepalive. Default off; on in
+    /// [`high_throughput`](Settings::high_throughput).
+    ///
+    /// URL `enable_pool_metrics`, environment `DB_ENABLE_POOL_METRICS`.
     pub enable_pool_metrics: bool,
+
+    /// How often the monitor takes a sample. Default 5 s; more than zero, at most 100 years.
+    ///
+    /// URL `metrics_collection_interval`, environment `DB_METRICS_COLLECTION_INTERVAL`.
     pub metrics_collection_interval: Duration,
+
+    /// How long the overflow must be used up without a break before the status speaks of a leak. Default 10 s; more
+    /// than zero, at most 100 years.
+    ///
+    /// URL `leak_after`, environment `DB_LEAK_AFTER`.
     pub leak_after: Duration,
+
+    /// Who holds a connection for longer than this is logged, once. Default off. More than zero, at most 100 years.
+    ///
+    /// URL `holder_warn_after`, environment `DB_HOLDER_WARN_AFTER`.
     pub holder_warn_after: Option<Duration>,
+
+    /// Whether the SQL that the pool or an AnyConnection runs is logged, at debug. Default off.
+    ///
+    /// URL `echo`, environment `DB_ECHO`.
     pub echo: bool,
+
+    /// Whether lifecycle events are logged at info instead of debug. Default off.
+    ///
+    /// URL `echo_pool`, environment `DB_ECHO_POOL`.
     pub echo_pool: bool,
+
+    /// Whether a connection without TLS is refused. Default off; on in [`production`](Settings::production).
+    ///
+    /// URL `require_tls`, environment `DB_REQUIRE_TLS`.
     pub require_tls: bool,
-}
-impl Settings {
-    pub fn validate(&self) -> Result<(), Error> {
-        Ok(())
-    }
-}
-impl Default for Settings {
-    fn default() -> Self {
-        let s = Duration::from_secs;
-        Settings {
-            pool_size: 10,
-            max_overflow: 20,
-            timeout: s(30),
-            recycle: s(3600),
-            recycle_jitter: 0.1,
-            pre_ping: PrePing::IdleFor(Duration::from_millis(500)),
-            reset_on_return: ResetOnReturn::Rollback,
-            mode: None,
-            connect_timeout: s(10),
-            command_timeout: None,
-            idle_timeout: None,
-            keepalive: None,
-            warm_up: 0,
-            min_idle: 0,
-            retry: Retry {
-                max_attempts: 5,
-                initial_delay: Duration::from_millis(500),
-                multiplier: 2.0,
-                max_delay: s(30),
-                jitter: true,
-            },
-            max_validation_failures: 3,
-            validation_query: None,
-            health_check_interval: s(10),
-            health_check_timeout: s(5),
-            enable_pool_metrics: false,
-            metrics_collection_interval: s(5),
-            leak_after: s(10),
-            holder_warn_after: None,
-            echo: false,
-            echo_pool: false,
-            require_tls: false,
-        }
-    }
+
+    provenance: provenance::Provenance,
 }

@@ -1,0 +1,213 @@
+//! Describing a pool before it is built.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Manager, Undescribed};
+use crate::error::Error;
+use crate::helpers::Helpers;
+use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
+use crate::places::Places;
+use crate::pool::{Inner, Pool};
+use crate::queue::Queue;
+use crate::settings::{Settings, UrlSettings};
+
+/// The name of a pool that was given none.
+pub(crate) const DEFAULT_NAME: &str = "db_pool";
+
+/// A pool to be built; see [`Pool::builder`]. One hook for each event: a later one replaces an earlier one.
+///
+/// A panic in a connect or checkout hook resumes in [`Pool::get`]; in all others it is caught, counted and logged. In
+/// either case the connection is closed and its place is given back. From inside a hook, `get`, `warm_up` and `close` of the
+/// same pool return Unsupported; `status` works.
+#[must_use = "a builder does nothing until build()"]
+pub struct Builder<M: Manager> {
+    manager: M,
+    driver: Box<dyn Driver<M>>,
+    name: String,
+    settings: Settings,
+    url: UrlSettings,
+    hooks: Hooks<M>,
+    clock: Clock,
+}
+
+impl<M: Manager> Builder<M> {
+    pub(crate) fn new(manager: M) -> Self {
+        Builder {
+            manager,
+            driver: Box::new(Undescribed),
+            name: DEFAULT_NAME.to_owned(),
+            settings: Settings::default(),
+            url: UrlSettings::nothing(),
+            hooks: Hooks::default(),
+            clock: Clock::new(),
+        }
+    }
+
+    /// What the pool must know of the driver; without it: ping is `is_valid`, no reset.
+    pub fn driver(mut self, driver: impl Driver<M>) -> Self {
+        self.driver = Box::new(driver);
+        self
+    }
+
+    /// The settings that the URL named; they yield to those set in code.
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+        allow(dead_code)
+    )]
+    pub(crate) fn url_settings(mut self, url: UrlSettings) -> Self {
+        self.url = url;
+        self
+    }
+
+    /// The pool's name, in logs, status and errors, and the application name on the server. Default `db_pool`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The settings; default [`Settings::default`].
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Runs on every new connection, on the thread that opened it. An error closes the connection and reaches the caller
+    /// who asked for it.
+    pub fn on_connect<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
+    {
+        self.hooks.connect = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs before each hand-out, on the caller's thread. An error discards this connection and another is tried, three
+    /// in all.
+    pub fn on_checkout<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
+    {
+        self.hooks.checkout = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs on each return, after the reset.
+    pub fn on_checkin<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
+    {
+        self.hooks.checkin = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs on each return, before the reset.
+    pub fn on_reset<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
+    {
+        self.hooks.reset = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs when a holder invalidates its connection.
+    pub fn on_invalidate<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
+    {
+        self.hooks.invalidate = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs before the pool closes a connection.
+    pub fn on_close<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&ConnectionInfo, CloseReason) + Send + Sync + 'static,
+    {
+        self.hooks.close = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs when a checkout ends at its deadline; told how long it waited.
+    pub fn on_timeout<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(Duration) + Send + Sync + 'static,
+    {
+        self.hooks.timeout = Some(Box::new(hook));
+        self
+    }
+
+    /// For tests: ages and freshness by a clock that can be moved.
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Builds the pool. Opens nothing, unless warm_up asks for it (then it waits for those connections) or min_idle
+    /// (those are opened in the background).
+    ///
+    /// # Errors
+    /// Settings for nonsense in the settings; Unsupported for a setting that the driver cannot honour; with warm_up also the
+    /// errors of [`Pool::warm_up`].
+    pub fn build(self) -> Result<Pool<M>, Error> {
+        static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
+        let Builder {
+            mut manager,
+            mut driver,
+            name,
+            settings,
+            url,
+            hooks,
+            clock,
+        } = self;
+        let settings = settings.with_url(&url);
+        let mode = settings.mode.unwrap_or_else(|| driver.default_mode());
+        settings.validate_for(mode)?;
+        if name.trim().is_empty() {
+            return Err(Error::setting(
+                "name",
+                "\"\"",
+                "a pool needs a name that is not blank",
+            ));
+        }
+        driver.prepare(&mut manager, &name, &settings)?;
+        let capacity = settings.pool_size + settings.max_overflow;
+        let inner = Arc::new(Inner {
+            target: format!("queuepool::{name}"),
+            places: Places::new(capacity)?,
+            // Each place has at most one call under way, and at most as many again hang without one.
+            helpers: Helpers::new(&name, 2 * capacity as usize + 1),
+            name: Arc::from(name),
+            mode,
+            capacity: u64::from(capacity),
+            manager,
+            driver,
+            hooks: HookSet::new(hooks, NEXT_POOL.fetch_add(1, Ordering::Relaxed)),
+            clock,
+            generation: AtomicU64::new(0),
+            queue: Mutex::new(Queue::new()),
+            drained: Condvar::new(),
+            handles: AtomicUsize::new(0),
+            settings,
+        });
+        log::info!(
+            target: &inner.target,
+            "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}",
+            inner.settings.pool_size,
+            inner.settings.max_overflow,
+        );
+        let pool = Pool::from_inner(inner);
+        pool.inner().start_upkeep();
+        if pool.settings().warm_up > 0 {
+            pool.warm_up(pool.settings().warm_up)?;
+        }
+        pool.inner()
+            .open_for_waiters(&mut pool.inner().queue.lock());
+        Ok(pool)
+    }
+}

@@ -1,0 +1,153 @@
+//! Closing connections: the close hook, the driver's close off the caller's thread, and the place given back.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::driver::{Call, Manager};
+use crate::helpers::Slot;
+use crate::hooks::CloseReason;
+use crate::places::{Lease, Live, Place};
+use crate::pool::Inner;
+use crate::queue::{Closing, Queue};
+
+/// A place is free after this long, whether its connection's close has returned or not.
+pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a caller who returns a connection stays for its close, so that the counts are settled when it goes on.
+const SETTLE: Duration = Duration::from_millis(100);
+
+impl<M: Manager> Inner<M> {
+    /// Closes without waiting for it.
+    pub(crate) fn close_lease(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
+        self.close_and_report(lease, reason);
+    }
+
+    /// Closes and stays for the close, briefly: a mute server holds nobody up.
+    pub(crate) fn close_lease_and_settle(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
+        if let Some(closed) = self.close_and_report(lease, reason) {
+            closed.wait(SETTLE);
+        }
+    }
+
+    fn close_and_report(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        reason: CloseReason,
+    ) -> Option<Arc<Slot<()>>> {
+        self.tell_closing(&lease, reason);
+        let (place, live) = lease.empty();
+        let id = live.info.id;
+        {
+            let mut queue = self.queue.lock();
+            let due = Instant::now() + CLOSE_LIMIT;
+            queue.closings.push(Closing {
+                connection_id: id,
+                place: Some(place),
+                reason,
+                due,
+                hung: false,
+            });
+            if reason == CloseReason::Lost {
+                // No server counts it any more: its place is free at once.
+                let position = queue.closings.len() - 1;
+                self.free_place(&mut queue, position);
+            }
+            self.wake_timer(&mut queue, due);
+        }
+        if self.driver.is_bounded(Call::Close) {
+            self.drop_connection(live);
+            self.settle(id);
+            return None;
+        }
+        let closed = Slot::new();
+        let (inner, report) = (self.clone(), closed.clone());
+        let started = self.helpers.run(move || {
+            inner.drop_connection(live);
+            inner.settle(id);
+            // Nobody may be waiting.
+            let _ = report.fill(());
+        });
+        if started.is_err() {
+            // The unrun job was dropped, and the connection with it.
+            self.settle(id);
+            return None;
+        }
+        Some(closed)
+    }
+
+    pub(crate) fn tell_closing(&self, lease: &Lease<M>, reason: CloseReason) {
+        let info = &lease.live().info;
+        self.event(format_args!("connection {} is closed: {reason}", info.id));
+        if self.hooks.run(|hooks| hooks.closing(info, reason)).is_err() {
+            self.count_hook_failure("close");
+        }
+    }
+
+    /// A driver call on this connection is past its limit: its place is freed if fewer than `capacity` calls hang.
+    pub(crate) fn abandon_in(
+        self: &Arc<Self>,
+        queue: &mut Queue<M>,
+        connection_id: u64,
+        place: Place<M>,
+        reason: CloseReason,
+    ) {
+        let due = Instant::now();
+        queue.closings.push(Closing {
+            connection_id,
+            place: Some(place),
+            reason,
+            due,
+            hung: false,
+        });
+        self.free_overdue(queue, due);
+    }
+
+    /// The close has returned.
+    pub(crate) fn settle(self: &Arc<Self>, connection_id: u64) {
+        let mut queue = self.queue.lock();
+        let Some(position) = queue
+            .closings
+            .iter()
+            .position(|closing| closing.connection_id == connection_id)
+        else {
+            return;
+        };
+        self.free_place(&mut queue, position);
+        if queue.closings.swap_remove(position).hung {
+            queue.hung -= 1;
+        }
+    }
+
+    /// Closes that are past their limit give their places back and count as hung. At most `capacity` calls may hang
+    /// without a place; beyond that a place stays taken.
+    pub(crate) fn free_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+        for position in 0..queue.closings.len() {
+            let closing = &queue.closings[position];
+            if closing.due <= now && !closing.hung && queue.hung < self.capacity as usize {
+                queue.closings[position].hung = true;
+                queue.hung += 1;
+                self.free_place(queue, position);
+            }
+        }
+    }
+
+    /// Counts the connection as closed and gives its place back, once.
+    fn free_place(self: &Arc<Self>, queue: &mut Queue<M>, position: usize) {
+        let Some(place) = queue.closings[position].place.take() else {
+            return;
+        };
+        queue.counters.closed(queue.closings[position].reason);
+        drop(place);
+        queue.note_fullness(self.capacity, self.clock.now());
+        self.open_for_waiters(queue);
+        self.drained.notify_all();
+    }
+
+    /// A driver's close may panic.
+    pub(crate) fn drop_connection(&self, live: Box<Live<M>>) {
+        if catch_unwind(AssertUnwindSafe(|| drop(live))).is_err() {
+            log::warn!(target: &self.target, "the driver panicked while closing a connection");
+        }
+    }
+}

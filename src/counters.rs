@@ -1,0 +1,166 @@
+//! Plain counts, read and written under the queue's lock, and the records of who holds what.
+//!
+//! At every instant under that lock: `created = closed + detached + total` and `checkouts = checkins + checked_out`.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::error::Error;
+use crate::hooks::CloseReason;
+
+/// Counts of one pool since it was built.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) created: u64,
+    closed_by_reason: [u64; CloseReason::ALL.len()],
+    pub(crate) closed: u64,
+    pub(crate) detached: u64,
+    pub(crate) checkouts: u64,
+    pub(crate) checkins: u64,
+    pub(crate) connection_errors: u64,
+    pub(crate) connection_timeouts: u64,
+    pub(crate) validation_failures: u64,
+    pub(crate) hook_failures: u64,
+    pub(crate) exhausted: u64,
+    pub(crate) acquisition: Durations,
+    pub(crate) hold: Durations,
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) peak_checked_out: u64,
+    pub(crate) peak_total: u64,
+    pub(crate) peak_waiting: u64,
+}
+
+/// The last failed connect.
+#[derive(Clone)]
+pub(crate) struct LastError {
+    pub(crate) error: Error,
+    pub(crate) at: SystemTime,
+}
+
+impl Counters {
+    /// Connections open now: idle, handed out, and those being pinged, reset or closed.
+    pub(crate) fn total(&self) -> u64 {
+        self.created - self.closed - self.detached
+    }
+
+    /// Connections in users' hands now.
+    pub(crate) fn checked_out(&self) -> u64 {
+        self.checkouts - self.checkins
+    }
+
+    pub(crate) fn opened(&mut self) {
+        self.created += 1;
+        self.peak_total = self.peak_total.max(self.total());
+    }
+
+    pub(crate) fn closed(&mut self, reason: CloseReason) {
+        self.closed += 1;
+        self.closed_by_reason[reason as usize] += 1;
+    }
+
+    /// Only the reasons that occurred.
+    pub(crate) fn closed_by_reason(&self) -> impl Iterator<Item = (CloseReason, u64)> {
+        CloseReason::ALL
+            .into_iter()
+            .zip(self.closed_by_reason)
+            .filter(|(_, count)| *count > 0)
+    }
+
+    pub(crate) fn connect_failed(&mut self, error: &Error) {
+        self.connection_errors += 1;
+        self.last_error = Some(LastError {
+            error: error.clone(),
+            at: SystemTime::now(),
+        });
+    }
+}
+
+/// Sum, count and maximum of a duration.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Durations {
+    pub(crate) count: u64,
+    pub(crate) sum: Duration,
+    pub(crate) max: Duration,
+}
+
+impl Durations {
+    pub(crate) fn record(&mut self, duration: Duration) {
+        self.count += 1;
+        self.sum = self.sum.saturating_add(duration);
+        self.max = self.max.max(duration);
+    }
+
+    /// In seconds; 0 before the first.
+    pub(crate) fn mean(&self) -> f64 {
+        if self.count == 0 {
+            0.0
+        } else {
+            self.sum.as_secs_f64() / self.count as f64
+        }
+    }
+}
+
+/// Who holds a connection: written at hand-out, removed when the guard ends.
+pub(crate) struct HolderRecord {
+    pub(crate) thread: Arc<str>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) since: Instant,
+    pub(crate) connection_id: u64,
+    /// `holder_warn_after` was logged.
+    pub(crate) warned: bool,
+}
+
+/// The records of all holders, at stable positions.
+#[derive(Default)]
+pub(crate) struct Holders {
+    records: Vec<Option<HolderRecord>>,
+    free: Vec<usize>,
+}
+
+impl Holders {
+    pub(crate) fn add(&mut self, record: HolderRecord) -> usize {
+        match self.free.pop() {
+            Some(position) => {
+                self.records[position] = Some(record);
+                position
+            }
+            None => {
+                self.records.push(Some(record));
+                self.records.len() - 1
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, position: usize) -> HolderRecord {
+        self.free.push(position);
+        self.records[position]
+            .take()
+            .expect("bug: a holder left twice")
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &HolderRecord> {
+        self.records.iter().flatten()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut HolderRecord> {
+        self.records.iter_mut().flatten()
+    }
+}
+
+thread_local! {
+    static THREAD_NAME: Arc<str> = {
+        let thread = std::thread::current();
+        match thread.name() {
+            Some(name) => Arc::from(name),
+            None => Arc::from(format!("{:?}", thread.id())),
+        }
+    };
+}
+
+/// This thread's name, or its id where it has none.
+pub(crate) fn thread_name() -> Arc<str> {
+    THREAD_NAME
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Arc::from("a thread that is ending"))
+}

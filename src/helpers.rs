@@ -1,0 +1,186 @@
+//! Threads that run the driver calls which may block, so that no caller hangs with them.
+
+use std::collections::VecDeque;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::clock::later;
+
+pub(crate) type Job = Box<dyn FnOnce() + Send>;
+
+/// How long a helper thread waits for more work before it ends.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Threads of one pool, started on demand and gone after ten idle seconds. They hold no pool.
+pub(crate) struct Helpers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// `<pool name>-helper`, cut by the system to what it can show.
+    name: String,
+    limit: usize,
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    /// Threads that wait for work, those already notified included until they have taken it.
+    idle: usize,
+    stopped: bool,
+}
+
+impl Helpers {
+    /// At most `limit` threads.
+    pub(crate) fn new(pool: &str, limit: usize) -> Self {
+        Helpers {
+            shared: Arc::new(Shared {
+                name: format!("{pool}-helper"),
+                limit,
+                state: Mutex::default(),
+                work: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Runs `job` on a helper thread; beyond the limit it waits for one.
+    ///
+    /// # Errors
+    /// When no thread runs and none can be started; the job comes back.
+    pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Unrun> {
+        let mut state = self.shared.state.lock();
+        if state.idle > state.jobs.len() || state.threads >= self.shared.limit {
+            state.jobs.push_back(Box::new(job));
+            self.shared.work.notify_one();
+            return Ok(());
+        }
+        state.threads += 1;
+        drop(state);
+        // In a cell, because a spawn that fails drops what it was given.
+        let first = Arc::new(Mutex::new(Some(Box::new(job) as Job)));
+        let (shared, cell) = (self.shared.clone(), first.clone());
+        let spawned = std::thread::Builder::new()
+            .name(self.shared.name.clone())
+            .spawn(move || {
+                let job = cell.lock().take();
+                shared.work(job);
+            });
+        let Err(error) = spawned else { return Ok(()) };
+        let job = first
+            .lock()
+            .take()
+            .expect("bug: a job ran on a thread that was not started");
+        let mut state = self.shared.state.lock();
+        state.threads -= 1;
+        if state.threads == 0 {
+            return Err(Unrun { error, job });
+        }
+        state.jobs.push_back(job);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+}
+
+/// A job for which no thread could be had.
+pub(crate) struct Unrun {
+    pub(crate) error: io::Error,
+    pub(crate) job: Job,
+}
+
+impl Drop for Helpers {
+    /// Idle threads end; busy ones finish what they were given.
+    fn drop(&mut self) {
+        self.shared.state.lock().stopped = true;
+        self.shared.work.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self, first: Option<Job>) {
+        let mut next = first;
+        while let Some(job) = next.take().or_else(|| self.next_job()) {
+            if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                log::error!("queuepool: a job of {} panicked", self.name);
+            }
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        let mut state = self.state.lock();
+        let end = Instant::now() + IDLE;
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                return Some(job);
+            }
+            if state.stopped || Instant::now() >= end {
+                state.threads -= 1;
+                return None;
+            }
+            state.idle += 1;
+            self.work.wait_until(&mut state, end);
+            state.idle -= 1;
+        }
+    }
+}
+
+/// Where a helper leaves a result that somebody waits for, up to a limit.
+pub(crate) struct Slot<T> {
+    state: Mutex<SlotState<T>>,
+    filled: Condvar,
+}
+
+enum SlotState<T> {
+    Empty,
+    Filled(T),
+    Abandoned,
+}
+
+impl<T> Slot<T> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Slot {
+            state: Mutex::new(SlotState::Empty),
+            filled: Condvar::new(),
+        })
+    }
+
+    /// Leaves the result, or gives it back when nobody waits any more.
+    pub(crate) fn fill(&self, value: T) -> Result<(), T> {
+        let mut state = self.state.lock();
+        if matches!(*state, SlotState::Abandoned) {
+            return Err(value);
+        }
+        *state = SlotState::Filled(value);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// The result, if it comes within `limit`. After `None`, [`abandon`](Slot::abandon) decides who has the value.
+    pub(crate) fn wait(&self, limit: Duration) -> Option<T> {
+        let end = later(Instant::now(), limit);
+        let mut state = self.state.lock();
+        while matches!(*state, SlotState::Empty) {
+            if self.filled.wait_until(&mut state, end).timed_out() {
+                break;
+            }
+        }
+        match std::mem::replace(&mut *state, SlotState::Empty) {
+            SlotState::Filled(value) => Some(value),
+            SlotState::Empty | SlotState::Abandoned => None,
+        }
+    }
+
+    /// From here on nobody waits; a result that came in the meantime is returned.
+    pub(crate) fn abandon(&self) -> Option<T> {
+        match std::mem::replace(&mut *self.state.lock(), SlotState::Abandoned) {
+            SlotState::Filled(value) => Some(value),
+            SlotState::Empty | SlotState::Abandoned => None,
+        }
+    }
+}

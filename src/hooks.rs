@@ -1,0 +1,284 @@
+//! What users' code is told: connect, checkout, checkin, reset, invalidate, close and timeout.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::RwLock;
+
+use crate::clock::Clock;
+use crate::driver::Manager;
+use crate::places::Live;
+
+/// The error a connect or checkout hook may return.
+pub type HookError = Box<dyn StdError + Send + Sync>;
+
+/// What the pool tells of a connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionInfo {
+    pub(crate) id: u64,
+    pub(crate) pool: Arc<str>,
+    pub(crate) opened: Instant,
+    pub(crate) clock: Clock,
+    pub(crate) checkouts: u64,
+}
+
+impl ConnectionInfo {
+    /// Unique within its pool, from 1 upwards in the order of opening.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name of the pool that opened it.
+    #[must_use]
+    pub fn pool(&self) -> &str {
+        &self.pool
+    }
+
+    /// How long ago it was opened.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.opened)
+    }
+
+    /// How often it was handed out.
+    #[must_use]
+    pub fn checkouts(&self) -> u64 {
+        self.checkouts
+    }
+}
+
+/// Why the pool closed a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "snake_case")
+)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Returned while pool_size connections were idle already.
+    Overflow,
+    /// Null mode closes at checkin.
+    NullPool,
+    /// Older than `recycle`.
+    Recycled,
+    /// Idle longer than `idle_timeout`.
+    IdleTimeout,
+    /// The server or the network had ended it.
+    Lost,
+    /// Its ping timed out or failed without being lost.
+    ValidationFailed,
+    /// Its reset on return failed or timed out.
+    ResetFailed,
+    /// A hook refused it, failed or panicked.
+    HookFailed,
+    /// Invalidated by its holder or by `invalidate_all`, or older than a connection that was found lost.
+    Invalidated,
+    /// Its holder panicked and it could not be fully reset.
+    Panicked,
+    /// The pool was closed or dropped.
+    PoolClosed,
+}
+
+impl CloseReason {
+    pub(crate) const ALL: [CloseReason; 11] = [
+        CloseReason::Overflow,
+        CloseReason::NullPool,
+        CloseReason::Recycled,
+        CloseReason::IdleTimeout,
+        CloseReason::Lost,
+        CloseReason::ValidationFailed,
+        CloseReason::ResetFailed,
+        CloseReason::HookFailed,
+        CloseReason::Invalidated,
+        CloseReason::Panicked,
+        CloseReason::PoolClosed,
+    ];
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::Overflow => "overflow",
+            CloseReason::NullPool => "null_pool",
+            CloseReason::Recycled => "recycled",
+            CloseReason::IdleTimeout => "idle_timeout",
+            CloseReason::Lost => "lost",
+            CloseReason::ValidationFailed => "validation_failed",
+            CloseReason::ResetFailed => "reset_failed",
+            CloseReason::HookFailed => "hook_failed",
+            CloseReason::Invalidated => "invalidated",
+            CloseReason::Panicked => "panicked",
+            CloseReason::PoolClosed => "pool_closed",
+        })
+    }
+}
+
+type Fallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
+type Infallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) + Send + Sync>;
+
+/// The closures of one pool, at most one for each event.
+pub(crate) struct Hooks<M: Manager> {
+    pub(crate) connect: Option<Fallible<M::Connection>>,
+    pub(crate) checkout: Option<Fallible<M::Connection>>,
+    pub(crate) checkin: Option<Infallible<M::Connection>>,
+    pub(crate) reset: Option<Infallible<M::Connection>>,
+    pub(crate) invalidate: Option<Infallible<M::Connection>>,
+    pub(crate) close: Option<Box<dyn Fn(&ConnectionInfo, CloseReason) + Send + Sync>>,
+    pub(crate) timeout: Option<Box<dyn Fn(Duration) + Send + Sync>>,
+}
+
+impl<M: Manager> Default for Hooks<M> {
+    fn default() -> Self {
+        Hooks {
+            connect: None,
+            checkout: None,
+            checkin: None,
+            reset: None,
+            invalidate: None,
+            close: None,
+            timeout: None,
+        }
+    }
+}
+
+impl<M: Manager> Hooks<M> {
+    pub(crate) fn connected(&self, live: &mut Live<M>) -> Result<(), HookError> {
+        self.connect
+            .as_ref()
+            .map_or(Ok(()), |hook| hook(&mut live.connection, &live.info))
+    }
+
+    pub(crate) fn checking_out(&self, live: &mut Live<M>) -> Result<(), HookError> {
+        self.checkout
+            .as_ref()
+            .map_or(Ok(()), |hook| hook(&mut live.connection, &live.info))
+    }
+
+    pub(crate) fn checking_in(&self, live: &mut Live<M>) -> Result<(), HookError> {
+        self.checkin
+            .as_ref()
+            .into_iter()
+            .for_each(|hook| hook(&mut live.connection, &live.info));
+        Ok(())
+    }
+
+    pub(crate) fn resetting(&self, live: &mut Live<M>) -> Result<(), HookError> {
+        self.reset
+            .as_ref()
+            .into_iter()
+            .for_each(|hook| hook(&mut live.connection, &live.info));
+        Ok(())
+    }
+
+    pub(crate) fn invalidating(&self, live: &mut Live<M>) -> Result<(), HookError> {
+        self.invalidate
+            .as_ref()
+            .into_iter()
+            .for_each(|hook| hook(&mut live.connection, &live.info));
+        Ok(())
+    }
+
+    pub(crate) fn closing(
+        &self,
+        info: &ConnectionInfo,
+        reason: CloseReason,
+    ) -> Result<(), HookError> {
+        self.close
+            .as_ref()
+            .into_iter()
+            .for_each(|hook| hook(info, reason));
+        Ok(())
+    }
+
+    pub(crate) fn timed_out(&self, waited: Duration) -> Result<(), HookError> {
+        self.timeout
+            .as_ref()
+            .into_iter()
+            .for_each(|hook| hook(waited));
+        Ok(())
+    }
+}
+
+/// How a hook ended badly.
+pub(crate) enum HookFailure {
+    Refused(HookError),
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// The hooks of a pool until it is closed; then they are dropped, because one may have captured the pool.
+pub(crate) struct HookSet<M: Manager> {
+    hooks: RwLock<Option<Arc<Hooks<M>>>>,
+    /// Which hooks there are, so that a pool without them never takes the lock.
+    pub(crate) has_checkout: bool,
+    pub(crate) has_checkin: bool,
+    pub(crate) has_reset: bool,
+    pool: PoolId,
+}
+
+/// Tells the pools of this process apart for the re-entrance check.
+pub(crate) type PoolId = u64;
+
+thread_local! {
+    /// The pools whose hooks this thread is inside of.
+    static INSIDE: RefCell<Vec<PoolId>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Inside;
+
+impl Inside {
+    fn enter(pool: PoolId) -> Self {
+        INSIDE.with_borrow_mut(|inside| inside.push(pool));
+        Inside
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(|inside| inside.pop());
+    }
+}
+
+impl<M: Manager> HookSet<M> {
+    pub(crate) fn new(hooks: Hooks<M>, pool: PoolId) -> Self {
+        HookSet {
+            has_checkout: hooks.checkout.is_some(),
+            has_checkin: hooks.checkin.is_some(),
+            has_reset: hooks.reset.is_some(),
+            hooks: RwLock::new(Some(Arc::new(hooks))),
+            pool,
+        }
+    }
+
+    /// Whether this thread runs one of this pool's hooks.
+    pub(crate) fn inside(&self) -> bool {
+        INSIDE.with_borrow(|inside| inside.contains(&self.pool))
+    }
+
+    pub(crate) fn discard(&self) {
+        let hooks = self.hooks.write().take();
+        drop(hooks);
+    }
+
+    /// Runs `call` on the hooks, if they are still there. Never under a lock: hooks are users' code.
+    pub(crate) fn run(
+        &self,
+        call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
+    ) -> Result<(), HookFailure> {
+        let Some(hooks) = self.hooks.read().clone() else {
+            return Ok(());
+        };
+        let _inside = Inside::enter(self.pool);
+        match catch_unwind(AssertUnwindSafe(|| call(&hooks))) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(HookFailure::Refused(error)),
+            Err(panic) => Err(HookFailure::Panicked(panic)),
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Opening connections: on behalf of the oldest waiters, on threads of the pool's own, as many as there is room for.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::clock::later;
+use crate::driver::{Call, ErrorClass, Manager};
+use crate::error::{Error, ErrorKind};
+use crate::hooks::{CloseReason, ConnectionInfo, HookFailure};
+use crate::places::{Lease, Live, Place};
+use crate::pool::Inner;
+use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+
+/// Why an attempt brought no connection.
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether the retry policy applies.
+    pub(crate) transient: bool,
+    /// A connect hook's panic, to be resumed in the caller.
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Failure {
+    pub(crate) fn permanent(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Failure {
+            error: Error::new(kind, message),
+            transient: false,
+            panic: None,
+        }
+    }
+
+    fn transient(message: impl Into<String>) -> Self {
+        Failure {
+            error: Error::new(ErrorKind::Connect, message),
+            transient: true,
+            panic: None,
+        }
+    }
+
+    pub(crate) fn of_hook(hook: &str, failure: HookFailure) -> Self {
+        match failure {
+            HookFailure::Refused(source) => {
+                let error = Error::new(
+                    ErrorKind::Hook,
+                    format!("the {hook} hook refused the connection: {source}"),
+                );
+                Failure {
+                    error: error.with_source(Arc::from(source)),
+                    transient: false,
+                    panic: None,
+                }
+            }
+            HookFailure::Panicked(panic) => {
+                let error = Error::new(
+                    ErrorKind::Hook,
+                    format!("the {hook} hook panicked: {}", words(&*panic)),
+                );
+                Failure {
+                    error,
+                    transient: false,
+                    panic: Some(panic),
+                }
+            }
+        }
+    }
+}
+
+/// What a panic said.
+pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without words")
+}
+
+impl<M: Manager> Inner<M> {
+    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_idle.
+    pub(crate) fn open_for_waiters(self: &Arc<Self>, queue: &mut Queue<M>) {
+        if queue.closed {
+            return;
+        }
+        let now = Instant::now();
+        let mut position = 0;
+        while position < queue.waiters.len() {
+            if !queue.waiters[position].wants_attempt(now) {
+                position += 1;
+                continue;
+            }
+            if queue.adopt(position, now) {
+                self.wake_timer(queue, now + PATIENCE);
+                position += 1;
+                continue;
+            }
+            if !queue.may_start(now) {
+                self.wake_timer(queue, now + YOUNG);
+                return;
+            }
+            let hung = queue.hung >= self.capacity as usize;
+            let place = self
+                .places
+                .try_take()
+                .or_else(|| if hung { None } else { queue.displace() });
+            let Some(place) = place else { return };
+            let waiting = &mut queue.waiters[position];
+            if hung {
+                waiting.deciding = true;
+                let message = format!(
+                    "{} connects hang: no more are started until one ends",
+                    queue.hung
+                );
+                waiting.waiter.post(Signal::Failed(Failure::permanent(
+                    ErrorKind::Connect,
+                    message,
+                )));
+                position += 1;
+            } else if self.driver.is_bounded(Call::Connect) {
+                let waiting = queue
+                    .waiters
+                    .remove(position)
+                    .expect("bug: the position was just looked at");
+                let attempt = queue.add_attempt(place, Some(waiting.ticket), now).id;
+                waiting.waiter.post(Signal::Open(attempt));
+            } else {
+                let owner = waiting.ticket;
+                let attempt = queue.add_attempt(place, Some(owner), now).id;
+                queue.waiters[position].attempt = Some(attempt);
+                self.start(queue, attempt);
+                position += 1;
+            }
+        }
+        self.restock(queue, now);
+    }
+
+    /// Opens towards min_idle, for nobody in particular.
+    fn restock(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+        let wanted = self.settings.min_idle as usize;
+        if wanted == 0 || queue.restock_after.is_some_and(|after| after > now) {
+            return;
+        }
+        loop {
+            let coming = queue
+                .attempts
+                .iter()
+                .filter(|attempt| !matches!(attempt.stage, Stage::Abandoned))
+                .count();
+            let open = queue.counters.total() as usize + queue.opening();
+            let enough =
+                queue.idle.len() + coming >= wanted || open >= self.settings.pool_size as usize;
+            if enough || !queue.waiters.is_empty() || !queue.may_start(now) || queue.hung > 0 {
+                return;
+            }
+            let Some(place) = self.places.try_take() else {
+                return;
+            };
+            let attempt = queue.add_attempt(place, None, now);
+            attempt.stock = true;
+            let id = attempt.id;
+            self.start(queue, id);
+        }
+    }
+
+    /// Runs the attempt on a helper thread.
+    pub(crate) fn start(self: &Arc<Self>, queue: &mut Queue<M>, id: u64) {
+        self.wake_timer(queue, later(Instant::now(), self.settings.connect_timeout));
+        let inner = self.clone();
+        let started = self.helpers.run(move || {
+            if inner.is_wanted(id) {
+                let result = inner.open(id);
+                inner.attempt_ended(id, result);
+            }
+        });
+        if let Err(unrun) = started {
+            let failure = Failure::transient(format!(
+                "no thread could be started to connect on: {}",
+                unrun.error
+            ));
+            self.fail(queue, id, failure);
+        }
+    }
+
+    /// A connect whose demand is gone is not started.
+    fn is_wanted(self: &Arc<Self>, id: u64) -> bool {
+        let mut queue = self.queue.lock();
+        let closed = queue.closed;
+        let wanted = queue.attempt(id).is_some_and(|attempt| {
+            !closed
+                && (attempt.owner.is_some() || attempt.stock)
+                && !matches!(attempt.stage, Stage::Abandoned)
+        });
+        if !wanted {
+            queue.end_attempt(id);
+            self.open_for_waiters(&mut queue);
+            self.drained.notify_all();
+        }
+        wanted
+    }
+
+    /// Connects, counts the connection and runs the connect hook. `None`: nobody has room for it any more.
+    pub(crate) fn open(self: &Arc<Self>, id: u64) -> Option<Result<Lease<M>, Failure>> {
+        let connected = self.connect();
+        let live = match connected {
+            Ok(live) => live,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let Some(place) = self.admit(id) else {
+            log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
+            self.drop_connection(live);
+            return None;
+        };
+        let mut lease = place.fill(live);
+        self.event(format_args!("connection {} opened", lease.live().info.id));
+        match self.hooks.run(|hooks| hooks.connected(lease.live_mut())) {
+            Ok(()) => Some(Ok(lease)),
+            Err(failure) => {
+                self.count_hook_failure("connect");
+                self.close_lease(lease, CloseReason::HookFailed);
+                Some(Err(Failure::of_hook("connect", failure)))
+            }
+        }
+    }
+
+    fn connect(&self) -> Result<Box<Live<M>>, Failure> {
+        // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
+        let generation = self.generation.load(Ordering::Acquire);
+        let connection = match catch_unwind(AssertUnwindSafe(|| self.manager.connect())) {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                let transient = matches!(
+                    self.driver.classify(&error),
+                    ErrorClass::Lost | ErrorClass::Transient
+                );
+                let message = format!("connecting failed: {}", crate::error::chain(&error));
+                let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
+                return Err(Failure {
+                    error,
+                    transient,
+                    panic: None,
+                });
+            }
+            Err(panic) => {
+                let message = format!("the driver panicked while connecting: {}", words(&*panic));
+                return Err(Failure::permanent(ErrorKind::Connect, message));
+            }
+        };
+        let now = self.clock.now();
+        let id = {
+            let mut queue = self.queue.lock();
+            queue.next_connection += 1;
+            queue.next_connection - 1
+        };
+        let info = ConnectionInfo {
+            id,
+            pool: self.name.clone(),
+            opened: now,
+            clock: self.clock.clone(),
+            checkouts: 0,
+        };
+        let expires = self.expiry(now);
+        Ok(Box::new(Live {
+            connection,
+            info,
+            generation,
+            expires,
+            proven: now,
+            idle_since: now,
+            unused: true,
+        }))
+    }
+
+    /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another.
+    fn admit(&self, id: u64) -> Option<Place<M>> {
+        let mut queue = self.queue.lock();
+        let wanted = !queue.closed
+            && (!queue.waiters.is_empty() || queue.idle.len() < self.settings.pool_size as usize);
+        let attempt = queue.attempt(id)?;
+        let place = match std::mem::replace(&mut attempt.stage, Stage::Admitted) {
+            Stage::Connecting(place) => place,
+            Stage::Abandoned | Stage::Admitted => {
+                let place = if wanted { self.places.try_take() } else { None };
+                queue.hung -= 1;
+                let Some(place) = place else {
+                    queue.end_attempt(id);
+                    return None;
+                };
+                place
+            }
+        };
+        queue.counters.opened();
+        Some(place)
+    }
+
+    fn attempt_ended(self: &Arc<Self>, id: u64, result: Option<Result<Lease<M>, Failure>>) {
+        let mut queue = self.queue.lock();
+        let leftover = match result {
+            None => {
+                queue.end_attempt(id);
+                None
+            }
+            Some(Ok(lease)) => {
+                if let Some(report) = queue.end_attempt(id).and_then(|attempt| attempt.report) {
+                    // A warm_up that has left does not hear.
+                    let _ = report.send(Ok(()));
+                }
+                queue.wake_sleepers();
+                self.give(&mut queue, lease)
+            }
+            Some(Err(failure)) => {
+                self.fail(&mut queue, id, failure);
+                None
+            }
+        };
+        self.open_for_waiters(&mut queue);
+        self.drained.notify_all();
+        let reason = if queue.closed {
+            CloseReason::PoolClosed
+        } else {
+            CloseReason::Overflow
+        };
+        drop(queue);
+        if let Some(lease) = leftover {
+            self.close_lease(lease, reason);
+        }
+    }
+
+    /// The place goes back and the error goes to whoever relied on the attempt.
+    pub(crate) fn fail(&self, queue: &mut Queue<M>, id: u64, failure: Failure) {
+        let owner = queue.attempt(id).and_then(|attempt| attempt.owner);
+        let Some(attempt) = queue.end_attempt(id) else {
+            return;
+        };
+        if failure.error.kind() == ErrorKind::Connect && !matches!(attempt.stage, Stage::Abandoned)
+        {
+            self.event(format_args!("{}", failure.error));
+            queue.counters.connect_failed(&failure.error);
+        }
+        if attempt.stock {
+            let delay = self
+                .settings
+                .retry
+                .delay_after(1)
+                .unwrap_or(self.settings.retry.max_delay);
+            queue.restock_after = Some(later(Instant::now(), delay));
+        }
+        if let Some(report) = attempt.report {
+            let _ = report.send(Err((failure.error.clone(), failure.transient)));
+        }
+        if let Some(waiting) = owner.and_then(|owner| queue.find(owner)) {
+            waiting.deciding = true;
+            waiting.waiter.post(Signal::Failed(failure));
+        }
+    }
+}

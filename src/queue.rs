@@ -1,0 +1,400 @@
+//! Who waits, what is idle, what is being opened and closed: the state behind the pool's one lock.
+//!
+//! Under the lock nothing connects, pings, closes or runs a user's code. An idle connection and a waiter never stand
+//! here together: a connection that comes in goes to the oldest waiter, and only without one becomes idle.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::counters::{Counters, Holders};
+use crate::driver::Manager;
+use crate::error::Error;
+use crate::hooks::CloseReason;
+use crate::opener::Failure;
+use crate::places::{Lease, Place};
+
+/// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
+const YOUNG_ATTEMPTS: usize = 16;
+pub(crate) const YOUNG: Duration = Duration::from_secs(1);
+
+/// A caller that relies on a connect started for somebody else may open another after this long.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Queue<M: Manager> {
+    pub(crate) closed: bool,
+    /// The most recently used last.
+    pub(crate) idle: Vec<Lease<M>>,
+    /// The oldest first, by ticket; callers asleep between attempts included.
+    pub(crate) waiters: VecDeque<Waiting<M>>,
+    next_ticket: u64,
+    pub(crate) attempts: Vec<Attempt<M>>,
+    next_attempt: u64,
+    pub(crate) closings: Vec<Closing<M>>,
+    /// Driver calls past their limit that have not returned, and hold no place any more.
+    pub(crate) hung: usize,
+    pub(crate) counters: Counters,
+    pub(crate) holders: Holders,
+    pub(crate) next_connection: u64,
+    /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
+    pub(crate) full_since: Option<Instant>,
+    /// When min_idle may be filled up again after a failed connect.
+    pub(crate) restock_after: Option<Instant>,
+    /// When the timer comes next.
+    pub(crate) sweep_at: Option<Instant>,
+}
+
+/// A caller in the queue, as the queue sees it.
+pub(crate) struct Waiting<M: Manager> {
+    pub(crate) ticket: u64,
+    pub(crate) waiter: Arc<Waiter<M>>,
+    /// The connect it relies on: its own, or one that its starter no longer needs.
+    pub(crate) attempt: Option<u64>,
+    /// Since when it relies on one that was not started for it.
+    pub(crate) adopted_at: Option<Instant>,
+    /// Its attempt failed and its thread has not yet said what next.
+    pub(crate) deciding: bool,
+    /// Asleep between attempts until then.
+    pub(crate) asleep_until: Option<Instant>,
+}
+
+/// Where warm_up hears how its attempts end; an error comes with whether it is transient.
+pub(crate) type Report = Sender<Result<(), (Error, bool)>>;
+
+/// A connect under way.
+pub(crate) struct Attempt<M: Manager> {
+    pub(crate) id: u64,
+    pub(crate) stage: Stage<M>,
+    /// The ticket of the caller who relies on it.
+    pub(crate) owner: Option<u64>,
+    pub(crate) started: Instant,
+    /// Nobody asked for it: warm_up or min_idle did.
+    pub(crate) stock: bool,
+    /// Where warm_up hears of the outcome.
+    pub(crate) report: Option<Report>,
+    /// An adopter lost patience: nobody relies on it any more.
+    pub(crate) doubted: bool,
+    /// A caller timed out on it: its place may be taken by the next who needs one.
+    pub(crate) given_up: bool,
+}
+
+pub(crate) enum Stage<M: Manager> {
+    Connecting(Place<M>),
+    /// Past its limit, or its place was taken: counted as hung.
+    Abandoned,
+    /// Connected and counted; the connect hook runs.
+    Admitted,
+}
+
+/// A connection that is being closed.
+pub(crate) struct Closing<M: Manager> {
+    pub(crate) connection_id: u64,
+    /// `None` once the place is free.
+    pub(crate) place: Option<Place<M>>,
+    pub(crate) reason: CloseReason,
+    pub(crate) due: Instant,
+    pub(crate) hung: bool,
+}
+
+/// What a waiting caller is told.
+pub(crate) enum Signal<M: Manager> {
+    Lease(Lease<M>),
+    /// Leave to open on its own thread, as this attempt.
+    Open(u64),
+    Failed(Failure),
+    Closed,
+}
+
+/// The caller's side of [`Waiting`]. Signals are posted under the queue's lock; a caller that is no longer in the queue
+/// has its last signal here.
+pub(crate) struct Waiter<M: Manager> {
+    signal: Mutex<Option<Signal<M>>>,
+    wake: Condvar,
+}
+
+impl<M: Manager> Waiter<M> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Waiter {
+            signal: Mutex::new(None),
+            wake: Condvar::new(),
+        })
+    }
+
+    /// A lease posted over an unread failure wins.
+    pub(crate) fn post(&self, signal: Signal<M>) {
+        *self.signal.lock() = Some(signal);
+        self.wake.notify_one();
+    }
+
+    /// The next signal, or `None` at the deadline.
+    pub(crate) fn wait(&self, deadline: Instant) -> Option<Signal<M>> {
+        let mut signal = self.signal.lock();
+        loop {
+            if let Some(signal) = signal.take() {
+                return Some(signal);
+            }
+            if self.wake.wait_until(&mut signal, deadline).timed_out() {
+                return signal.take();
+            }
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Signal<M>> {
+        self.signal.lock().take()
+    }
+}
+
+impl<M: Manager> Waiting<M> {
+    pub(crate) fn wants_attempt(&self, now: Instant) -> bool {
+        self.attempt.is_none()
+            && !self.deciding
+            && self.asleep_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl<M: Manager> Attempt<M> {
+    pub(crate) fn holds_place(&self) -> bool {
+        matches!(self.stage, Stage::Connecting(_))
+    }
+
+    /// Whether a caller may rely on it although it was started for somebody else.
+    fn is_adoptable(&self) -> bool {
+        self.owner.is_none()
+            && !self.doubted
+            && !self.given_up
+            && !matches!(self.stage, Stage::Abandoned)
+    }
+}
+
+impl<M: Manager> Queue<M> {
+    pub(crate) fn new() -> Self {
+        Queue {
+            closed: false,
+            idle: Vec::new(),
+            waiters: VecDeque::new(),
+            next_ticket: 0,
+            attempts: Vec::new(),
+            next_attempt: 0,
+            closings: Vec::new(),
+            hung: 0,
+            counters: Counters::default(),
+            holders: Holders::default(),
+            next_connection: 1,
+            full_since: None,
+            restock_after: None,
+            sweep_at: None,
+        }
+    }
+
+    pub(crate) fn take_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// The most recently used idle connection, unless somebody with an older ticket waits.
+    pub(crate) fn take_idle(&mut self, ticket: u64) -> Option<Lease<M>> {
+        if self
+            .waiters
+            .front()
+            .is_some_and(|first| first.ticket < ticket)
+        {
+            return None;
+        }
+        self.idle.pop()
+    }
+
+    /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
+    pub(crate) fn join(
+        &mut self,
+        ticket: u64,
+        waiter: &Arc<Waiter<M>>,
+        asleep_until: Option<Instant>,
+    ) {
+        match self.position(ticket) {
+            Ok(position) => {
+                self.waiters[position].deciding = false;
+                self.waiters[position].asleep_until = asleep_until;
+            }
+            Err(position) => self.waiters.insert(
+                position,
+                Waiting {
+                    ticket,
+                    waiter: waiter.clone(),
+                    attempt: None,
+                    adopted_at: None,
+                    deciding: false,
+                    asleep_until,
+                },
+            ),
+        }
+        self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.len() as u64);
+    }
+
+    fn position(&self, ticket: u64) -> Result<usize, usize> {
+        self.waiters
+            .binary_search_by_key(&ticket, |waiting| waiting.ticket)
+    }
+
+    pub(crate) fn find(&mut self, ticket: u64) -> Option<&mut Waiting<M>> {
+        self.position(ticket)
+            .ok()
+            .map(|position| &mut self.waiters[position])
+    }
+
+    /// Out of the queue; its attempt is nobody's now. `None`: it is out already, and its waiter has a signal.
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<Waiting<M>> {
+        let position = self.position(ticket).ok()?;
+        self.remove_waiter(position)
+    }
+
+    pub(crate) fn remove_waiter(&mut self, position: usize) -> Option<Waiting<M>> {
+        let waiting = self.waiters.remove(position)?;
+        if let Some(attempt) = waiting.attempt.and_then(|id| self.attempt(id)) {
+            attempt.owner = None;
+        }
+        Some(waiting)
+    }
+
+    pub(crate) fn attempt(&mut self, id: u64) -> Option<&mut Attempt<M>> {
+        self.attempts.iter_mut().find(|attempt| attempt.id == id)
+    }
+
+    pub(crate) fn add_attempt(
+        &mut self,
+        place: Place<M>,
+        owner: Option<u64>,
+        started: Instant,
+    ) -> &mut Attempt<M> {
+        self.next_attempt += 1;
+        self.attempts.push(Attempt {
+            id: self.next_attempt,
+            stage: Stage::Connecting(place),
+            owner,
+            started,
+            stock: false,
+            report: None,
+            doubted: false,
+            given_up: false,
+        });
+        self.attempts
+            .last_mut()
+            .expect("bug: an attempt was just pushed")
+    }
+
+    /// Ends an attempt: its place is given back if it still has one, and its owner relies on it no more.
+    pub(crate) fn end_attempt(&mut self, id: u64) -> Option<Attempt<M>> {
+        let position = self.attempts.iter().position(|attempt| attempt.id == id)?;
+        let attempt = self.attempts.swap_remove(position);
+        if matches!(attempt.stage, Stage::Abandoned) {
+            self.hung -= 1;
+        }
+        if let Some(waiting) = attempt.owner.and_then(|owner| self.find(owner)) {
+            waiting.attempt = None;
+            waiting.adopted_at = None;
+        }
+        Some(attempt)
+    }
+
+    /// Lets the waiter at `position` rely on a connect that nobody else relies on.
+    pub(crate) fn adopt(&mut self, position: usize, now: Instant) -> bool {
+        let Some(attempt) = self
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.is_adoptable())
+        else {
+            return false;
+        };
+        let waiting = &mut self.waiters[position];
+        attempt.owner = Some(waiting.ticket);
+        waiting.attempt = Some(attempt.id);
+        waiting.adopted_at = Some(now);
+        true
+    }
+
+    /// Callers who rely on somebody else's connect for longer than their patience may have their own.
+    pub(crate) fn doubt_adopted(&mut self, now: Instant) {
+        for position in 0..self.waiters.len() {
+            if self.waiters[position]
+                .adopted_at
+                .is_none_or(|at| at + PATIENCE > now)
+            {
+                continue;
+            }
+            self.waiters[position].adopted_at = None;
+            if let Some(attempt) = self.waiters[position]
+                .attempt
+                .take()
+                .and_then(|id| self.attempt(id))
+            {
+                attempt.owner = None;
+                attempt.doubted = true;
+            }
+        }
+    }
+
+    /// Takes the place of a connect on which a caller timed out.
+    pub(crate) fn displace(&mut self) -> Option<Place<M>> {
+        let attempt = self
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.given_up && attempt.holds_place())?;
+        let Stage::Connecting(place) = std::mem::replace(&mut attempt.stage, Stage::Abandoned)
+        else {
+            unreachable!("bug: an attempt that holds a place is connecting");
+        };
+        self.hung += 1;
+        Some(place)
+    }
+
+    /// Whether another connect may start now.
+    pub(crate) fn may_start(&self, now: Instant) -> bool {
+        let young = |attempt: &&Attempt<M>| {
+            attempt.holds_place() && now.duration_since(attempt.started) < YOUNG
+        };
+        self.attempts.len() < YOUNG_ATTEMPTS
+            || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
+    }
+
+    /// The first success ends everybody's sleep.
+    pub(crate) fn wake_sleepers(&mut self) {
+        self.waiters
+            .iter_mut()
+            .for_each(|waiting| waiting.asleep_until = None);
+        self.restock_after = None;
+    }
+
+    /// Idle connections that satisfy `unwanted`, taken out.
+    pub(crate) fn take_idle_where(
+        &mut self,
+        unwanted: impl Fn(&Lease<M>) -> bool,
+    ) -> Vec<Lease<M>> {
+        self.idle.extract_if(.., |lease| unwanted(lease)).collect()
+    }
+
+    /// Connects that hold a place or whose connection is about to come in.
+    pub(crate) fn opening(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.holds_place())
+            .count()
+    }
+
+    /// Nothing is open, opening or closing.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.counters.total() == 0 && self.opening() == 0
+    }
+
+    /// Called after every change of what is out or open.
+    pub(crate) fn note_fullness(&mut self, capacity: u64, now: Instant) {
+        let full =
+            self.counters.total() >= capacity && self.counters.checked_out() * 10 > capacity * 9;
+        match (full, self.full_since) {
+            (true, None) => self.full_since = Some(now),
+            (false, Some(_)) => self.full_since = None,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Before hand-out: same generation, not too old, proved alive, accepted by the checkout hook.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::clock::later;
+use crate::driver::{Call, ErrorClass, Manager};
+use crate::error::{Error, ErrorKind, chain};
+use crate::helpers::Slot;
+use crate::hooks::{CloseReason, HookFailure};
+use crate::opener::{Failure, words};
+use crate::places::{Lease, Live};
+use crate::pool::{Inner, Turn};
+use crate::settings::PrePing;
+
+/// Connections that a checkout hook may refuse within one checkout.
+const REFUSALS: u32 = 3;
+
+/// What became of a driver call on a connection.
+pub(crate) type Called<T> = Result<T, Box<dyn Any + Send>>;
+
+impl<M: Manager> Inner<M> {
+    /// Makes a connection fit to be handed out, or closes it and returns `None`: the next is tried.
+    pub(crate) fn make_ready(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        if let Some(reason) = self.staleness(lease.live()) {
+            self.close_lease(lease, reason);
+            return Ok(None);
+        }
+        let lease = if self.ping_is_due(lease.live()) {
+            match self.test(lease, turn)? {
+                Some(lease) => lease,
+                None => return Ok(None),
+            }
+        } else {
+            lease
+        };
+        if self.hooks.has_checkout {
+            self.offer_to_hook(lease, turn)
+        } else {
+            Ok(Some(lease))
+        }
+    }
+
+    /// Why a connection may not be used again, whatever a ping would say.
+    pub(crate) fn staleness(&self, live: &Live<M>) -> Option<CloseReason> {
+        if live.generation != self.generation.load(Ordering::Acquire) {
+            return Some(CloseReason::Invalidated);
+        }
+        live.expires
+            .is_some_and(|expires| self.clock.now() > expires)
+            .then_some(CloseReason::Recycled)
+    }
+
+    /// When a connection opened at `birth` is too old: `recycle`, shortened by a jitter drawn now and once.
+    pub(crate) fn expiry(&self, birth: Instant) -> Option<Instant> {
+        let shortened = self.settings.recycle_jitter * fastrand::f64();
+        (self.settings.recycle != Duration::MAX)
+            .then(|| later(birth, self.settings.recycle.mul_f64(1.0 - shortened)))
+    }
+
+    fn ping_is_due(&self, live: &Live<M>) -> bool {
+        match self.settings.pre_ping {
+            _ if live.unused => false,
+            PrePing::Never => false,
+            PrePing::Always => true,
+            PrePing::IdleFor(window) => {
+                self.clock.now().saturating_duration_since(live.proven) > window
+            }
+        }
+    }
+
+    /// Pings. A lost connection takes every older one with it; one that fails otherwise goes alone.
+    fn test(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        let limit = self.settings.health_check_timeout.min(turn.remaining());
+        if limit.is_zero() {
+            self.put_back(lease);
+            return Err(self.timed_out(turn, false));
+        }
+        let generation = lease.live().generation;
+        let Some((lease, result)) = self.ping(lease, limit) else {
+            return self.validation_failed(
+                turn,
+                Error::new(ErrorKind::Validation, format!("no answer within {limit:?}")),
+            );
+        };
+        let cause = match result {
+            Ok(Ok(())) => return Ok(Some(lease)),
+            Ok(Err(error)) => {
+                let class = self.driver.classify(&error);
+                let cause =
+                    Error::new(ErrorKind::Validation, chain(&error)).with_source(Arc::new(error));
+                if class == ErrorClass::Lost {
+                    self.replace_older(generation);
+                    self.close_lease(lease, CloseReason::Lost);
+                } else {
+                    self.close_lease(lease, CloseReason::ValidationFailed);
+                }
+                cause
+            }
+            Err(panic) => {
+                self.close_lease(lease, CloseReason::ValidationFailed);
+                Error::new(
+                    ErrorKind::Validation,
+                    format!("the driver panicked: {}", words(&*panic)),
+                )
+            }
+        };
+        self.validation_failed(turn, cause)
+    }
+
+    /// Runs the driver's ping within `limit`. `None`: no answer, and the connection has been abandoned.
+    #[allow(clippy::type_complexity)] // said in the line above
+    pub(crate) fn ping(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        limit: Duration,
+    ) -> Option<(Lease<M>, Called<Result<(), M::Error>>)> {
+        let (mut lease, result) = self.call(
+            Call::Ping,
+            lease,
+            limit,
+            CloseReason::ValidationFailed,
+            move |inner, live| {
+                inner
+                    .driver
+                    .ping(&inner.manager, &mut live.connection, limit)
+            },
+        )?;
+        if matches!(result, Ok(Ok(()))) {
+            lease.live_mut().proven = self.clock.now();
+        }
+        Some((lease, result))
+    }
+
+    fn validation_failed(
+        self: &Arc<Self>,
+        turn: &mut Turn<M>,
+        cause: Error,
+    ) -> Result<Option<Lease<M>>, Error> {
+        self.queue.lock().counters.validation_failures += 1;
+        log::info!(target: &self.target, "a connection failed its test and is replaced: {cause}");
+        turn.validation_failures += 1;
+        if turn.validation_failures < self.settings.max_validation_failures {
+            return Ok(None);
+        }
+        let message = format!(
+            "{} connections in a row failed their test, the last: {cause}",
+            turn.validation_failures
+        );
+        let error = Error::new(ErrorKind::Validation, message);
+        Err(match cause.shared_source() {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
+    }
+
+    /// One connection of this generation was found lost: all others of it are replaced before their next use. Many
+    /// that fail together replace once.
+    pub(crate) fn replace_older(self: &Arc<Self>, generation: u64) {
+        let next = self.generation.compare_exchange(
+            generation,
+            generation + 1,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if next.is_ok() {
+            log::info!(target: &self.target, "a connection was found lost: all opened before are replaced");
+            self.close_idle_of_older_generations();
+        }
+    }
+
+    pub(crate) fn close_idle_of_older_generations(self: &Arc<Self>) {
+        let current = self.generation.load(Ordering::Acquire);
+        let older = self
+            .queue
+            .lock()
+            .take_idle_where(|lease| lease.live().generation != current);
+        older
+            .into_iter()
+            .for_each(|lease| self.close_lease(lease, CloseReason::Invalidated));
+    }
+
+    fn offer_to_hook(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        let Err(failure) = self.hooks.run(|hooks| hooks.checking_out(lease.live_mut())) else {
+            return Ok(Some(lease));
+        };
+        self.count_hook_failure("checkout");
+        self.close_lease(lease, CloseReason::HookFailed);
+        turn.refusals += 1;
+        match failure {
+            HookFailure::Panicked(panic) => resume_unwind(panic),
+            refused if turn.refusals >= REFUSALS => {
+                Err(Failure::of_hook("checkout", refused).error)
+            }
+            HookFailure::Refused(_) => Ok(None),
+        }
+    }
+
+    /// Runs a driver call on a connection: here if it ends by itself, else on a helper thread, awaited for `limit`.
+    /// `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
+    pub(crate) fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        which: Call,
+        mut lease: Lease<M>,
+        limit: Duration,
+        reason: CloseReason,
+        work: impl FnOnce(&Inner<M>, &mut Live<M>) -> T + Send + 'static,
+    ) -> Option<(Lease<M>, Called<T>)> {
+        if self.driver.is_bounded(which) {
+            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            return Some((lease, result));
+        }
+        let info = lease.live().info.clone();
+        let (place, mut live) = lease.empty();
+        let slot = Slot::new();
+        let (inner, outcome) = (self.clone(), slot.clone());
+        let started = self.helpers.run(move || {
+            let result = catch_unwind(AssertUnwindSafe(|| work(&inner, &mut live)));
+            if let Err((live, _)) = outcome.fill((live, result)) {
+                let id = live.info.id;
+                inner.drop_connection(live);
+                inner.settle(id);
+            }
+        });
+        if started.is_ok()
+            && let Some((live, result)) = slot.wait(limit)
+        {
+            return Some((place.fill(live), result));
+        }
+        log::warn!(target: &self.target, "connection {}: {which} did not end within {limit:?}", info.id);
+        // Abandoned under the queue's lock, so that a helper who comes too late finds the closing entry.
+        let mut queue = self.queue.lock();
+        if let Some((live, result)) = slot.abandon() {
+            return Some((place.fill(live), result));
+        }
+        self.abandon_in(&mut queue, info.id, place, reason);
+        drop(queue);
+        if started.is_err() {
+            // The unrun job was dropped, and the connection with it.
+            self.settle(info.id);
+        }
+        if self
+            .hooks
+            .run(|hooks| hooks.closing(&info, reason))
+            .is_err()
+        {
+            self.count_hook_failure("close");
+        }
+        None
+    }
+}

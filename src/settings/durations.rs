@@ -1,0 +1,135 @@
+//! Durations in writing.
+
+use std::time::Duration;
+
+/// Longer than any duration that is meant; humantime panics in `Duration::new` when a sum reaches `u64::MAX` seconds,
+/// which takes more digits than these two limits let through.
+const LONGEST_TEXT: usize = 100;
+const LONGEST_NUMBER: usize = 10;
+
+/// Plain seconds (`30`, `0.5`) or numbers with units (`30s`, `1h 30min`).
+pub(super) fn parse(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if text.len() > LONGEST_TEXT || longest_number(text) > LONGEST_NUMBER {
+        return None;
+    }
+    let is_plain = text
+        .chars()
+        .all(|character| character.is_ascii_digit() || character == '.');
+    if is_plain {
+        humantime::parse_duration(&format!("{text}s")).ok()
+    } else {
+        humantime::parse_duration(text).ok()
+    }
+}
+
+/// Exact to the nanosecond, in letters and digits only.
+pub(super) fn print(duration: Duration) -> String {
+    humantime::format_duration(duration)
+        .to_string()
+        .replace(' ', "")
+}
+
+/// The digits of the longest number; humantime reads `1 000` as one number.
+fn longest_number(text: &str) -> usize {
+    let without_spaces: String = text.split_whitespace().collect();
+    without_spaces
+        .split(|character: char| !character.is_ascii_digit())
+        .map(str::len)
+        .max()
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn plain_numbers_are_seconds_and_units_are_understood() {
+        let milliseconds = [
+            ("30", 30_000),
+            ("0", 0),
+            ("0.5", 500),
+            (" 2 ", 2_000),
+            ("30s", 30_000),
+            ("1h", 3_600_000),
+            ("500ms", 500),
+            ("1h 30min", 5_400_000),
+            ("1h30m", 5_400_000),
+            ("1.5s", 1_500),
+            ("1day", 86_400_000),
+        ];
+        for (text, expected) in milliseconds {
+            assert_eq!(
+                parse(text),
+                Some(Duration::from_millis(expected)),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_refused() {
+        for text in [
+            "",
+            " ",
+            "-1",
+            "-1s",
+            "s",
+            "1 parsec",
+            "1,5",
+            "1e3",
+            "0x10",
+            "NaN",
+            "inf",
+            ".",
+            "1.",
+            ".5",
+            "30 s s",
+            "٣",
+            "1h-30m",
+            "0.0000000001",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_overflow_inside_humantime_are_refused() {
+        for text in [
+            "18446744073709551615s 1000000000ns",
+            "18446744073709551615s1000ms",
+            "1844674407 3709551615 s 1000ms",
+            "99999999999999999999",
+            "584542046090years",
+        ] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in "\\PC*") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn parsing_what_looks_like_a_duration_never_panics(
+            text in "([0-9 .]{1,20}(ns|us|µs|ms|s|m|h|d|w|M|y|years| )){0,6}"
+        ) {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn a_printed_duration_parses_back(
+            seconds in 0u64..=3_155_760_000,
+            nanoseconds in 0u32..1_000_000_000,
+        ) {
+            let duration = Duration::new(seconds, nanoseconds);
+            let printed = print(duration);
+            prop_assert!(printed.chars().all(char::is_alphanumeric), "{}", printed);
+            prop_assert_eq!(parse(&printed), Some(duration));
+        }
+    }
+}

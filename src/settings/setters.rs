@@ -1,0 +1,62 @@
+//! A chainable setter for every field, which also marks the field as set in code.
+
+use std::time::Duration;
+
+use super::{Mode, PrePing, ResetOnReturn, Retry, Settings};
+
+macro_rules! setters {
+    ($($field:ident: $type:ty,)*) => {
+        impl Settings {
+            $(
+                #[doc = concat!(
+                    "Sets [`", stringify!($field), "`](Settings#structfield.", stringify!($field), ") in code."
+                )]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$field = $field.into();
+                    self.mark_as_code(stringify!($field));
+                    self
+                }
+            )*
+        }
+    };
+}
+
+setters! {
+    pool_size: u32,
+    max_overflow: u32,
+    timeout: Duration,
+    recycle: Duration,
+    recycle_jitter: f64,
+    pre_ping: impl Into<PrePing>,
+    reset_on_return: ResetOnReturn,
+    mode: impl Into<Option<Mode>>,
+    connect_timeout: Duration,
+    command_timeout: impl Into<Option<Duration>>,
+    idle_timeout: impl Into<Option<Duration>>,
+    keepalive: impl Into<Option<Duration>>,
+    warm_up: u32,
+    min_idle: u32,
+    retry: Retry,
+    max_validation_failures: u32,
+    health_check_interval: Duration,
+    health_check_timeout: Duration,
+    enable_pool_metrics: bool,
+    metrics_collection_interval: Duration,
+    leak_after: Duration,
+    holder_warn_after: impl Into<Option<Duration>>,
+    echo: bool,
+    echo_pool: bool,
+    require_tls: bool,
+}
+
+impl Settings {
+    /// Sets [`validation_query`](Settings#structfield.validation_query) in code. To go back to the driver's own ping,
+    /// assign `None` to the field.
+    #[must_use]
+    pub fn validation_query(mut self, validation_query: impl Into<String>) -> Self {
+        self.validation_query = Some(validation_query.into());
+        self.mark_as_code("validation_query");
+        self
+    }
+}

@@ -1,0 +1,236 @@
+//! What is nonsense, found before a pool is built.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::value::{Form, Query};
+use super::{Mode, PrePing, Retry, Settings, durations};
+use crate::error::Error;
+
+/// More connections than any server is given, and few enough to reserve memory for.
+const GREATEST_CAPACITY: u32 = 10_000;
+
+/// 100 years of 365.25 days: can be added to any clock without overflow, for as long as anybody watches.
+const LONGEST: Duration = Duration::from_secs(3_155_760_000);
+
+const GREATEST_RECYCLE_JITTER: f64 = 0.1;
+
+const GREATEST_MULTIPLIER: f64 = 100.0;
+
+impl Settings {
+    /// Looks for nonsense, as building a pool does; each field says what it accepts.
+    ///
+    /// Where [`mode`](Settings#structfield.mode) is `None` this is for queue mode; building a pool asks the driver.
+    ///
+    /// # Errors
+    /// Names the first setting that is out of its range, its value, and what is accepted.
+    pub fn validate(&self) -> Result<(), Error> {
+        self.validate_for(self.mode.unwrap_or(Mode::Queue))
+    }
+
+    /// As [`validate`](Settings::validate), for the mode that the pool will have.
+    pub(crate) fn validate_for(&self, mode: Mode) -> Result<(), Error> {
+        let Settings {
+            pool_size: _,
+            max_overflow: _,
+            timeout,
+            recycle,
+            recycle_jitter,
+            pre_ping,
+            reset_on_return: _,
+            mode: _,
+            connect_timeout,
+            command_timeout,
+            idle_timeout,
+            keepalive,
+            warm_up,
+            min_idle,
+            retry,
+            max_validation_failures,
+            validation_query,
+            health_check_interval,
+            health_check_timeout,
+            enable_pool_metrics: _,
+            metrics_collection_interval,
+            leak_after,
+            holder_warn_after,
+            echo: _,
+            echo_pool: _,
+            require_tls: _,
+            provenance: _,
+        } = self;
+
+        self.validate_capacity(mode)?;
+        self.validate_kept("min_idle", *min_idle, mode)?;
+        self.validate_kept("warm_up", *warm_up, mode)?;
+        self.validate_time("timeout", *timeout)?;
+        self.validate_recycle(*recycle, *recycle_jitter)?;
+        self.validate_pre_ping(*pre_ping)?;
+        self.validate_time("connect_timeout", *connect_timeout)?;
+        self.validate_time_or_off("command_timeout", *command_timeout)?;
+        self.validate_time_or_off("idle_timeout", *idle_timeout)?;
+        self.validate_time_or_off("keepalive", *keepalive)?;
+        self.validate_retry(retry)?;
+        self.validate_from_one("max_validation_failures", *max_validation_failures)?;
+        self.validate_query(validation_query.as_deref())?;
+        self.validate_time("health_check_interval", *health_check_interval)?;
+        self.validate_time("health_check_timeout", *health_check_timeout)?;
+        self.validate_time("metrics_collection_interval", *metrics_collection_interval)?;
+        self.validate_time("leak_after", *leak_after)?;
+        self.validate_time_or_off("holder_warn_after", *holder_warn_after)
+    }
+
+    fn refused(
+        &self,
+        path: &str,
+        value: impl fmt::Display,
+        accepted: impl fmt::Display,
+    ) -> Result<(), Error> {
+        Err(Error::setting(&self.name_of(path), value, accepted))
+    }
+
+    fn validate_capacity(&self, mode: Mode) -> Result<(), Error> {
+        let (pool_size, max_overflow) = (self.pool_size, self.max_overflow);
+        if mode == Mode::Queue && pool_size == 0 {
+            return self.refused(
+                "pool_size",
+                pool_size,
+                "a number from 1 is (0 is not unlimited); a pool that keeps no connection has the mode null",
+            );
+        }
+        match pool_size.checked_add(max_overflow) {
+            Some(1..=GREATEST_CAPACITY) => Ok(()),
+            _ => Err(Error::setting(
+                &format!(
+                    "{} + {}",
+                    self.name_of("pool_size"),
+                    self.name_of("max_overflow")
+                ),
+                format_args!("{pool_size} + {max_overflow}"),
+                format_args!("from 1 to {GREATEST_CAPACITY} connections together are"),
+            )),
+        }
+    }
+
+    fn validate_kept(&self, path: &str, count: u32, mode: Mode) -> Result<(), Error> {
+        let pool_size = self.pool_size;
+        if mode == Mode::Null && count > 0 {
+            return self.refused(path, count, "0 is in null mode, which keeps no connection");
+        }
+        if mode == Mode::Queue && count > pool_size {
+            return self.refused(
+                path,
+                count,
+                format_args!("at most pool_size, which is {pool_size}, is"),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_time(&self, path: &str, time: Duration) -> Result<(), Error> {
+        if time.is_zero() || time > LONGEST {
+            return self.refused(
+                path,
+                durations::print(time),
+                "more than zero and at most 100 years is",
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_time_or_off(&self, path: &str, time: Option<Duration>) -> Result<(), Error> {
+        match time {
+            Some(time) if time.is_zero() || time > LONGEST => self.refused(
+                path,
+                durations::print(time),
+                "more than zero and at most 100 years is, or off (None)",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn validate_recycle(&self, recycle: Duration, jitter: f64) -> Result<(), Error> {
+        if recycle.is_zero() || (recycle > LONGEST && recycle != Duration::MAX) {
+            return self.refused(
+                "recycle",
+                durations::print(recycle),
+                "more than zero and at most 100 years is, or never (Duration::MAX)",
+            );
+        }
+        if !(0.0..=GREATEST_RECYCLE_JITTER).contains(&jitter) {
+            return self.refused(
+                "recycle_jitter",
+                jitter,
+                format_args!("from 0.0 to {GREATEST_RECYCLE_JITTER}, a share of recycle, is"),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_pre_ping(&self, pre_ping: PrePing) -> Result<(), Error> {
+        match pre_ping {
+            PrePing::IdleFor(time) if time > LONGEST => self.refused(
+                "pre_ping",
+                durations::print(time),
+                "a time of at most 100 years, always or never is",
+            ),
+            PrePing::IdleFor(_) | PrePing::Always | PrePing::Never => Ok(()),
+        }
+    }
+
+    fn validate_retry(&self, retry: &Retry) -> Result<(), Error> {
+        let Retry {
+            max_attempts,
+            initial_delay,
+            multiplier,
+            max_delay,
+            jitter: _,
+        } = retry;
+        self.validate_from_one("retry.max_attempts", *max_attempts)?;
+        if !(1.0..=GREATEST_MULTIPLIER).contains(multiplier) {
+            return self.refused(
+                "retry.multiplier",
+                multiplier,
+                format_args!("from 1.0 to {GREATEST_MULTIPLIER:.1} is"),
+            );
+        }
+        if *max_delay > LONGEST {
+            return self.refused(
+                "retry.max_delay",
+                durations::print(*max_delay),
+                "at most 100 years is",
+            );
+        }
+        if max_delay < initial_delay {
+            return self.refused(
+                "retry.max_delay",
+                durations::print(*max_delay),
+                format_args!(
+                    "at least {}, which is {}, is",
+                    self.name_of("retry.initial_delay"),
+                    durations::print(*initial_delay)
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_from_one(&self, path: &str, count: u32) -> Result<(), Error> {
+        if count == 0 {
+            return self.refused(path, count, "a number from 1 is");
+        }
+        Ok(())
+    }
+
+    fn validate_query(&self, query: Option<&str>) -> Result<(), Error> {
+        match query {
+            // What reads as "off" in a URL is no SQL either.
+            Some(query) if Query::parse(query).flatten().is_none() => self.refused(
+                "validation_query",
+                format_args!("{query:?}"),
+                "SQL, such as SELECT 1, is; or None, for the driver's own ping",
+            ),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! How each kind of value is written, in the environment, in a URL and when settings are displayed.
+
+use std::time::Duration;
+
+use super::{Mode, PrePing, ResetOnReturn, durations};
+
+/// A kind of value in writing. What `print` writes, `parse` reads as the same value.
+pub(super) trait Form {
+    type Value;
+
+    /// What is accepted, as the end of an error's sentence.
+    const ACCEPTED: &'static str;
+
+    fn parse(text: &str) -> Option<Self::Value>;
+
+    fn print(value: &Self::Value) -> String;
+}
+
+fn word(text: &str) -> String {
+    text.trim().to_ascii_lowercase()
+}
+
+fn means_off(text: &str) -> bool {
+    matches!(word(text).as_str(), "off" | "none" | "never")
+}
+
+pub(super) struct Count;
+
+impl Form for Count {
+    type Value = u32;
+    const ACCEPTED: &'static str = "a whole number from 0 is";
+
+    fn parse(text: &str) -> Option<u32> {
+        text.trim().parse().ok()
+    }
+
+    fn print(value: &u32) -> String {
+        value.to_string()
+    }
+}
+
+/// A [`Count`] where SQLAlchemy's users look for -1.
+pub(super) struct Overflow;
+
+impl Form for Overflow {
+    type Value = u32;
+    const ACCEPTED: &'static str = "a whole number from 0 is; there is no unlimited overflow \
+        (-1 in SQLAlchemy), name a number, such as 20";
+
+    fn parse(text: &str) -> Option<u32> {
+        Count::parse(text)
+    }
+
+    fn print(value: &u32) -> String {
+        Count::print(value)
+    }
+}
+
+pub(super) struct Number;
+
+impl Form for Number {
+    type Value = f64;
+    const ACCEPTED: &'static str = "a number, such as 0.1 or 2, is";
+
+    fn parse(text: &str) -> Option<f64> {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+    }
+
+    fn print(value: &f64) -> String {
+        value.to_string()
+    }
+}
+
+pub(super) struct Switch;
+
+impl Form for Switch {
+    type Value = bool;
+    const ACCEPTED: &'static str = "true, false, 1, 0, yes, no, on or off is";
+
+    fn parse(text: &str) -> Option<bool> {
+        match word(text).as_str() {
+            "true" | "1" | "yes" | "on" => Some(true),
+            "false" | "0" | "no" | "off" => Some(false),
+            _ => None,
+        }
+    }
+
+    fn print(value: &bool) -> String {
+        value.to_string()
+    }
+}
+
+pub(super) struct Time;
+
+impl Form for Time {
+    type Value = Duration;
+    const ACCEPTED: &'static str =
+        "a duration is: seconds, such as 30 or 0.5, or with units, such as 30s, 500ms or 1h 30min";
+
+    fn parse(text: &str) -> Option<Duration> {
+        durations::parse(text)
+    }
+
+    fn print(value: &Duration) -> String {
+        durations::print(*value)
+    }
+}
+
+/// A time without limit is [`Duration::MAX`].
+pub(super) struct TimeOrNever;
+
+impl Form for TimeOrNever {
+    type Value = Duration;
+    const ACCEPTED: &'static str =
+        "a duration is: seconds, such as 1800, or with units, such as 30min or 1h; or never";
+
+    fn parse(text: &str) -> Option<Duration> {
+        if means_off(text) {
+            return Some(Duration::MAX);
+        }
+        durations::parse(text)
+    }
+
+    fn print(value: &Duration) -> String {
+        if *value == Duration::MAX {
+            return "never".to_owned();
+        }
+        durations::print(*value)
+    }
+}
+
+pub(super) struct TimeOrOff;
+
+impl Form for TimeOrOff {
+    type Value = Option<Duration>;
+    const ACCEPTED: &'static str =
+        "a duration is: seconds, such as 60, or with units, such as 30s or 5min; or off";
+
+    fn parse(text: &str) -> Option<Option<Duration>> {
+        if means_off(text) {
+            return Some(None);
+        }
+        durations::parse(text).map(Some)
+    }
+
+    fn print(value: &Option<Duration>) -> String {
+        value.map_or_else(|| "off".to_owned(), durations::print)
+    }
+}
+
+pub(super) struct Ping;
+
+impl Form for Ping {
+    type Value = PrePing;
+    const ACCEPTED: &'static str = "true (tested unless proved alive within 500 ms), false or never, \
+        always, or another such time, such as 2s, is";
+
+    /// `0` and `1` are switches here, not seconds: `0s` and `1s` are times.
+    fn parse(text: &str) -> Option<PrePing> {
+        match word(text).as_str() {
+            "always" => Some(PrePing::Always),
+            "never" | "none" => Some(PrePing::Never),
+            _ => match Switch::parse(text) {
+                Some(on) => Some(PrePing::from(on)),
+                None => durations::parse(text).map(PrePing::IdleFor),
+            },
+        }
+    }
+
+    fn print(value: &PrePing) -> String {
+        match value {
+            PrePing::Never => "never".to_owned(),
+            PrePing::Always => "always".to_owned(),
+            PrePing::IdleFor(time) => durations::print(*time),
+        }
+    }
+}
+
+pub(super) struct Reset;
+
+impl Form for Reset {
+    type Value = ResetOnReturn;
+    const ACCEPTED: &'static str = "never, rollback or full is";
+
+    /// SQLAlchemy writes `True`, `False` and `None` too.
+    fn parse(text: &str) -> Option<ResetOnReturn> {
+        match word(text).as_str() {
+            "never" | "none" | "false" | "off" => Some(ResetOnReturn::Never),
+            "rollback" | "true" => Some(ResetOnReturn::Rollback),
+            "full" => Some(ResetOnReturn::Full),
+            _ => None,
+        }
+    }
+
+    fn print(value: &ResetOnReturn) -> String {
+        match value {
+            ResetOnReturn::Never => "never",
+            ResetOnReturn::Rollback => "rollback",
+            ResetOnReturn::Full => "full",
+        }
+        .to_owned()
+    }
+}
+
+pub(super) struct PoolMode;
+
+impl Form for PoolMode {
+    type Value = Option<Mode>;
+    const ACCEPTED: &'static str = "queue, null or auto (as the driver says) is";
+
+    fn parse(text: &str) -> Option<Option<Mode>> {
+        match word(text).as_str() {
+            "queue" => Some(Some(Mode::Queue)),
+            "null" => Some(Some(Mode::Null)),
+            "auto" => Some(None),
+            _ => None,
+        }
+    }
+
+    fn print(value: &Option<Mode>) -> String {
+        match value {
+            Some(Mode::Queue) => "queue",
+            Some(Mode::Null) => "null",
+            None => "auto",
+        }
+        .to_owned()
+    }
+}
+
+pub(super) struct Query;
+
+impl Form for Query {
+    type Value = Option<String>;
+    const ACCEPTED: &'static str = "SQL that the database answers quickly, such as SELECT 1, is; or off, for the driver's own ping";
+
+    fn parse(text: &str) -> Option<Option<String>> {
+        if text.trim().is_empty() {
+            None
+        } else if means_off(text) {
+            Some(None)
+        } else {
+            Some(Some(text.to_owned()))
+        }
+    }
+
+    fn print(value: &Option<String>) -> String {
+        value.clone().unwrap_or_else(|| "off".to_owned())
+    }
+}

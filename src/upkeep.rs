@@ -1,0 +1,280 @@
+//! What happens by the clock: connects and closes past their limit, sleepers, and the care of idle connections.
+//!
+//! All of it runs on the process's one timer thread, which never blocks: pings, closes and hooks go to helpers. The
+//! timer holds the pool weakly.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock::later;
+use crate::driver::{ErrorClass, Manager};
+use crate::error::ErrorKind;
+use crate::hooks::CloseReason;
+use crate::opener::Failure;
+use crate::places::{Lease, TIMER};
+use crate::pool::{Inner, Pool};
+use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+
+/// How often idle connections are looked at, at most and at least.
+const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+impl<M: Manager> Pool<M> {
+    /// For tests: the regular look at idle connections, now.
+    #[doc(hidden)]
+    pub fn upkeep(&self) {
+        self.inner().upkeep();
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// Makes sure that [`sweep`](Inner::sweep) runs at `at` or before.
+    pub(crate) fn wake_timer(self: &Arc<Self>, queue: &mut Queue<M>, at: Instant) {
+        if queue.sweep_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        queue.sweep_at = Some(at);
+        let pool = Arc::downgrade(self);
+        TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
+            if let Some(inner) = pool.upgrade() {
+                inner.sweep(Instant::now());
+            }
+        });
+    }
+
+    /// Ends what is past its time.
+    fn sweep(self: &Arc<Self>, now: Instant) {
+        let mut queue = self.queue.lock();
+        if queue.sweep_at.is_none_or(|planned| planned > now) {
+            return;
+        }
+        queue.sweep_at = None;
+        self.abandon_overdue(&mut queue, now);
+        self.free_overdue(&mut queue, now);
+        queue.doubt_adopted(now);
+        self.open_for_waiters(&mut queue);
+        self.drained.notify_all();
+        if let Some(next) = self.next_sweep(&queue, now) {
+            self.wake_timer(&mut queue, next);
+        }
+    }
+
+    /// Connects past connect_timeout are abandoned: the place is free, and the call counts as hung until it returns.
+    fn abandon_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+        let limit = self.settings.connect_timeout;
+        let overdue = |attempt: &crate::queue::Attempt<M>| {
+            attempt.holds_place() && later(attempt.started, limit) <= now
+        };
+        while queue.hung < self.capacity as usize
+            && let Some(attempt) = queue.attempts.iter_mut().find(|attempt| overdue(attempt))
+        {
+            attempt.stage = Stage::Abandoned;
+            let (owner, report) = (attempt.owner.take(), attempt.report.take());
+            attempt.doubted = true;
+            queue.hung += 1;
+            let message = format!("connecting did not finish within connect_timeout {limit:?}");
+            let failure = Failure {
+                transient: true,
+                ..Failure::permanent(ErrorKind::Connect, message)
+            };
+            queue.counters.connect_failed(&failure.error);
+            log::info!(target: &self.target, "{}", failure.error);
+            if let Some(report) = report {
+                let _ = report.send(Err((failure.error.clone(), true)));
+            }
+            if let Some(waiting) = owner.and_then(|owner| queue.find(owner)) {
+                waiting.attempt = None;
+                waiting.adopted_at = None;
+                waiting.deciding = true;
+                waiting.waiter.post(Signal::Failed(failure));
+            }
+        }
+    }
+
+    fn next_sweep(&self, queue: &Queue<M>, now: Instant) -> Option<Instant> {
+        let connects = queue
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.holds_place());
+        let limit = self.settings.connect_timeout;
+        let overdue = connects
+            .clone()
+            .map(|attempt| later(attempt.started, limit));
+        let grown = connects
+            .map(|attempt| attempt.started + YOUNG)
+            .filter(|_| !queue.may_start(now));
+        let closes = queue
+            .closings
+            .iter()
+            .filter(|closing| !closing.hung)
+            .map(|closing| closing.due);
+        let adopted = queue
+            .waiters
+            .iter()
+            .filter_map(|waiting| Some(waiting.adopted_at? + PATIENCE));
+        let asleep = queue
+            .waiters
+            .iter()
+            .filter_map(|waiting| waiting.asleep_until);
+        let restock = queue.restock_after.filter(|_| self.settings.min_idle > 0);
+        let next = overdue
+            .chain(grown)
+            .chain(closes)
+            .chain(adopted)
+            .chain(asleep)
+            .chain(restock)
+            .min()?;
+        // What is overdue and cannot be ended yet (too many hang) is looked at again a little later.
+        Some(
+            next.max(now + Duration::from_millis(1))
+                .max(if next <= now { now + TICK.0 } else { now }),
+        )
+    }
+
+    /// Starts the regular look at idle connections.
+    pub(crate) fn start_upkeep(self: &Arc<Self>) {
+        let pool = Arc::downgrade(self);
+        let tick = self.tick();
+        TIMER.execute_with_dynamic_delay(tick, move || {
+            let inner = pool.upgrade()?;
+            if inner.queue.lock().closed {
+                return None;
+            }
+            inner.upkeep();
+            Some(tick)
+        });
+    }
+
+    /// A tenth of the shortest time that upkeep has to watch, within [`TICK`].
+    fn tick(&self) -> Duration {
+        let settings = &self.settings;
+        [
+            Some(settings.recycle),
+            settings.idle_timeout,
+            settings.keepalive,
+            settings.holder_warn_after,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map_or(TICK.1, |shortest| (shortest / 10).clamp(TICK.0, TICK.1))
+    }
+
+    /// Retires idle connections that are too old or idle too long, pings those due for keepalive, fills up min_idle, and
+    /// logs holders older than holder_warn_after, each once.
+    pub(crate) fn upkeep(self: &Arc<Self>) {
+        let now = self.clock.now();
+        let (old, idle_too_long) = {
+            let mut queue = self.queue.lock();
+            self.warn_of_holders(&mut queue, now);
+            let old = queue.take_idle_where(|lease| self.staleness(lease.live()).is_some());
+            let idle_too_long = self.take_idle_too_long(&mut queue, now);
+            self.open_for_waiters(&mut queue);
+            (old, idle_too_long)
+        };
+        for lease in old {
+            let reason = self
+                .staleness(lease.live())
+                .unwrap_or(CloseReason::Recycled);
+            self.on_helper(move |inner| inner.close_lease(lease, reason));
+        }
+        for lease in idle_too_long {
+            self.on_helper(move |inner| inner.close_lease(lease, CloseReason::IdleTimeout));
+        }
+        if self.settings.keepalive.is_some() {
+            self.on_helper(|inner| while inner.keep_one_alive() {});
+        }
+    }
+
+    /// The longest idle first, and min_idle of them stay.
+    fn take_idle_too_long(&self, queue: &mut Queue<M>, now: Instant) -> Vec<Lease<M>> {
+        let Some(limit) = self.settings.idle_timeout else {
+            return Vec::new();
+        };
+        let spare = queue
+            .idle
+            .len()
+            .saturating_sub(self.settings.min_idle as usize);
+        let too_long =
+            |lease: &Lease<M>| now.saturating_duration_since(lease.live().idle_since) >= limit;
+        let count = queue
+            .idle
+            .iter()
+            .take(spare)
+            .take_while(|lease| too_long(lease))
+            .count();
+        queue.idle.drain(..count).collect()
+    }
+
+    fn warn_of_holders(&self, queue: &mut Queue<M>, now: Instant) {
+        let Some(limit) = self.settings.holder_warn_after else {
+            return;
+        };
+        for holder in queue.holders.iter_mut().filter(|holder| !holder.warned) {
+            let held = now.saturating_duration_since(holder.since);
+            if held >= limit {
+                holder.warned = true;
+                log::warn!(
+                    target: &self.target,
+                    "connection {} has been held by {} at {} for {held:.1?}",
+                    holder.connection_id, holder.thread, holder.location
+                );
+            }
+        }
+    }
+
+    /// Runs on a helper; where none can be had, here.
+    fn on_helper(self: &Arc<Self>, work: impl FnOnce(&Arc<Inner<M>>) + Send + 'static) {
+        let inner = self.clone();
+        if let Err(unrun) = self.helpers.run(move || work(&inner)) {
+            (unrun.job)();
+        }
+    }
+
+    /// Pings the idle connection that is due for it, which is in nobody's way meanwhile, and puts it back where it was.
+    /// One at a time, so that the others stay at hand. False when none is due.
+    fn keep_one_alive(self: &Arc<Self>) -> bool {
+        let now = self.clock.now();
+        let limit = self.settings.keepalive.unwrap_or(Duration::MAX);
+        let is_due = |lease: &Lease<M>| now.saturating_duration_since(lease.live().proven) >= limit;
+        let lease = {
+            let mut queue = self.queue.lock();
+            let Some(position) = queue.idle.iter().position(is_due) else {
+                return false;
+            };
+            queue.idle.remove(position)
+        };
+        let generation = lease.live().generation;
+        let idle_since = lease.live().idle_since;
+        let Some((lease, result)) = self.ping(lease, self.settings.health_check_timeout) else {
+            return true;
+        };
+        match result {
+            Ok(Ok(())) => self.put_back_idle(lease, idle_since),
+            Ok(Err(error)) if self.driver.classify(&error) == ErrorClass::Lost => {
+                self.replace_older(generation);
+                self.close_lease(lease, CloseReason::Lost);
+            }
+            Ok(Err(_)) | Err(_) => self.close_lease(lease, CloseReason::ValidationFailed),
+        }
+        true
+    }
+
+    /// Back among the idle, as the least recently used: keepalive is no use.
+    fn put_back_idle(self: &Arc<Self>, lease: Lease<M>, idle_since: Instant) {
+        let id = lease.live().info.id;
+        self.put_back(lease);
+        let mut queue = self.queue.lock();
+        if let Some(position) = queue
+            .idle
+            .iter()
+            .position(|lease| lease.live().info.id == id)
+        {
+            let mut lease = queue.idle.remove(position);
+            lease.live_mut().idle_since = idle_since;
+            let position = queue
+                .idle
+                .partition_point(|other| other.live().idle_since <= idle_since);
+            queue.idle.insert(position, lease);
+        }
+    }
+}

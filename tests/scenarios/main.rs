@@ -1,0 +1,12 @@
+//! The scenarios of the QueuePool semantics, by their numbers, against a driver that obeys the test.
+
+#[path = "../support/scripted.rs"]
+mod scripted;
+
+mod capacity;
+mod failures;
+mod fairness;
+mod hooks;
+mod lifecycle;
+mod readiness;
+mod resets;

@@ -1,0 +1,157 @@
+//! Settings as text: what is printed, what parses, and that one is the other's reverse.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use queuepool::{ErrorKind, Mode, PrePing, ResetOnReturn, Settings};
+
+#[test]
+fn the_default_settings_read_as_a_url_s_query() {
+    assert_eq!(
+        Settings::default().to_string(),
+        "pool_size=10&max_overflow=20&pool_timeout=30s&pool_recycle=1h&pool_recycle_jitter=0.1&pool_pre_ping=500ms&\
+         reset_on_return=rollback&pool_mode=auto&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
+         keepalive=off&warm_up=0&min_pool_size=0&max_validation_failures=3&validation_query=off&\
+         health_check_interval=10s&health_check_timeout=5s&enable_pool_metrics=false&\
+         metrics_collection_interval=5s&leak_after=10s&holder_warn_after=off&echo=false&echo_pool=false&\
+         require_tls=false&max_retry_attempts=5&initial_retry_delay=500ms&retry_backoff_multiplier=2&\
+         max_retry_delay=30s&retry_jitter=true"
+    );
+}
+
+#[test]
+fn text_without_settings_is_the_default() {
+    for text in ["", "&", "&&"] {
+        assert_eq!(
+            text.parse::<Settings>().expect("empty"),
+            Settings::default()
+        );
+    }
+}
+
+#[test]
+fn text_that_is_no_settings_is_refused_without_being_repeated() {
+    for text in [
+        "poolsize=5",
+        "pool_size=5&size",
+        "postgres://user:secret@host/d?pool_size=5",
+        "postgres://user:secret@host/d?x&pool_size=secret",
+        "POOL_SIZE=secret",
+    ] {
+        let error = text.parse::<Settings>().expect_err("no settings");
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_value_in_text_is_refused_by_name() {
+    for (text, expected) in [
+        ("pool_size=ten", "pool_size in the text = ten "),
+        ("max_overflow=-1", "max_overflow in the text = -1 "),
+        ("pool_timeout=soon", "pool_timeout in the text = soon "),
+    ] {
+        let error = text.parse::<Settings>().expect_err("bad value");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+fn time() -> impl Strategy<Value = Duration> {
+    (0u64..4_000_000_000, 0u32..1_000_000_000)
+        .prop_map(|(seconds, nanoseconds)| Duration::new(seconds, nanoseconds))
+}
+
+fn pre_ping() -> impl Strategy<Value = PrePing> {
+    prop_oneof![
+        Just(PrePing::Never),
+        Just(PrePing::Always),
+        time().prop_map(PrePing::IdleFor),
+    ]
+}
+
+fn reset_on_return() -> impl Strategy<Value = ResetOnReturn> {
+    proptest::sample::select(vec![
+        ResetOnReturn::Never,
+        ResetOnReturn::Rollback,
+        ResetOnReturn::Full,
+    ])
+}
+
+fn finite() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("finite", |number| number.is_finite())
+}
+
+prop_compose! {
+    fn any_settings()(
+        counts in any::<[u32; 6]>(),
+        times in proptest::array::uniform8(time()),
+        never_recycled in any::<bool>(),
+        optional_times in proptest::array::uniform4(proptest::option::of(time())),
+        numbers in proptest::array::uniform2(finite()),
+        switches in any::<[bool; 5]>(),
+        choices in (pre_ping(), reset_on_return(), proptest::sample::select(vec![None, Some(Mode::Queue), Some(Mode::Null)])),
+        query in proptest::option::of(" ?SELECT \\PC*"),
+        retry in (any::<u32>(), time()),
+    ) -> Settings {
+        let mut settings = Settings::default();
+        [
+            settings.pool_size,
+            settings.max_overflow,
+            settings.warm_up,
+            settings.min_idle,
+            settings.max_validation_failures,
+            settings.retry.max_attempts,
+        ] = counts;
+        [
+            settings.timeout,
+            settings.recycle,
+            settings.connect_timeout,
+            settings.health_check_interval,
+            settings.health_check_timeout,
+            settings.metrics_collection_interval,
+            settings.leak_after,
+            settings.retry.max_delay,
+        ] = times;
+        if never_recycled {
+            settings.recycle = Duration::MAX;
+        }
+        [
+            settings.command_timeout,
+            settings.idle_timeout,
+            settings.keepalive,
+            settings.holder_warn_after,
+        ] = optional_times;
+        [settings.recycle_jitter, settings.retry.multiplier] = numbers;
+        [
+            settings.enable_pool_metrics,
+            settings.echo,
+            settings.echo_pool,
+            settings.require_tls,
+            settings.retry.jitter,
+        ] = switches;
+        (settings.pre_ping, settings.reset_on_return, settings.mode) = choices;
+        settings.validation_query = query;
+        (settings.retry.max_attempts, settings.retry.initial_delay) = retry;
+        settings
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_printed_parses_back(settings in any_settings()) {
+        let text = settings.to_string();
+        prop_assert!(text.is_ascii(), "{}", text);
+        prop_assert_eq!(text.parse::<Settings>().expect("printed"), settings);
+    }
+
+    #[test]
+    fn validating_and_formatting_never_panic(settings in any_settings()) {
+        let _ = settings.validate();
+        let _ = format!("{settings} {settings:?}");
+    }
+
+    #[test]
+    fn parsing_never_panics(text in "\\PC*") {
+        let _ = text.parse::<Settings>();
+    }
+}

@@ -1,0 +1,315 @@
+//! A driver whose connect, ping, reset and close obey the test, and which counts them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use queuepool::{Builder, Clock, Driver, ErrorClass, Pool, ResetOnReturn, Settings, Status};
+
+/// What a call of the driver does.
+#[derive(Clone)]
+pub enum Act {
+    Succeed,
+    Fail(ErrorClass),
+    Panic,
+    /// Waits for the gate, then succeeds.
+    Wait(Arc<Gate>),
+    Take(Duration),
+}
+
+/// Closed until opened; then open for good.
+#[derive(Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+    waiting: AtomicUsize,
+}
+
+impl Gate {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub fn open(&self) {
+        *self.open.lock() = true;
+        self.opened.notify_all();
+    }
+
+    pub fn pass(&self) {
+        let mut open = self.open.lock();
+        self.waiting.fetch_add(1, SeqCst);
+        while !*open {
+            self.opened.wait(&mut open);
+        }
+        self.waiting.fetch_sub(1, SeqCst);
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(SeqCst)
+    }
+}
+
+type Script = Mutex<Box<dyn FnMut(usize) -> Act + Send>>;
+
+/// The server as the test sees it.
+pub struct Server {
+    connect: Script,
+    ping: Script,
+    reset: Script,
+    close: Script,
+    pub connects: AtomicUsize,
+    pub pings: AtomicUsize,
+    pub resets: AtomicUsize,
+    pub closes: AtomicUsize,
+    /// Being opened, open or being closed now, and at most.
+    open: AtomicUsize,
+    pub most_open: AtomicUsize,
+    /// Connections opened before this many connects are dead.
+    dead_before: AtomicUsize,
+    pub resets_are: Mutex<Vec<ResetOnReturn>>,
+}
+
+fn always(act: Act) -> Script {
+    Mutex::new(Box::new(move |_| act.clone()))
+}
+
+impl Server {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Server {
+            connect: always(Act::Succeed),
+            ping: always(Act::Succeed),
+            reset: always(Act::Succeed),
+            close: always(Act::Succeed),
+            connects: AtomicUsize::new(0),
+            pings: AtomicUsize::new(0),
+            resets: AtomicUsize::new(0),
+            closes: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
+            dead_before: AtomicUsize::new(0),
+            resets_are: Mutex::default(),
+        })
+    }
+
+    /// Told how many connects came before this one.
+    pub fn on_connect(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
+        *self.connect.lock() = Box::new(script);
+    }
+
+    pub fn on_ping(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
+        *self.ping.lock() = Box::new(script);
+    }
+
+    pub fn on_reset(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
+        *self.reset.lock() = Box::new(script);
+    }
+
+    pub fn on_close(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
+        *self.close.lock() = Box::new(script);
+    }
+
+    /// All connections opened so far are dead; new ones work.
+    pub fn restart(&self) {
+        self.dead_before.store(self.connects.load(SeqCst), SeqCst);
+    }
+
+    pub fn connects(&self) -> usize {
+        self.connects.load(SeqCst)
+    }
+
+    pub fn pings(&self) -> usize {
+        self.pings.load(SeqCst)
+    }
+
+    pub fn resets(&self) -> usize {
+        self.resets.load(SeqCst)
+    }
+
+    pub fn closes(&self) -> usize {
+        self.closes.load(SeqCst)
+    }
+
+    pub fn most_open(&self) -> usize {
+        self.most_open.load(SeqCst)
+    }
+
+    pub fn builder(self: &Arc<Self>, settings: Settings) -> Builder<ScriptedManager> {
+        Pool::builder(ScriptedManager(self.clone()))
+            .driver(Scripted(self.clone()))
+            .settings(settings)
+    }
+
+    pub fn pool(self: &Arc<Self>, settings: Settings) -> Pool<ScriptedManager> {
+        self.builder(settings).build().unwrap()
+    }
+
+    pub fn pool_with_clock(self: &Arc<Self>, settings: Settings) -> (Pool<ScriptedManager>, Clock) {
+        let clock = Clock::new();
+        (
+            self.builder(settings).clock(clock.clone()).build().unwrap(),
+            clock,
+        )
+    }
+
+    fn play(&self, script: &Script, count: &AtomicUsize) -> Result<(), ScriptedError> {
+        let before = count.fetch_add(1, SeqCst);
+        let act = (script.lock())(before);
+        match act {
+            Act::Succeed => Ok(()),
+            Act::Fail(class) => Err(ScriptedError(class)),
+            Act::Panic => panic!("scripted panic"),
+            Act::Wait(gate) => {
+                gate.pass();
+                Ok(())
+            }
+            Act::Take(time) => {
+                std::thread::sleep(time);
+                Ok(())
+            }
+        }
+    }
+}
+
+pub struct ScriptedConnection {
+    pub id: usize,
+    pub broken: AtomicBool,
+    server: Arc<Server>,
+}
+
+impl Drop for ScriptedConnection {
+    fn drop(&mut self) {
+        let played = self.server.play(&self.server.close, &self.server.closes);
+        self.server.open.fetch_sub(1, SeqCst);
+        drop(played);
+    }
+}
+
+#[derive(Debug)]
+pub struct ScriptedError(pub ErrorClass);
+
+impl fmt::Display for ScriptedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "scripted {:?}", self.0)
+    }
+}
+
+impl std::error::Error for ScriptedError {}
+
+pub struct ScriptedManager(Arc<Server>);
+
+impl r2d2::ManageConnection for ScriptedManager {
+    type Connection = ScriptedConnection;
+    type Error = ScriptedError;
+
+    fn connect(&self) -> Result<ScriptedConnection, ScriptedError> {
+        let open = self.0.open.fetch_add(1, SeqCst) + 1;
+        self.0.most_open.fetch_max(open, SeqCst);
+        struct Undo<'a>(&'a AtomicUsize);
+        impl Drop for Undo<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, SeqCst);
+            }
+        }
+        let undo = Undo(&self.0.open);
+        let id = self.0.connects();
+        self.0.play(&self.0.connect, &self.0.connects)?;
+        std::mem::forget(undo);
+        Ok(ScriptedConnection {
+            id,
+            broken: AtomicBool::new(false),
+            server: self.0.clone(),
+        })
+    }
+
+    fn is_valid(&self, _: &mut ScriptedConnection) -> Result<(), ScriptedError> {
+        unreachable!("the driver's ping is used")
+    }
+
+    fn has_broken(&self, connection: &mut ScriptedConnection) -> bool {
+        connection.broken.load(SeqCst)
+    }
+}
+
+pub struct Scripted(Arc<Server>);
+
+impl Driver<ScriptedManager> for Scripted {
+    fn ping(
+        &self,
+        _: &ScriptedManager,
+        connection: &mut ScriptedConnection,
+        _: Duration,
+    ) -> Result<(), ScriptedError> {
+        self.0.play(&self.0.ping, &self.0.pings)?;
+        if connection.id < self.0.dead_before.load(SeqCst) {
+            return Err(ScriptedError(ErrorClass::Lost));
+        }
+        Ok(())
+    }
+
+    fn reset(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+        how: ResetOnReturn,
+    ) -> Result<(), ScriptedError> {
+        self.0.resets_are.lock().push(how);
+        self.0.play(&self.0.reset, &self.0.resets)
+    }
+
+    fn classify(&self, error: &ScriptedError) -> ErrorClass {
+        error.0
+    }
+}
+
+/// (size, checked_in, overflow, checked_out)
+pub fn state(status: &Status) -> (u64, u64, u64, u64) {
+    (
+        status.size,
+        status.checked_in,
+        status.overflow,
+        status.checked_out,
+    )
+}
+
+/// Both counter laws.
+#[track_caller]
+pub fn assert_laws(status: &Status) {
+    let closed_and_open = status.total_connections_closed + status.detached + status.total;
+    assert_eq!(
+        status.total_connections_created, closed_and_open,
+        "{status:#?}"
+    );
+    assert_eq!(
+        status.checkouts,
+        status.checkins + status.checked_out,
+        "{status:#?}"
+    );
+    assert_eq!(
+        status.checked_in,
+        status.total - status.checked_out,
+        "{status:#?}"
+    );
+}
+
+/// Waits for a condition that another thread is about to make true; fails after ten seconds.
+#[track_caller]
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "never came true: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
