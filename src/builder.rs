@@ -44,7 +44,7 @@ impl<M: Manager> Builder<M> {
             settings: Settings::default(),
             url: UrlSettings::nothing(),
             hooks: Hooks::default(),
-            clock: Clock::new(),
+            clock: Clock::default(),
         }
     }
 

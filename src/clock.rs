@@ -4,35 +4,59 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// The monotonic clock plus an offset. Clones share the offset.
+/// The machine's monotonic clock, or one that stands still until it is moved. Clones move together.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
-    offset_nanos: Arc<AtomicU64>,
+    stopped: Option<Stopped>,
+}
+
+#[derive(Debug, Clone)]
+struct Stopped {
+    at: Instant,
+    moved_nanos: Arc<AtomicU64>,
 }
 
 impl Clock {
-    /// A clock that runs with the machine's.
+    /// A clock that stands still.
     #[must_use]
-    pub fn new() -> Self {
-        Clock::default()
+    pub fn stopped() -> Self {
+        Clock {
+            stopped: Some(Stopped {
+                at: Instant::now(),
+                moved_nanos: Arc::default(),
+            }),
+        }
     }
 
-    /// Moves the clock forward.
+    /// Moves a stopped clock forward.
+    ///
+    /// # Panics
+    /// When the clock runs.
     pub fn advance(&self, by: Duration) {
+        let stopped = self
+            .stopped
+            .as_ref()
+            .expect("bug: only a stopped clock can be moved");
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
-        self.offset_nanos.fetch_add(nanos, Ordering::Relaxed);
+        stopped.moved_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
     pub(crate) fn now(&self) -> Instant {
-        self.at(Instant::now())
+        match &self.stopped {
+            None => Instant::now(),
+            Some(stopped) => stopped.now(),
+        }
     }
 
-    /// This clock's reading at a moment read from the machine's.
+    /// This clock's reading at a moment just read from the machine's.
     pub(crate) fn at(&self, moment: Instant) -> Instant {
-        match self.offset_nanos.load(Ordering::Relaxed) {
-            0 => moment,
-            nanos => moment + Duration::from_nanos(nanos),
-        }
+        self.stopped.as_ref().map_or(moment, Stopped::now)
+    }
+}
+
+impl Stopped {
+    fn now(&self) -> Instant {
+        self.at + Duration::from_nanos(self.moved_nanos.load(Ordering::Relaxed))
     }
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use queuepool::{Connection, Settings};
+use queuepool::{Connection, ResetOnReturn, Settings};
 
 use crate::scripted::*;
 
@@ -33,7 +33,11 @@ fn waiters_are_served_in_the_order_of_their_arrival() {
 #[test]
 fn scenario_16_64_threads_on_4_connections_wait_their_fair_share() {
     let server = Server::new();
-    let pool = server.pool(Settings::default().pool_size(4).max_overflow(0));
+    let settings = Settings::default()
+        .pool_size(4)
+        .max_overflow(0)
+        .reset_on_return(ResetOnReturn::Never);
+    let pool = server.pool(settings);
     let waits = Mutex::new(Vec::new());
     let start = Instant::now();
     let end = start + secs(3);

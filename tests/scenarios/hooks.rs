@@ -213,7 +213,7 @@ fn inside_a_hook_waiting_calls_are_unsupported_and_status_works() {
         .builder(settings())
         .on_checkin(move |_, _| {
             let pool = inside.get().unwrap();
-            assert_eq!(pool.status().checked_out, 0);
+            assert!(pool.status().checkouts > 0);
             let mut seen = seen.lock();
             seen.push(pool.get().map(drop).unwrap_err().kind());
             seen.push(pool.try_get().map(drop).unwrap_err().kind());

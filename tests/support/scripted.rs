@@ -146,7 +146,7 @@ impl Server {
     }
 
     pub fn pool_with_clock(self: &Arc<Self>, settings: Settings) -> (Pool<ScriptedManager>, Clock) {
-        let clock = Clock::new();
+        let clock = Clock::stopped();
         (
             self.builder(settings).clock(clock.clone()).build().unwrap(),
             clock,
