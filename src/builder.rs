@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Manager, Undescribed};
+use crate::drivers;
 use crate::error::Error;
 use crate::helpers::Helpers;
 use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
@@ -18,6 +19,24 @@ use crate::settings::{Settings, UrlSettings};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";
+
+/// What a pool of `M`'s connections is built from: any manager, by itself; the bundled drivers' pools also from a URL or
+/// from the driver's own configuration value, which may be malformed, so that theirs is a `Result`.
+pub trait Source<M: Manager> {
+    /// A [`Builder`], or a `Result` of one.
+    type Output;
+
+    /// Starts to describe a pool.
+    fn into_builder(self) -> Self::Output;
+}
+
+impl<M: Manager> Source<M> for M {
+    type Output = Builder<M>;
+
+    fn into_builder(self) -> Builder<M> {
+        Builder::new(self)
+    }
+}
 
 /// A pool to be built; see [`Pool::builder`]. One hook for each event: a later one replaces an earlier one.
 ///
@@ -39,7 +58,7 @@ impl<M: Manager> Builder<M> {
     pub(crate) fn new(manager: M) -> Self {
         Builder {
             manager,
-            driver: Box::new(Undescribed),
+            driver: drivers::bundled().unwrap_or_else(|| Box::new(Undescribed)),
             name: DEFAULT_NAME.to_owned(),
             settings: Settings::default(),
             url: UrlSettings::nothing(),
@@ -48,7 +67,8 @@ impl<M: Manager> Builder<M> {
         }
     }
 
-    /// What the pool must know of the driver; without it: ping is `is_valid`, no reset.
+    /// What the pool must know of the driver. Without it: the bundled driver for a bundled manager; for any other, ping is
+    /// `is_valid` and nothing is reset.
     pub fn driver(mut self, driver: impl Driver<M>) -> Self {
         self.driver = Box::new(driver);
         self

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::driver::{Call, Manager};
+use crate::driver::{Call, Driver, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
 use crate::pool::Inner;
@@ -71,6 +71,11 @@ impl<M: Manager> Connection<M> {
         pool.drained.notify_all();
         drop(queue);
         live.connection
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn driver(this: &Self) -> &dyn Driver<M> {
+        &*this.pool.driver
     }
 
     fn lease(&self) -> &Lease<M> {

@@ -5,7 +5,10 @@ mod clock;
 mod closing;
 mod connection;
 mod counters;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod database;
 mod driver;
+mod drivers;
 mod error;
 mod helpers;
 mod hooks;
@@ -15,20 +18,30 @@ mod places;
 mod pool;
 mod queue;
 mod readiness;
+mod registry;
 mod retry;
 mod settings;
 mod shutdown;
 mod status;
 mod upkeep;
 
-pub use builder::Builder;
+pub use builder::{Builder, Source};
 #[doc(hidden)]
 pub use clock::Clock;
 pub use connection::Connection;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub use database::{AnyConnection, Database, DatabaseBuilder};
 pub use driver::{Call, Driver, ErrorClass, Manager};
+#[cfg(feature = "mysql")]
+pub use drivers::mysql;
+#[cfg(feature = "postgres")]
+pub use drivers::postgres;
+#[cfg(feature = "sqlite")]
+pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
 pub use hooks::{CloseReason, ConnectionInfo, HookError};
 pub use judgement::Health;
 pub use pool::Pool;
+pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
 pub use status::{Holder, Status};

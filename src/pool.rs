@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::builder::Builder;
+use crate::builder::Source;
 use crate::clock::{Clock, later};
 use crate::connection::Connection;
 use crate::counters::{HolderRecord, thread_name};
@@ -426,10 +426,10 @@ pub(crate) fn on_async_runtime_thread() -> bool {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Starts to describe a pool of `manager`'s connections.
-    #[must_use]
-    pub fn builder(manager: M) -> Builder<M> {
-        Builder::new(manager)
+    /// Starts to describe a pool: `Pool::builder(manager)` for any r2d2 manager; for a bundled driver also
+    /// `PostgresPool::builder(url)?` and its like, which set the driver too.
+    pub fn builder<S: Source<M>>(source: S) -> S::Output {
+        source.into_builder()
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner<M>>) -> Self {
@@ -483,6 +483,19 @@ impl<M: Manager> Pool<M> {
         ))
     }
 
+    /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
+    /// it back, all within `health_check_timeout`. Counts no checkout.
+    ///
+    /// # Errors
+    /// As [`get`](Pool::get); Validation when the ping fails or does not end in time.
+    #[track_caller]
+    pub fn ping(&self) -> Result<(), Error> {
+        self.inner.probe(Turn::new(
+            self.inner.settings.health_check_timeout,
+            Location::caller(),
+        ))
+    }
+
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -530,6 +543,25 @@ impl<M: Manager> std::fmt::Debug for Pool<M> {
 }
 
 impl<M: Manager> Inner<M> {
+    fn probe(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
+        self.may_block_here("ping")?;
+        loop {
+            let lease = self.next_lease(&mut turn)?;
+            if let Some(reason) = self.staleness(lease.live()) {
+                self.close_lease(lease, reason);
+                continue;
+            }
+            if let Some(lease) = self.test(lease, &mut turn)? {
+                if self.mode == Mode::Null {
+                    self.close_lease_and_settle(lease, CloseReason::NullPool);
+                } else {
+                    self.put_back(lease);
+                }
+                return Ok(());
+            }
+        }
+    }
+
     fn try_checkout(self: &Arc<Self>, mut turn: Turn<M>) -> Result<Option<Connection<M>>, Error> {
         self.may_block_here("try_get")?;
         loop {

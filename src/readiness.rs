@@ -77,7 +77,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Pings. A lost connection takes every older one with it; one that fails otherwise goes alone.
-    fn test(
+    pub(crate) fn test(
         self: &Arc<Self>,
         lease: Lease<M>,
         turn: &mut Turn<M>,

@@ -7,9 +7,15 @@ use queuepool::Settings;
 
 const SIGN: &str = "settings: ";
 
+/// Set in the processes that the tests here start.
+const CHILD: &str = "QUEUEPOOL_TEST_CHILD";
+
+/// Does nothing by itself: the other tests run it, each in a process of its own.
 #[test]
-#[ignore = "run by the other tests, each in a process of its own"]
 fn child() {
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
     env_logger::Builder::new()
         .filter_level(log::LevelFilter::Warn)
         .target(env_logger::Target::Stdout)
@@ -28,8 +34,9 @@ fn child() {
 fn output(variables: &[(&str, &str)]) -> String {
     let program = env::current_exe().expect("the test's own path");
     let output = Command::new(program)
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "environment::child", "--nocapture"])
         .env_clear()
+        .env(CHILD, "1")
         .envs(variables.iter().copied())
         .output()
         .expect("started");

@@ -1,0 +1,181 @@
+//! The figures in the documentation of `queuepool::sqlite`: `cargo bench --bench sqlite_figures`. The first part
+//! depends on the disk under the temporary folder: set TMPDIR to measure another.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use queuepool::Driver;
+use queuepool::sqlite::{self, SqliteDriver, SqliteManager};
+use r2d2::ManageConnection;
+use rusqlite::Connection;
+
+fn main() {
+    kept_connection();
+    switching_to_wal();
+    println!();
+    memory();
+}
+
+fn each(times: u32, mut run: impl FnMut(u32)) -> Duration {
+    let start = Instant::now();
+    for turn in 0..times {
+        run(turn);
+    }
+    start.elapsed() / times
+}
+
+fn kept_connection() {
+    println!("a file, null mode: open, write a row, close");
+    // Interleaved, so that a change of the machine's mood meets both.
+    for round in 1..=3 {
+        for kept in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let manager = SqliteManager::file(folder.path().join("figures.db"));
+            let conn = manager.connect().unwrap();
+            conn.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+                .unwrap();
+            drop(conn);
+            if !kept {
+                // After shutdown the manager keeps none.
+                SqliteDriver::default().shutdown(&manager);
+            }
+            let mut longest = Duration::ZERO;
+            let mean = each(500, |turn| {
+                let start = Instant::now();
+                let conn = manager.connect().unwrap();
+                conn.execute("INSERT INTO t (v) VALUES (?1)", [turn])
+                    .unwrap();
+                drop(conn);
+                longest = longest.max(start.elapsed());
+            });
+            let reading = each(500, |_| {
+                let conn = manager.connect().unwrap();
+                black_box(read(&conn, 1).unwrap());
+            });
+            println!(
+                "  round {round}, kept connection {kept:5}: {mean:>10.1?} each, longest {longest:>10.1?}; read only {reading:>10.1?}"
+            );
+        }
+    }
+}
+
+fn read(conn: &Connection, id: u32) -> rusqlite::Result<u32> {
+    conn.query_row("SELECT v FROM t WHERE id = ?1", [id], |row| row.get(0))
+}
+
+fn switching_to_wal() {
+    let failures = AtomicU32::new(0);
+    for _ in 0..60 {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("figures.db");
+        let barrier = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    barrier.wait();
+                    let conn = Connection::open(&path).unwrap();
+                    conn.busy_timeout(Duration::from_secs(5)).unwrap();
+                    if conn.execute_batch("PRAGMA journal_mode=wal").is_err() {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+    }
+    let failures = failures.into_inner();
+    println!(
+        "8 threads x 60 new files, each runs PRAGMA journal_mode=wal, busy_timeout 5 s: {failures} of 480 failed"
+    );
+}
+
+fn memory() {
+    println!("a database in memory");
+    let manager = SqliteManager::memory();
+    arrangement("this crate's", || manager.connect().unwrap());
+    if Path::new("/dev/shm").is_dir() {
+        let manager = SqliteManager::memory_in("/dev/shm");
+        arrangement("this crate's, /dev/shm", || manager.connect().unwrap());
+    }
+    // Each gets the pragmas that cost time, to compare like with like.
+    let uri = |uri: &'static str| {
+        move || {
+            let conn = Connection::open(uri).unwrap();
+            conn.execute_batch(
+                "PRAGMA synchronous=off; PRAGMA temp_store=memory; PRAGMA cache_size=-16000; PRAGMA foreign_keys=on",
+            )
+            .unwrap();
+            conn
+        }
+    };
+    arrangement("memdb", uri("file:/figures?vfs=memdb"));
+    arrangement("shared cache", uri("file:figures?mode=memory&cache=shared"));
+}
+
+fn arrangement(name: &str, open: impl Fn() -> Connection + Sync) {
+    println!("  {name}");
+    let conn = open();
+    conn.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 0)")
+        .unwrap();
+    // While a writer's transaction is open, can another read? And write while a reader's is?
+    let (mut writer, reader) = (open(), open());
+    writer.busy_timeout(Duration::from_millis(200)).unwrap();
+    reader.busy_timeout(Duration::from_millis(200)).unwrap();
+    let transaction = sqlite::immediate(&mut writer).unwrap();
+    transaction.execute("UPDATE t SET v = v + 1", []).unwrap();
+    println!("    read beside a writer: {}", said(&read(&reader, 1)));
+    transaction.commit().unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+    let written = writer.execute("UPDATE t SET v = v + 1", []);
+    println!("    write beside a reader: {}", said(&written));
+    drop((writer, reader));
+
+    let cycle = each(2_000, |turn| {
+        let conn = open();
+        conn.execute("INSERT INTO t (v) VALUES (?1)", [turn])
+            .unwrap();
+    });
+    let insert = each(20_000, |turn| {
+        conn.execute("INSERT INTO t (v) VALUES (?1)", [turn])
+            .unwrap();
+    });
+    let select = each(20_000, |turn| {
+        black_box(read(&conn, turn + 1).unwrap());
+    });
+    println!("    open, insert, close {cycle:.1?}; insert {insert:.1?}; select {select:.1?}");
+
+    let (failed, longest) = (AtomicU32::new(0), AtomicU64::new(0));
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for turn in 0..300 {
+                    let mut conn = open();
+                    let start = Instant::now();
+                    let written = sqlite::immediate(&mut conn).and_then(|transaction| {
+                        transaction.execute("INSERT INTO t (v) VALUES (?1)", [turn])?;
+                        transaction.execute("UPDATE t SET v = v + 1 WHERE id = 1", [])?;
+                        transaction.commit()
+                    });
+                    failed.fetch_add(u32::from(written.is_err()), Ordering::Relaxed);
+                    let took = start.elapsed().as_micros() as u64;
+                    longest.fetch_max(took, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    println!(
+        "    8 threads x 300 write transactions: {} failed, {:.1?} each, longest {:.1?}",
+        failed.into_inner(),
+        start.elapsed() / 2_400,
+        Duration::from_micros(longest.into_inner())
+    );
+}
+
+fn said<T>(result: &rusqlite::Result<T>) -> String {
+    match result {
+        Ok(_) => "yes".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,200 @@
+//! Database URLs, looked at before the driver parses them: parameters that a driver would refuse or misread are taken
+//! out here, and its complaints are cleared of passwords.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use crate::error::{Error, ErrorKind};
+
+/// A database URL in three pieces: the driver's own scheme, everything up to the query, and the query's parameters.
+pub(crate) struct Dsn<'a> {
+    url: &'a str,
+    scheme: &'static str,
+    body: &'a str,
+    parameters: Vec<Parameter<'a>>,
+}
+
+/// One `key=value` of the query, as written.
+struct Parameter<'a> {
+    raw: Cow<'a, str>,
+}
+
+impl Parameter<'_> {
+    fn key(&self) -> Cow<'_, str> {
+        decode(self.raw.split_once('=').map_or(&*self.raw, |(key, _)| key))
+    }
+
+    fn value(&self) -> Cow<'_, str> {
+        decode(self.raw.split_once('=').map_or("", |(_, value)| value))
+    }
+}
+
+fn decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+impl<'a> Dsn<'a> {
+    /// Takes `url` apart if its scheme is one of `schemes`; the first of them is what the driver itself understands.
+    /// A `+driver` after the scheme, as SQLAlchemy writes it, is ignored.
+    ///
+    /// A password may contain an unescaped `?` where `userinfo_first` says that the driver looks for the `@` before it
+    /// looks for the query.
+    pub(crate) fn parse(
+        url: &'a str,
+        schemes: &[&'static str],
+        userinfo_first: bool,
+    ) -> Result<Self, Error> {
+        let own = schemes.first().copied().unwrap_or_default();
+        let form = format!("{own}://user:password@host:port/database?parameter=value");
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(Error::new(
+                ErrorKind::Settings,
+                format!("the database URL has no scheme; write {form}"),
+            ));
+        };
+        let name = scheme.split('+').next().unwrap_or_default();
+        if !schemes.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            return Err(Error::new(
+                ErrorKind::Settings,
+                format!("the database URL's scheme is not one of {schemes:?}; write {form}"),
+            ));
+        }
+        let searched_from = match rest.find('@') {
+            Some(at) if userinfo_first => at,
+            _ => 0,
+        };
+        let (body, query) = match rest[searched_from..].find('?') {
+            Some(at) => (&rest[..searched_from + at], &rest[searched_from + at + 1..]),
+            None => (rest, ""),
+        };
+        Ok(Dsn {
+            url,
+            scheme: own,
+            body,
+            parameters: query
+                .split('&')
+                .filter(|raw| !raw.is_empty())
+                .map(|raw| Parameter {
+                    raw: Cow::Borrowed(raw),
+                })
+                .collect(),
+        })
+    }
+
+    /// Everything between the scheme and the query.
+    pub(crate) fn body(&self) -> &str {
+        self.body
+    }
+
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.parameters.iter().any(|known| known.key() == key)
+    }
+
+    /// Takes out every parameter whose key `wanted` accepts, and returns their keys and values, decoded.
+    pub(crate) fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        self.parameters
+            .extract_if(.., |parameter| wanted(&parameter.key()))
+            .map(|taken| (taken.key().into_owned(), taken.value().into_owned()))
+            .collect()
+    }
+
+    /// Gives the parameter `from` the name that the driver knows it by.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        for parameter in &mut self.parameters {
+            if parameter.key() == from {
+                let value = parameter.raw.split_once('=').map_or("", |(_, value)| value);
+                parameter.raw = Cow::Owned(format!("{to}={value}"));
+            }
+        }
+    }
+
+    /// The URL for the driver, with what is left of the query.
+    pub(crate) fn for_driver(&self) -> String {
+        let mut url = format!("{}://{}", self.scheme, self.body);
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            url.push(if index == 0 { '?' } else { '&' });
+            url.push_str(&parameter.raw);
+        }
+        url
+    }
+
+    /// The driver's complaint about this URL as an error of kind Settings. Drivers quote the words they stumble over,
+    /// and in a URL whose password contains an unescaped `@`, `/` or `?` such a word can be a part of the password.
+    pub(crate) fn refused(&self, complaint: &str) -> Error {
+        let secrets = self.secrets();
+        let text: String = complaint
+            .split_inclusive(['`', '\''])
+            .map(|piece| {
+                let word = piece.trim_end_matches(['`', '\'']);
+                match secrets.iter().any(|secret| secret.contains(word)) && !word.is_empty() {
+                    true => piece.replacen(word, "***", 1),
+                    false => piece.to_owned(),
+                }
+            })
+            .collect();
+        Error::new(
+            ErrorKind::Settings,
+            format!(
+                "the database URL is not accepted: {text}. Write \
+                 {}://user:password@host:port/database?parameter=value, with special characters of the password \
+                 percent-encoded",
+                self.scheme
+            ),
+        )
+    }
+
+    /// All that may be, or contain, a password: as written and decoded.
+    fn secrets(&self) -> Vec<String> {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        let userinfo = rest.rsplit_once('@').map_or("", |(before, _)| before);
+        let password = userinfo.split_once(':').map_or("", |(_, after)| after);
+        let mut secrets = vec![password.to_owned(), decode(password).into_owned()];
+        for parameter in &self.parameters {
+            if parameter.key().contains("pass") {
+                secrets.push(parameter.value().into_owned());
+            }
+        }
+        secrets
+    }
+}
+
+/// What `sslmode`, `ssl-mode` and their like say about encryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsWish {
+    /// A plain connection is what was asked for, or one of the things that were.
+    PlainAllowed,
+    /// Nothing but TLS will do.
+    Required,
+}
+
+impl TlsWish {
+    /// libpq's six words, and MySQL's five.
+    pub(crate) fn from_mode(mode: &str) -> Option<Self> {
+        match mode.to_ascii_lowercase().replace('_', "-").as_str() {
+            "disable" | "disabled" | "allow" | "prefer" | "preferred" => {
+                Some(TlsWish::PlainAllowed)
+            }
+            "require" | "required" | "verify-ca" | "verify-full" | "verify-identity" => {
+                Some(TlsWish::Required)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A connection that must be encrypted was asked for by `what`.
+pub(crate) fn tls_unsupported(what: &str) -> Error {
+    Error::unsupported(format!(
+        "{what} asks for TLS, which this version of queuepool does not have: it would have to connect in plain, and \
+         does not. Leave it out where a plain connection will do"
+    ))
+}
+
+/// `require_tls` is set and nothing says that plain will do; `how` tells where to say so.
+pub(crate) fn tls_required(how: &str) -> Error {
+    Error::unsupported(format!(
+        "require_tls is set (the production preset sets it), and this version of queuepool does not have TLS. Where a \
+         plain connection will do, {how}, or set require_tls to false"
+    ))
+}

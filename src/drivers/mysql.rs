@@ -1,0 +1,453 @@
+//! MySQL and MariaDB, on `mysql`.
+
+use std::collections::HashMap;
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use ::mysql::prelude::Queryable;
+use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, Value};
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use r2d2::ManageConnection;
+
+use super::FirstValue;
+use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
+use crate::driver::{Call, Driver, ErrorClass};
+use crate::error::Error;
+use crate::settings::{ResetOnReturn, Settings};
+
+/// The driver itself, in the version that this crate is built with.
+pub use ::mysql;
+
+/// A pool of MySQL or MariaDB connections: `MySqlPool::builder(url)?`, or from `mysql::Opts`.
+pub type MySqlPool = crate::Pool<MySqlManager>;
+
+/// Opens connections to one MySQL or MariaDB database.
+///
+/// TCP keepalives are on, with 30 s of idleness before the first probe, 10 s between probes and 5 probes, and the
+/// connection attribute `program_name` is the pool's name, except where the URL or the `Opts` says otherwise.
+/// `connect_timeout` and `command_timeout` come from the pool's [`Settings`]; the latter becomes `max_statement_time` on
+/// MariaDB and `max_execution_time`, which stops reads only, on MySQL.
+///
+/// The driver's `prefer_socket` is off, although it is the driver's default: with it, a TCP connection to 127.0.0.1 is
+/// left for the Unix socket that the server names, which behind a forwarded port is another server's. Name a socket
+/// with `socket` to use it.
+pub struct MySqlManager {
+    opts: Opts,
+    plain_allowed: bool,
+    statement_limit: Option<Duration>,
+    echo: Option<String>,
+}
+
+impl MySqlManager {
+    /// Takes a URL such as `mysql://app:secret@db.example/orders`; `mariadb://` and SQLAlchemy's `mysql+pymysql://` mean
+    /// the same. The parameters are those of [`Opts`]; besides, `prefer_socket` is honoured, `unix_socket` means
+    /// `socket`, `charset=utf8mb4` is accepted, being what the driver always uses, and `ssl-mode` has MySQL's five
+    /// words.
+    ///
+    /// # Errors
+    /// Settings for a URL that is malformed or has a parameter that the driver does not know; Unsupported for one that
+    /// asks for TLS.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let mut dsn = Dsn::parse(url, &["mysql", "mariadb"], false)?;
+        let body = dsn.body();
+        let authority = body.split('/').next().unwrap_or_default();
+        // Both would be read as the end of the host, and what follows lost or taken for a database.
+        if url.contains('#') || (body.contains('@') && !authority.contains('@')) {
+            return Err(dsn.refused("a '#' or '/' of the user or password is not percent-encoded"));
+        }
+        let mut plain_allowed = false;
+        for (key, value) in dsn.take(is_about_tls) {
+            let value = value.to_ascii_lowercase();
+            let off = matches!(value.as_str(), "false" | "0" | "off" | "no");
+            let wish = match is_tls_mode(&key) {
+                true => TlsWish::from_mode(&value).ok_or_else(|| {
+                    Error::setting(
+                        &key,
+                        &value,
+                        "one of disabled, preferred, required, verify_ca, verify_identity",
+                    )
+                })?,
+                // A switch that is off says what the driver does anyway, except that skipping a check implies TLS.
+                false if off && !key.starts_with("danger_") => TlsWish::PlainAllowed,
+                false => TlsWish::Required,
+            };
+            match wish {
+                TlsWish::PlainAllowed => plain_allowed = true,
+                TlsWish::Required => return Err(tls_unsupported(&key)),
+            }
+        }
+        dsn.rename("unix_socket", "socket");
+        if let Some((_, other)) = dsn
+            .take(|key| key == "charset")
+            .into_iter()
+            .find(|(_, charset)| !charset.eq_ignore_ascii_case("utf8mb4"))
+        {
+            return Err(Error::setting("charset", other, "utf8mb4"));
+        }
+        let socket_is_wanted = dsn.has("prefer_socket");
+        let opts =
+            Opts::from_url(&dsn.for_driver()).map_err(|error| dsn.refused(&error.to_string()))?;
+        let prefer_socket = socket_is_wanted && opts.get_prefer_socket();
+        let mut manager = MySqlManager::build(opts, prefer_socket)?;
+        manager.plain_allowed = plain_allowed;
+        Ok(manager)
+    }
+
+    /// Takes the driver's own options. Those about keepalives that are not set get the values above.
+    ///
+    /// # Errors
+    /// Unsupported for options that ask for TLS.
+    pub fn new(opts: impl Into<Opts>) -> Result<Self, Error> {
+        MySqlManager::build(opts.into(), false)
+    }
+
+    fn build(opts: Opts, prefer_socket: bool) -> Result<Self, Error> {
+        // Without a TLS feature the driver panics.
+        if opts.get_ssl_opts().is_some() {
+            return Err(tls_unsupported("ssl_opts"));
+        }
+        let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
+        let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);
+        let count = opts.get_tcp_keepalive_probe_count().unwrap_or(5);
+        Ok(MySqlManager {
+            opts: OptsBuilder::from_opts(opts)
+                .prefer_socket(prefer_socket)
+                .tcp_keepalive_time_ms(Some(idle))
+                .tcp_keepalive_probe_interval_secs(Some(interval))
+                .tcp_keepalive_probe_count(Some(count))
+                .into(),
+            plain_allowed: false,
+            statement_limit: None,
+            echo: None,
+        })
+    }
+
+    fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
+        if settings.require_tls && !self.plain_allowed && self.opts.get_socket().is_none() {
+            return Err(tls_required("write ssl-mode=DISABLED in the URL"));
+        }
+        let limit = settings.connect_timeout;
+        let own = self.opts.get_tcp_connect_timeout();
+        let mut attributes: Option<HashMap<String, String>> =
+            self.opts.get_connect_attrs().cloned();
+        if let Some(attributes) = &mut attributes {
+            attributes
+                .entry("program_name".to_owned())
+                .or_insert_with(|| pool_name.to_owned());
+        }
+        self.opts = OptsBuilder::from_opts(self.opts.clone())
+            .tcp_connect_timeout(Some(own.map_or(limit, |own| own.min(limit))))
+            .connect_attrs(attributes)
+            .into();
+        // MariaDB takes at most a year, MySQL 49 days.
+        if let Some(limit) = settings.command_timeout
+            && (limit.is_zero() || limit > Duration::from_millis(u32::MAX.into()))
+        {
+            return Err(Error::setting(
+                "command_timeout",
+                format!("{limit:?}"),
+                "more than 0 and at most 49 days, MySQL's greatest max_execution_time",
+            ));
+        }
+        self.statement_limit = settings.command_timeout;
+        self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
+        Ok(())
+    }
+
+    fn note(&self, sql: &str) {
+        if let Some(target) = &self.echo {
+            log::debug!(target: target, "{sql}");
+        }
+    }
+
+    fn run(&self, connection: &mut Conn, sql: &str) -> Result<(), MyError> {
+        self.note(sql);
+        // Not query_drop, which loses an error that comes in place of a row.
+        execute(connection, sql).map(drop)
+    }
+
+    fn limit_statements(&self, connection: &mut Conn) -> Result<(), MyError> {
+        let Some(limit) = self.statement_limit else {
+            return Ok(());
+        };
+        // The driver knows which of the two servers it is but does not tell. Asked each time, because a fail-over may
+        // lead from one to the other.
+        let question = "SELECT VERSION()";
+        self.note(question);
+        let version: Option<String> = connection.query_first(question)?;
+        let sql = match version.is_some_and(|version| version.contains("MariaDB")) {
+            true => format!(
+                "SET SESSION max_statement_time = {:.6}",
+                limit.as_secs_f64().max(1e-6)
+            ),
+            false => format!(
+                "SET SESSION max_execution_time = {}",
+                limit.as_nanos().div_ceil(1_000_000)
+            ),
+        };
+        self.run(connection, &sql)
+    }
+
+    /// The driver gives up at the first address of a name that refuses; `localhost` often has two, and MySQL listens on
+    /// one.
+    fn open(&self) -> Result<Conn, MyError> {
+        let host = self.opts.get_ip_or_hostname();
+        let port = self.opts.get_tcp_port();
+        if self.opts.get_socket().is_some() {
+            return Conn::new(self.opts.clone());
+        }
+        let addresses: Vec<_> = match (&*host, port).to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(_) => Vec::new(),
+        };
+        let Some((last, others)) = addresses
+            .split_last()
+            .filter(|(_, others)| !others.is_empty())
+        else {
+            return Conn::new(self.opts.clone());
+        };
+        let at = |address: &std::net::SocketAddr| {
+            Conn::new(
+                OptsBuilder::from_opts(self.opts.clone())
+                    .ip_or_hostname(Some(address.ip().to_string())),
+            )
+        };
+        for address in others {
+            match at(address) {
+                Err(MyError::DriverError(
+                    DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout,
+                )) => {}
+                other => return other,
+            }
+        }
+        at(last)
+    }
+}
+
+fn is_tls_mode(key: &str) -> bool {
+    matches!(key, "ssl-mode" | "ssl_mode" | "sslmode")
+}
+
+/// Parameters of the driver, of MySQL's own clients and of other languages' drivers that ask for TLS or concern it.
+fn is_about_tls(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.starts_with("ssl")
+        || key.starts_with("tls")
+        || key.starts_with("verify_")
+        || key.starts_with("danger_")
+        || key.starts_with("pkcs12_")
+        || matches!(
+            key.as_str(),
+            "require_ssl"
+                | "usessl"
+                | "root_cert_path"
+                | "cert_chain_path"
+                | "priv_key_path"
+                | "cipher_suites"
+        )
+}
+
+impl fmt::Debug for MySqlManager {
+    /// Names the server and the user only: the driver's own `Opts`, and its `Conn`, print the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MySqlManager")
+            .field("host", &self.opts.get_ip_or_hostname())
+            .field("port", &self.opts.get_tcp_port())
+            .field("socket", &self.opts.get_socket())
+            .field("user", &self.opts.get_user())
+            .field("database", &self.opts.get_db_name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ManageConnection for MySqlManager {
+    type Connection = Conn;
+    type Error = MyError;
+
+    fn connect(&self) -> Result<Conn, MyError> {
+        let mut connection = self.open()?;
+        self.limit_statements(&mut connection)?;
+        Ok(connection)
+    }
+
+    fn is_valid(&self, connection: &mut Conn) -> Result<(), MyError> {
+        if is_lost(connection) {
+            return Err(MyError::IoError(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the server has closed the connection",
+            )));
+        }
+        connection.ping()
+    }
+
+    fn has_broken(&self, connection: &mut Conn) -> bool {
+        is_lost(connection)
+    }
+}
+
+/// A look at the socket, without a round trip. On a connection at rest there is nothing to read: an end of file or an
+/// error means that it is gone, and bytes are the server's farewell or the rest of an answer nobody read.
+fn is_lost(connection: &Conn) -> bool {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match recv(connection.as_raw_fd(), &mut [0], flags) {
+            Err(Errno::EAGAIN) => return false,
+            Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+/// How the pool pings and resets MySQL and MariaDB connections and reads their errors.
+///
+/// The ping is a look at the socket, then COM_PING or the settings' `validation_query`. No call is bounded: the driver's
+/// only limit, its `read_timeout`, would cut off users' statements too.
+#[derive(Debug, Default)]
+pub struct MySqlDriver {
+    validation_query: Option<String>,
+}
+
+impl MySqlDriver {
+    /// A driver that takes its settings when the pool is built.
+    #[must_use]
+    pub fn new() -> Self {
+        MySqlDriver::default()
+    }
+}
+
+impl Driver<MySqlManager> for MySqlDriver {
+    fn prepare(
+        &mut self,
+        manager: &mut MySqlManager,
+        pool_name: &str,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        self.validation_query.clone_from(&settings.validation_query);
+        manager.prepare(pool_name, settings)
+    }
+
+    fn ping(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+        _limit: Duration,
+    ) -> Result<(), MyError> {
+        match &self.validation_query {
+            Some(sql) if !is_lost(connection) => manager.run(connection, sql),
+            _ => manager.is_valid(connection),
+        }
+    }
+
+    /// Rollback: the transaction is rolled back. Full: COM_RESET_CONNECTION, which rolls back too, and drops session
+    /// variables, temporary tables, locks and prepared statements; the character set and the statement limit are set
+    /// again.
+    fn reset(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+        how: ResetOnReturn,
+    ) -> Result<(), MyError> {
+        if how != ResetOnReturn::Full {
+            return manager.run(connection, "ROLLBACK");
+        }
+        connection.reset()?;
+        // MySQL's reset returns to the server's default character set, MariaDB's to the one of the login.
+        manager.run(connection, "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")?;
+        manager.limit_statements(connection)
+    }
+
+    fn classify(&self, error: &MyError) -> ErrorClass {
+        classify(error)
+    }
+
+    fn is_bounded(&self, _call: Call) -> bool {
+        false
+    }
+}
+
+fn classify(error: &MyError) -> ErrorClass {
+    match error {
+        MyError::IoError(cause) => classify_io(cause),
+        // The codec's error type belongs to a crate that is not ours to name.
+        MyError::CodecError(cause) => match cause.source().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => classify_io(cause),
+            None if format!("{cause:?}") == "PacketTooLarge" => ErrorClass::Statement,
+            None => ErrorClass::Lost,
+        },
+        MyError::MySqlError(refusal) => classify_code(refusal.code),
+        MyError::DriverError(cause) => match cause {
+            DriverError::ConnectTimeout
+            | DriverError::CouldNotConnect(_)
+            | DriverError::PacketOutOfSync
+            | DriverError::UnexpectedPacket
+            | DriverError::SetupError => ErrorClass::Lost,
+            DriverError::Timeout => ErrorClass::Transient,
+            DriverError::UnsupportedProtocol(_)
+            | DriverError::Protocol41NotSet
+            | DriverError::TlsNotSupported
+            | DriverError::CouldNotParseVersion
+            | DriverError::UnknownAuthPlugin(_)
+            | DriverError::OldMysqlPasswordDisabled
+            | DriverError::CleartextPluginDisabled
+            | DriverError::InvalidParsecSalt => ErrorClass::Permanent,
+            _ => ErrorClass::Statement,
+        },
+        MyError::UrlError(_) => ErrorClass::Permanent,
+        _ => ErrorClass::Statement,
+    }
+}
+
+fn classify_io(error: &io::Error) -> ErrorClass {
+    match error.kind() {
+        // From a read_timeout in the Opts: slow is not gone.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ErrorClass::Transient,
+        _ => ErrorClass::Lost,
+    }
+}
+
+/// Numbers of `mysqld_error.h`; 2006 and 2013 are the C client's, which proxies send.
+fn classify_code(code: u16) -> ErrorClass {
+    match code {
+        // Too many connections, of all users or of this one; an hourly limit; no thread; offline mode.
+        1040 | 1203 | 1226 | 1041 | 1135 | 3032 => ErrorClass::Transient,
+        // Shutting down, network trouble, killed, idle for too long.
+        1053 | 1077..=1080 | 1152..=1161 | 1927 | 2006 | 2013 | 4031 => ErrorClass::Lost,
+        // Database, password, handshake, host blocked or not allowed, authentication method, expired or locked.
+        1044 | 1045 | 1049 | 1043 | 1129 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 4151 => {
+            ErrorClass::Permanent
+        }
+        _ => ErrorClass::Statement,
+    }
+}
+
+/// Runs one or several statements; returns the rows affected, or returned, by all of them.
+pub(crate) fn execute(connection: &mut Conn, sql: &str) -> Result<u64, MyError> {
+    let mut result = connection.query_iter(sql)?;
+    let mut rows = 0;
+    while let Some(set) = result.iter() {
+        rows += set.affected_rows();
+        for row in set {
+            row?;
+            rows += 1;
+        }
+    }
+    Ok(rows)
+}
+
+/// Runs one statement; returns the first column of its first row.
+pub(crate) fn query_i64(connection: &mut Conn, sql: &str) -> Result<FirstValue, MyError> {
+    let row: Option<::mysql::Row> = connection.query_first(sql)?;
+    Ok(match row.as_ref().and_then(|row| row.as_ref(0)) {
+        None => FirstValue::NoRow,
+        Some(Value::NULL) => FirstValue::Null,
+        Some(Value::Bytes(text)) => FirstValue::from_text(&String::from_utf8_lossy(text)),
+        // The text protocol sends nothing but text and NULL.
+        Some(Value::Int(integer)) => FirstValue::Integer(*integer),
+        Some(other) => FirstValue::NotAnInteger(other.as_sql(true)),
+    })
+}

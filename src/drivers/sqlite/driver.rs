@@ -1,0 +1,135 @@
+//! What the pool must know of SQLite.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode};
+
+use super::manager::SqliteManager;
+use super::opening::is_busy;
+use super::place::{Place, complaint};
+use crate::driver::{Call, Driver, ErrorClass};
+use crate::error::{Error, ErrorKind};
+use crate::settings::{Mode, ResetOnReturn, Settings};
+
+/// The [`Driver`] of SQLite: null mode unless the settings ask for a queue, and every call on the caller's thread.
+///
+/// - The ping is `SELECT 1`. It proves little, since there is no server to lose: it succeeds after the file was deleted.
+///   A `validation_query` that reads a table proves more; it runs on a helper thread, as it may take any time.
+/// - `reset_on_return = rollback` ends a transaction left open and costs nothing when there is none. `full` also sets the
+///   pragmas again and drops temporary tables. Attached databases, functions and hooks stay: in null mode nothing does.
+/// - `command_timeout` is not applied, as there is no server to watch a statement; an info line says so.
+#[derive(Debug, Default)]
+pub struct SqliteDriver {
+    validation_query: Option<String>,
+}
+
+impl Driver<SqliteManager> for SqliteDriver {
+    /// Logs the resolved path.
+    ///
+    /// # Errors
+    /// Of kind Settings for a pragma out of range, a path whose directory does not exist, and a path that is a directory.
+    fn prepare(
+        &mut self,
+        manager: &mut SqliteManager,
+        pool_name: &str,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        manager.pragmas_in_force().validate()?;
+        if manager.is_on_the_file_system() {
+            let folder_of_memory;
+            let path = match manager.place() {
+                Place::File(path) => Some(path),
+                Place::Memory { folder: None } => None,
+                Place::Memory {
+                    folder: Some(folder),
+                } => {
+                    folder_of_memory = folder.join("memory.db");
+                    Some(&folder_of_memory)
+                }
+            };
+            if let Some(complaint) = path.and_then(|path| complaint(path)) {
+                return Err(Error::new(ErrorKind::Settings, complaint));
+            }
+        }
+        let target = format!("queuepool::{pool_name}");
+        log::info!(target: &target, "pool {pool_name}: the SQLite database is {}", manager.place());
+        if let Some(limit) = settings.command_timeout {
+            log::info!(
+                target: &target,
+                "pool {pool_name}: command_timeout = {limit:?} is not applied, as SQLite has no server to enforce it"
+            );
+        }
+        self.validation_query.clone_from(&settings.validation_query);
+        manager.configure(settings.connect_timeout, target, settings.echo);
+        Ok(())
+    }
+
+    fn ping(
+        &self,
+        manager: &SqliteManager,
+        conn: &mut Connection,
+        _limit: Duration,
+    ) -> Result<(), rusqlite::Error> {
+        let sql = self.validation_query.as_deref().unwrap_or("SELECT 1");
+        manager.log_sql(sql);
+        super::execute(conn, sql).map(|_| ())
+    }
+
+    fn reset(
+        &self,
+        manager: &SqliteManager,
+        conn: &mut Connection,
+        how: ResetOnReturn,
+    ) -> Result<(), rusqlite::Error> {
+        if how == ResetOnReturn::Never {
+            return Ok(());
+        }
+        if !conn.is_autocommit() {
+            manager.run(conn, "ROLLBACK")?;
+        }
+        if how == ResetOnReturn::Full {
+            // A change of temp_store deletes all that is temporary, and one of the two is a change; the pragmas then set
+            // the wanted value.
+            manager.run(conn, "PRAGMA temp_store=memory; PRAGMA temp_store=default")?;
+            manager.set_pragmas(conn)?;
+        }
+        Ok(())
+    }
+
+    fn classify(&self, error: &rusqlite::Error) -> ErrorClass {
+        if is_busy(error) {
+            return ErrorClass::Transient;
+        }
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::NotADatabase
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::AuthorizationForStatementDenied,
+            ) => ErrorClass::Permanent,
+            None if matches!(
+                error,
+                rusqlite::Error::NulError(_) | rusqlite::Error::InvalidPath(_)
+            ) =>
+            {
+                ErrorClass::Permanent
+            }
+            _ => ErrorClass::Statement,
+        }
+    }
+
+    fn is_bounded(&self, call: Call) -> bool {
+        // All is local, but a user's query takes as long as it takes.
+        call != Call::Ping || self.validation_query.is_none()
+    }
+
+    fn default_mode(&self) -> Mode {
+        Mode::Null
+    }
+
+    fn shutdown(&self, manager: &SqliteManager) {
+        manager.shut();
+    }
+}

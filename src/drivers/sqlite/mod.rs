@@ -1,0 +1,88 @@
+//! SQLite, on [`rusqlite`] and `r2d2_sqlite`.
+//!
+//! [`SqliteManager`] opens connections with their [`Pragmas`] (WAL and the rest), on a file or in memory; [`SqliteDriver`] tells
+//! the pool how to ping and reset them. In null mode, the default, a connection is opened at checkout and closed at
+//! checkin: nothing is shared between threads but the file.
+//!
+//! # Writing: `BEGIN IMMEDIATE`
+//! A plain `BEGIN` takes no lock. If the transaction first reads and then writes while another connection has
+//! written in between, the write fails **at once** with SQLITE_BUSY, whatever busy_timeout says: waiting could not help, its
+//! reads are out of date. So a transaction that will write should say so at its beginning, where it waits for its turn:
+//!
+//! ```
+//! # fn main() -> rusqlite::Result<()> {
+//! use queuepool::sqlite;
+//! # let mut conn = rusqlite::Connection::open_in_memory()?;
+//! # conn.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY, cents INTEGER)")?;
+//!
+//! let transaction = sqlite::immediate(&mut conn)?; // rolled back when dropped
+//! transaction.execute("UPDATE account SET cents = cents - 100 WHERE id = 1", [])?;
+//! transaction.commit()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Journal files
+//! In WAL mode `app.db-wal` and `app.db-shm` stand beside `app.db` while the pool is open: copy the three together, or use
+//! `VACUUM INTO`. WAL needs shared memory: it does not work on a network file system.
+
+mod driver;
+mod manager;
+mod opening;
+mod place;
+mod pragmas;
+mod url;
+
+use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::{Batch, Connection, Transaction, TransactionBehavior};
+
+/// The driver itself, in the version that this crate is built with.
+pub use rusqlite;
+
+pub use driver::SqliteDriver;
+pub use manager::SqliteManager;
+pub use pragmas::{JournalMode, Pragmas, Synchronous, TempStore};
+
+/// A pool of SQLite connections: `SqlitePool::builder(url)?`, or from a path.
+pub type SqlitePool = crate::Pool<SqliteManager>;
+
+/// Begins a transaction that may write: `BEGIN IMMEDIATE`, which waits up to busy_timeout for other writers. It is
+/// rolled back when dropped without [`commit`](Transaction::commit).
+///
+/// # Errors
+/// SQLITE_BUSY when another writer holds the file for longer than busy_timeout; SQLITE_READONLY on a database that
+/// cannot be written.
+pub fn immediate(conn: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    conn.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Runs any SQL, several statements too, separated by semicolons, and returns how many rows they inserted, updated or
+/// deleted, in all; triggers and foreign key actions do not count. Rows that a statement returns are read and thrown
+/// away and do not count. The statements before a failed one stand, unless the text has its own BEGIN and COMMIT.
+pub(crate) fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    let mut changed = 0;
+    let mut batch = Batch::new(conn, sql);
+    while let Some(mut statement) = batch.next()? {
+        let parameters = statement.parameter_count();
+        if parameters > 0 {
+            return Err(rusqlite::Error::InvalidParameterCount(0, parameters));
+        }
+        // `changes` is that of the last statement that changed anything, maybe an earlier one.
+        let before = conn.total_changes();
+        let mut rows = statement.raw_query();
+        while rows.next()?.is_some() {}
+        if conn.total_changes() != before {
+            changed += conn.changes();
+        }
+    }
+    Ok(changed)
+}
+
+/// The first column of the first row as an integer; further rows are not read. No row is `QueryReturnedNoRows`; NULL, a
+/// text, a blob and a real number are `InvalidColumnType`: nothing is converted.
+pub(crate) fn query_i64(conn: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    conn.query_row(sql, [], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests;

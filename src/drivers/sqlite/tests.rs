@@ -1,0 +1,97 @@
+//! The small common surface of `AnyConnection`.
+
+use rusqlite::{Connection, Error};
+
+use super::{execute, query_i64};
+
+fn database() -> Connection {
+    let conn = Connection::open_in_memory().unwrap();
+    execute(&conn, "CREATE TABLE t (id INTEGER PRIMARY KEY, v)").unwrap();
+    conn
+}
+
+#[test]
+fn execute_counts_the_rows_of_all_its_statements() {
+    let conn = database();
+    let changed = execute(
+        &conn,
+        "INSERT INTO t (v) VALUES (1), (2), (3); UPDATE t SET v = 0 WHERE id > 1; SELECT * FROM t; -- done",
+    );
+    assert_eq!(changed.unwrap(), 5);
+}
+
+#[test]
+fn execute_counts_nothing_for_statements_that_change_no_row() {
+    let conn = database();
+    execute(&conn, "INSERT INTO t (v) VALUES (1), (2)").unwrap();
+    for sql in [
+        "",
+        ";;",
+        "-- nothing",
+        "SELECT * FROM t",
+        "CREATE TABLE u (id)",
+        "BEGIN; COMMIT",
+        "DROP TABLE u",
+        "UPDATE t SET v = 1 WHERE id = 9",
+        "PRAGMA user_version = 3",
+    ] {
+        assert_eq!(execute(&conn, sql).unwrap(), 0, "{sql}");
+    }
+}
+
+#[test]
+fn execute_runs_statements_that_return_rows_to_their_end() {
+    let conn = database();
+    let changed = execute(
+        &conn,
+        "INSERT INTO t (v) VALUES (1), (2), (3) RETURNING id; DELETE FROM t WHERE id < 3 RETURNING v",
+    );
+    assert_eq!(changed.unwrap(), 5);
+    assert_eq!(query_i64(&conn, "SELECT count(*) FROM t").unwrap(), 1);
+}
+
+#[test]
+fn execute_does_not_count_what_triggers_do() {
+    let conn = database();
+    execute(
+        &conn,
+        "CREATE TABLE log (id); CREATE TRIGGER tr AFTER INSERT ON t BEGIN INSERT INTO log VALUES (1), (2); END",
+    )
+    .unwrap();
+    assert_eq!(execute(&conn, "INSERT INTO t (v) VALUES (1)").unwrap(), 1);
+    assert_eq!(query_i64(&conn, "SELECT count(*) FROM log").unwrap(), 2);
+}
+
+#[test]
+fn execute_stops_at_the_first_error_and_refuses_parameters() {
+    let conn = database();
+    let sql = "INSERT INTO t (v) VALUES (1); INSERT INTO nowhere VALUES (1); INSERT INTO t (v) VALUES (2)";
+    let error = execute(&conn, sql).unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert_eq!(query_i64(&conn, "SELECT count(*) FROM t").unwrap(), 1);
+    let error = execute(&conn, "INSERT INTO t (v) VALUES (?1)").unwrap_err();
+    assert!(
+        matches!(error, Error::InvalidParameterCount(0, 1)),
+        "{error}"
+    );
+}
+
+#[test]
+fn query_i64_takes_the_first_column_of_the_first_row() {
+    let conn = database();
+    assert_eq!(query_i64(&conn, "VALUES (7, 8), (9, 10)").unwrap(), 7);
+}
+
+#[test]
+fn query_i64_converts_nothing() {
+    let conn = database();
+    let none = query_i64(&conn, "SELECT id FROM t").unwrap_err();
+    assert!(matches!(none, Error::QueryReturnedNoRows), "{none}");
+    for value in ["NULL", "'7'", "7.0", "x'07'"] {
+        let error = query_i64(&conn, &format!("SELECT {value}")).unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidColumnType(0, ..)),
+            "{value}: {error}"
+        );
+    }
+}

@@ -1,0 +1,153 @@
+//! SQLite's URLs, in SQLAlchemy's forms.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+
+use super::pragmas::{self, Pragmas};
+use crate::error::{Error, ErrorKind};
+
+/// The sentence that every failure to find a file carries.
+pub(super) const SLASHES: &str = "three slashes (sqlite:///app.db) are a path relative to the working directory, four \
+                                  (sqlite:////var/lib/app.db) an absolute one";
+
+/// A URL taken apart.
+#[derive(Debug)]
+pub(super) struct Parsed {
+    /// `None` is memory.
+    pub path: Option<PathBuf>,
+    pub pragmas: Pragmas,
+    pub mode: Option<Access>,
+    /// SQLite's own URI parameters (`immutable`, `vfs`, `nolock`), passed on to it.
+    pub passed_on: Vec<(&'static str, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+    Create,
+}
+
+pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
+    let (location, query) = match url.split_once('?') {
+        Some((location, query)) => (location, query),
+        None => (url, ""),
+    };
+    let mut parsed = Parsed {
+        path: path(after_scheme(location)?)?,
+        pragmas: Pragmas::default(),
+        mode: None,
+        passed_on: Vec::new(),
+    };
+    let mut seen = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name)?, decode(value)?);
+        parsed.set(&name, &value)?;
+        if seen.contains(&name) {
+            return Err(Error::setting(&name, value, "it is given twice in the URL"));
+        }
+        seen.push(name);
+    }
+    let opens_a_file =
+        !parsed.passed_on.is_empty() || matches!(parsed.mode, Some(Access::Read | Access::Write));
+    if parsed.path.is_none() && opens_a_file {
+        return Err(malformed(format!(
+            "mode, immutable, nolock and vfs need a file, and it names none ({SLASHES})"
+        )));
+    }
+    Ok(parsed)
+}
+
+impl Parsed {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        if self.pragmas.set(name, value)? {
+            return Ok(());
+        }
+        let flag = || match pragmas::parse_bool(&value.to_ascii_lowercase()) {
+            Some(on) => Ok(u8::from(on).to_string()),
+            None => Err(Error::setting(name, value, "on or off")),
+        };
+        match name {
+            "mode" => match value {
+                "ro" => self.mode = Some(Access::Read),
+                "rw" => self.mode = Some(Access::Write),
+                "rwc" => self.mode = Some(Access::Create),
+                "memory" => self.path = None,
+                _ => {
+                    let accepted =
+                        "ro (read only), rw (must exist), rwc (created if missing), or memory";
+                    return Err(Error::setting(name, value, accepted));
+                }
+            },
+            "immutable" => self.passed_on.push(("immutable", flag()?)),
+            "nolock" => self.passed_on.push(("nolock", flag()?)),
+            "vfs" if !value.is_empty() => self.passed_on.push(("vfs", value.to_owned())),
+            "vfs" => return Err(Error::setting(name, "''", "the name of an SQLite VFS")),
+            _ => {
+                // Without its value: that may be a password.
+                return Err(malformed(format!(
+                    "it has no parameter {name}; it knows the pragmas {}, and SQLite's own mode, immutable, nolock, vfs",
+                    pragmas::NAMES
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What follows `sqlite:` or `sqlite+anything:`.
+fn after_scheme(location: &str) -> Result<&str, Error> {
+    location
+        .split_once(':')
+        .filter(|(scheme, _)| {
+            let name = scheme.split_once('+').map_or(*scheme, |(name, _)| name);
+            name.eq_ignore_ascii_case("sqlite")
+        })
+        .map(|(_, rest)| rest)
+        // The text is not repeated: it may be another database's URL, with a password in it.
+        .ok_or_else(|| malformed(format!("it must begin with sqlite: ({SLASHES})")))
+}
+
+/// `None` is memory.
+fn path(rest: &str) -> Result<Option<PathBuf>, Error> {
+    let path = match rest.strip_prefix("//") {
+        None => rest,
+        Some(path) => match path.strip_prefix('/') {
+            Some(path) => path,
+            None => {
+                let host = path.split('/').next().unwrap_or_default();
+                if host.contains('@') {
+                    // Not repeated: what stands before the @ may be a password.
+                    return Err(malformed(format!(
+                        "SQLite is a local file and takes no user, password or host; for a file name with an @ write \
+                         three slashes ({SLASHES})"
+                    )));
+                }
+                path
+            }
+        },
+    };
+    let path = decode(path)?;
+    if path.contains('\0') {
+        return Err(malformed("a path cannot contain a NUL (%00)"));
+    }
+    Ok((!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path)))
+}
+
+fn decode(text: &str) -> Result<String, Error> {
+    match percent_decode_str(text).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(_) => Err(malformed(
+            "what its percent signs stand for is not UTF-8; for such a file name use SqliteManager::file",
+        )),
+    }
+}
+
+fn malformed(why: impl std::fmt::Display) -> Error {
+    Error::new(
+        ErrorKind::Settings,
+        format!("the SQLite URL is not accepted: {why}"),
+    )
+}

@@ -1,0 +1,38 @@
+//! The harness itself.
+
+use crate::servers::{MariaDb, PgBouncer, Postgres};
+use std::time::Instant;
+
+#[test]
+fn servers_start_stop_and_start_again() {
+    let begun = Instant::now();
+    let mut server = Postgres::start();
+    eprintln!("postgres started in {:?}", begun.elapsed());
+    let begun = Instant::now();
+    let mut maria = MariaDb::start();
+    eprintln!("mariadb started in {:?}", begun.elapsed());
+    let bouncer = PgBouncer::start(&server, "session");
+    for _ in 0..2 {
+        let mut client =
+            ::postgres::Client::connect(&server.url(), ::postgres::NoTls).expect("postgres");
+        client
+            .simple_query("CREATE TABLE IF NOT EXISTS t (i int)")
+            .expect("a table");
+        ::postgres::Client::connect(&server.admin_url(), ::postgres::NoTls).expect("admin");
+        ::postgres::Client::connect(&bouncer.url(), ::postgres::NoTls).expect("bouncer");
+        ::mysql::Conn::new(maria.url().as_str()).expect("mariadb");
+        ::mysql::Conn::new(maria.admin_url().as_str()).expect("mariadb admin");
+        let begun = Instant::now();
+        server.stop();
+        server.start_again();
+        server.kill();
+        server.start_again();
+        eprintln!("postgres restarts {:?}", begun.elapsed());
+        let begun = Instant::now();
+        maria.stop();
+        maria.start_again();
+        maria.kill();
+        maria.start_again();
+        eprintln!("mariadb restarts {:?}", begun.elapsed());
+    }
+}

@@ -1,0 +1,565 @@
+//! The MySQL and MariaDB driver against a real MariaDB.
+
+use std::error::Error as _;
+use std::net::TcpListener;
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use crate::servers::{MariaDb, PASSWORD, free_port};
+use ::mysql::prelude::Queryable;
+use ::mysql::{Conn, Opts, OptsBuilder, SslOpts};
+use queuepool::ErrorKind;
+use queuepool::mysql::{MySqlDriver, MySqlManager};
+use queuepool::{Driver, ErrorClass};
+use queuepool::{ResetOnReturn, Settings};
+use r2d2::ManageConnection;
+
+const LIMIT: Duration = Duration::from_secs(5);
+
+fn prepare(mut manager: MySqlManager, settings: &Settings) -> (MySqlManager, MySqlDriver) {
+    let mut driver = MySqlDriver::new();
+    driver
+        .prepare(&mut manager, "orders", settings)
+        .expect("good settings");
+    (manager, driver)
+}
+
+fn prepared(url: &str, settings: &Settings) -> (MySqlManager, MySqlDriver) {
+    prepare(MySqlManager::from_url(url).expect("a good URL"), settings)
+}
+
+fn with_command_timeout(limit: Duration) -> Settings {
+    let mut settings = Settings::default();
+    settings.command_timeout = Some(limit);
+    settings
+}
+
+fn text(connection: &mut Conn, sql: &str) -> String {
+    let value: Option<Option<String>> = connection.query_first(sql).expect("a good query");
+    value.flatten().expect("a row with a value")
+}
+
+/// Ends the server's side of `connection`, and returns when it is gone.
+fn terminate(server: &MariaDb, connection: &Conn) {
+    let mut admin = Conn::new(server.admin_url().as_str()).expect("an admin");
+    let id = connection.connection_id();
+    admin.query_drop(format!("KILL {id}")).expect("the right");
+    let left = format!("SELECT count(*) FROM information_schema.processlist WHERE id = {id}");
+    let limit = Instant::now() + LIMIT;
+    while text(&mut admin, &left) != "0" {
+        assert!(Instant::now() < limit, "connection {id} is still there");
+    }
+}
+
+#[test]
+fn a_healthy_connection_answers_the_ping() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect("alive");
+    manager.is_valid(&mut connection).expect("alive");
+    connection.query_drop("SELECT 1").expect("a query");
+    assert!(!driver.is_broken(&manager, &mut connection));
+    driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect("alive");
+}
+
+#[test]
+fn a_killed_connection_is_lost_and_known_to_be_without_a_round_trip() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    terminate(&server, &connection);
+    assert!(driver.is_broken(&manager, &mut connection));
+    let error = driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect_err("gone");
+    assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
+    // What a user's statement meets.
+    let mut connection = manager.connect().expect("a connection");
+    terminate(&server, &connection);
+    let error = connection.query_drop("SELECT 1").expect_err("gone");
+    assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
+    let error = connection.query_drop("SELECT 1").expect_err("gone");
+    assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
+    assert!(driver.is_broken(&manager, &mut connection));
+}
+
+#[test]
+fn a_connection_killed_while_it_works_is_lost() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    let id = connection.connection_id();
+    let sleeper = std::thread::spawn(move || connection.query_drop("DO SLEEP(20)"));
+    let mut admin = Conn::new(server.admin_url().as_str()).expect("an admin");
+    let state = format!(
+        "SELECT count(*) FROM information_schema.processlist WHERE id = {id} AND info LIKE 'DO SLEEP%'"
+    );
+    while text(&mut admin, &state) != "1" {}
+    admin.query_drop(format!("KILL {id}")).expect("the right");
+    let error = sleeper.join().expect("no panic").expect_err("killed");
+    assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
+}
+
+#[test]
+fn every_connection_is_lost_when_the_server_stops_or_crashes() {
+    let mut server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    for crash in [false, true] {
+        let mut connection = manager.connect().expect("a connection");
+        match crash {
+            true => server.kill(),
+            false => server.stop(),
+        }
+        assert!(driver.is_broken(&manager, &mut connection));
+        let error = driver
+            .ping(&manager, &mut connection, LIMIT)
+            .expect_err("gone");
+        assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
+        let refused = manager.connect().expect_err("nobody listens");
+        assert_eq!(driver.classify(&refused), ErrorClass::Lost, "{refused:?}");
+        server.start_again();
+    }
+}
+
+#[test]
+fn the_local_look_at_a_silent_servers_connection_does_not_block() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    server.pause();
+    let begun = Instant::now();
+    let broken = driver.is_broken(&manager, &mut connection);
+    let taken = begun.elapsed();
+    server.resume();
+    assert!(!broken);
+    assert!(taken < Duration::from_millis(50), "{taken:?}");
+}
+
+#[test]
+fn an_answer_nobody_read_makes_a_connection_lost() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    // A command sent behind the driver's back.
+    let ping = [1, 0, 0, 0, 0x0e];
+    nix::sys::socket::send(
+        connection.as_raw_fd(),
+        &ping,
+        nix::sys::socket::MsgFlags::empty(),
+    )
+    .expect("an open socket");
+    let limit = Instant::now() + LIMIT;
+    while !driver.is_broken(&manager, &mut connection) {
+        assert!(Instant::now() < limit, "the answer does not come");
+    }
+}
+
+#[test]
+fn a_wrong_password_or_database_is_permanent() {
+    let server = MariaDb::start();
+    let port = server.port();
+    for url in [
+        format!("mysql://app:wrong@127.0.0.1:{port}/app"),
+        format!("mysql://nobody:wrong@127.0.0.1:{port}/app"),
+        format!("mysql://app@127.0.0.1:{port}/app"),
+        server.url().replace("/app", "/nowhere"),
+        server.admin_url().replace("/app", "/nowhere"),
+    ] {
+        let (manager, driver) = prepared(&url, &Settings::default());
+        let error = manager.connect().expect_err("a refusal");
+        assert_eq!(driver.classify(&error), ErrorClass::Permanent, "{error:?}");
+    }
+}
+
+#[test]
+fn an_unreachable_server_is_worth_another_attempt() {
+    for url in [
+        format!("mysql://app:x@127.0.0.1:{}/app", free_port()),
+        "mysql://app:x@no-such-host.invalid/app".to_owned(),
+        "mysql://app:x@localhost/app?socket=/nowhere/mysqld.sock".to_owned(),
+    ] {
+        let (manager, driver) = prepared(&url, &Settings::default());
+        let error = manager.connect().expect_err("nobody there");
+        let class = driver.classify(&error);
+        assert!(
+            matches!(class, ErrorClass::Lost | ErrorClass::Transient),
+            "{class:?} {error:?}"
+        );
+    }
+}
+
+#[test]
+fn a_full_server_is_transient() {
+    let server = MariaDb::start_with(&["--max-connections=10", "--max-user-connections=2"]);
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let (admin, _) = prepared(&server.admin_url(), &Settings::default());
+    for manager in [manager, admin] {
+        let mut connections = Vec::new();
+        let error = loop {
+            match manager.connect() {
+                Ok(connection) => connections.push(connection),
+                Err(error) => break error,
+            }
+        };
+        assert!(connections.len() >= 2);
+        assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
+    }
+}
+
+#[test]
+fn a_refused_statement_says_nothing_about_the_connection() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    let too_large = format!("SELECT '{}'", "x".repeat(20 << 20));
+    for sql in ["SELEC 1", "SELECT * FROM missing", &too_large] {
+        let error = connection.query_drop(sql).expect_err("a refusal");
+        assert_eq!(driver.classify(&error), ErrorClass::Statement, "{error:?}");
+        assert!(!driver.is_broken(&manager, &mut connection));
+        driver
+            .ping(&manager, &mut connection, LIMIT)
+            .expect("alive");
+    }
+}
+
+#[test]
+fn a_reset_rolls_an_open_transaction_back() {
+    let server = MariaDb::start();
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    connection
+        .query_drop("CREATE TABLE t (i int) ENGINE=InnoDB")
+        .expect("a table");
+    for how in [ResetOnReturn::Rollback, ResetOnReturn::Full] {
+        connection.query_drop("START TRANSACTION").expect("open");
+        connection
+            .query_drop("INSERT INTO t VALUES (1)")
+            .expect("a row");
+        driver
+            .reset(&manager, &mut connection, how)
+            .expect("a reset");
+        assert_eq!(text(&mut connection, "SELECT count(*) FROM t"), "0");
+        assert_eq!(text(&mut connection, "SELECT @@in_transaction"), "0");
+        driver
+            .reset(&manager, &mut connection, how)
+            .expect("also outside one");
+    }
+}
+
+#[test]
+fn a_full_reset_clears_the_session_and_a_rollback_does_not() {
+    // Not Debian's default, which would hide a lost character set.
+    let server = MariaDb::start_with(&["--character-set-server=latin1"]);
+    let (manager, driver) = prepared(&server.url(), &Settings::default());
+    let mut connection = manager.connect().expect("a connection");
+    let id = connection.connection_id();
+    let charset = "SELECT concat(@@character_set_client, ' ', @@character_set_results, ' ', @@collation_connection)";
+    let at_first = text(&mut connection, charset);
+    connection
+        .query_drop("CREATE TEMPORARY TABLE scratch (i int); SET @x = 'left', SESSION sort_buffer_size = 65536")
+        .expect("a session");
+    driver
+        .reset(&manager, &mut connection, ResetOnReturn::Rollback)
+        .expect("a reset");
+    assert_eq!(text(&mut connection, "SELECT @x"), "left");
+    assert_eq!(text(&mut connection, "SELECT count(*) FROM scratch"), "0");
+    driver
+        .reset(&manager, &mut connection, ResetOnReturn::Full)
+        .expect("a reset");
+    assert_eq!(text(&mut connection, "SELECT @x IS NULL"), "1");
+    assert_ne!(text(&mut connection, "SELECT @@sort_buffer_size"), "65536");
+    connection
+        .query_drop("SELECT * FROM scratch")
+        .expect_err("it is gone");
+    assert_eq!(text(&mut connection, charset), at_first);
+    assert_eq!(text(&mut connection, "SELECT 'é€'"), "é€");
+    assert_eq!(text(&mut connection, "SELECT DATABASE()"), "app");
+    assert_eq!(connection.connection_id(), id);
+}
+
+#[test]
+fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset() {
+    let server = MariaDb::start();
+    // Not SLEEP, which ends early without an error.
+    let slow = "SELECT sum(a.seq) FROM seq_1_to_100000 a, seq_1_to_100000 b";
+    let mut settings = with_command_timeout(Duration::from_millis(150));
+    settings.validation_query = Some(slow.to_owned());
+    let (manager, driver) = prepared(&server.url(), &settings);
+    let mut connection = manager.connect().expect("a connection");
+    driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect_err("the pool's own statement is stopped, and its error is seen");
+    for _ in 0..2 {
+        let begun = Instant::now();
+        // Nor query_drop, which drops the error that comes instead of the first row.
+        let answer: Result<Vec<String>, _> = connection.query(slow);
+        let error = answer.expect_err("stopped");
+        assert!(begun.elapsed() < Duration::from_secs(2));
+        assert_eq!(driver.classify(&error), ErrorClass::Statement, "{error:?}");
+        driver
+            .reset(&manager, &mut connection, ResetOnReturn::Full)
+            .expect("a reset");
+        assert_eq!(
+            text(&mut connection, "SELECT @@max_statement_time"),
+            "0.150000"
+        );
+    }
+}
+
+#[test]
+fn a_command_timeout_that_the_server_cannot_hold_is_a_settings_error() {
+    for limit in [Duration::ZERO, Duration::from_secs(60 * 24 * 3600)] {
+        let mut manager = MySqlManager::from_url("mysql://h/d").expect("good");
+        let error = MySqlDriver::new()
+            .prepare(&mut manager, "orders", &with_command_timeout(limit))
+            .expect_err("a refusal");
+        assert_eq!(error.kind(), ErrorKind::Settings);
+        assert!(error.to_string().contains("command_timeout"), "{error}");
+    }
+}
+
+#[test]
+fn the_server_sees_the_pools_name_unless_the_opts_name_another() {
+    let server = MariaDb::start_with(&["--performance-schema=ON"]);
+    let seen = "SELECT attr_value FROM performance_schema.session_connect_attrs \
+                WHERE attr_name = 'program_name' AND processlist_id = CONNECTION_ID()";
+    let (manager, _) = prepared(&server.admin_url(), &Settings::default());
+    assert_eq!(
+        text(&mut manager.connect().expect("a connection"), seen),
+        "orders"
+    );
+    let opts = OptsBuilder::from_opts(Opts::from_url(&server.admin_url()).expect("good"))
+        .connect_attrs(Some([("program_name", "mine")].into()));
+    let manager = MySqlManager::new(opts).expect("good");
+    let (manager, _) = prepare(manager, &Settings::default());
+    assert_eq!(
+        text(&mut manager.connect().expect("a connection"), seen),
+        "mine"
+    );
+}
+
+#[test]
+fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise() {
+    let server = MariaDb::start();
+    for (parameter, least, most) in [("", 25, 30), ("?tcp_keepalive_time_ms=300000", 290, 300)] {
+        let url = format!("{}{parameter}", server.url());
+        let (manager, _) = prepared(&url, &Settings::default());
+        let _connection = manager.connect().expect("a connection");
+        // Until the last answer is acknowledged, another timer stands there.
+        let limit = Instant::now() + LIMIT;
+        let left = loop {
+            match crate::servers::keepalive_seconds(server.port()).as_slice() {
+                [left] => break *left,
+                _ if Instant::now() > limit => panic!("no keepalive timer for {parameter:?}"),
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        assert!((least..=most).contains(&left), "{parameter:?}: {left} s");
+    }
+}
+
+#[test]
+fn a_validation_query_is_the_ping() {
+    let server = MariaDb::start();
+    let mut settings = Settings::default();
+    settings.validation_query = Some("SELECT count(*) FROM ready".to_owned());
+    let (manager, driver) = prepared(&server.url(), &settings);
+    let mut connection = manager.connect().expect("a connection");
+    let error = driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect_err("no such table");
+    assert_eq!(driver.classify(&error), ErrorClass::Statement);
+    connection
+        .query_drop("CREATE TABLE ready (i int)")
+        .expect("a table");
+    driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect("valid");
+    terminate(&server, &connection);
+    let error = driver
+        .ping(&manager, &mut connection, LIMIT)
+        .expect_err("gone");
+    assert_eq!(driver.classify(&error), ErrorClass::Lost);
+}
+
+#[test]
+fn a_tcp_url_stays_on_tcp_and_a_socket_is_used_when_named() {
+    let server = MariaDb::start();
+    let socket = server.directory().join("mysqld.sock");
+    let peer = "SELECT host FROM information_schema.processlist WHERE id = CONNECTION_ID()";
+    let (manager, _) = prepared(&server.url(), &Settings::default());
+    let host = text(&mut manager.connect().expect("a connection"), peer);
+    assert!(host.starts_with("127.0.0.1"), "{host}");
+    let opts = Opts::from_url(&server.url()).expect("good");
+    let (manager, _) = prepare(MySqlManager::new(opts).expect("good"), &Settings::default());
+    let host = text(&mut manager.connect().expect("a connection"), peer);
+    assert!(host.starts_with("127.0.0.1"), "{host}");
+    for parameter in [
+        format!("socket={}", socket.display()),
+        format!("unix_socket={}", socket.display()),
+        "prefer_socket=true".to_owned(),
+    ] {
+        let url = format!("{}?{parameter}", server.url());
+        let (manager, _) = prepared(&url, &Settings::default());
+        let host = text(&mut manager.connect().expect("a connection"), peer);
+        assert_eq!(host, "localhost", "{parameter}");
+    }
+}
+
+#[test]
+fn other_spellings_of_the_scheme_and_sqlalchemys_charset_are_understood() {
+    let server = MariaDb::start();
+    for scheme in [
+        "mysql",
+        "mariadb",
+        "mysql+pymysql",
+        "mariadb+mariadbconnector",
+    ] {
+        let url = format!("{}?charset=utf8mb4", server.url().replace("mysql", scheme));
+        let (manager, _) = prepared(&url, &Settings::default());
+        manager.connect().expect("a connection");
+    }
+}
+
+#[test]
+fn a_request_for_tls_is_unsupported_and_names_its_parameter() {
+    for (parameter, named) in [
+        ("ssl-mode=REQUIRED", "ssl-mode"),
+        ("ssl_mode=verify_ca", "ssl_mode"),
+        ("sslmode=verify-full", "sslmode"),
+        ("ssl-mode=VERIFY_IDENTITY", "ssl-mode"),
+        ("require_ssl=true", "require_ssl"),
+        ("require_ssl=false&verify_ca=true", "verify_ca"),
+        ("verify_identity=1", "verify_identity"),
+        ("ssl-ca=/ca.pem", "ssl-ca"),
+        ("ssl=1", "ssl"),
+        ("useSSL=true", "useSSL"),
+        ("root_cert_path=/ca.pem", "root_cert_path"),
+        (
+            "danger_accept_invalid_certs=false",
+            "danger_accept_invalid_certs",
+        ),
+        ("pkcs12_path=/k", "pkcs12_path"),
+        ("cert_chain_path=/c&priv_key_path=/k", "cert_chain_path"),
+    ] {
+        let url = format!("mysql://app:x@h/d?{parameter}");
+        let error = MySqlManager::from_url(&url).expect_err(parameter);
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{parameter}: {error}");
+        assert!(error.to_string().contains(named), "{parameter}: {error}");
+    }
+    let opts = OptsBuilder::new().ssl_opts(Some(SslOpts::default()));
+    let error = MySqlManager::new(opts).expect_err("TLS");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[test]
+fn require_tls_refuses_a_url_that_does_not_say_that_plain_will_do() {
+    let mut settings = Settings::default();
+    settings.require_tls = true;
+    let mut manager = MySqlManager::from_url("mysql://h/d").expect("good");
+    let error = MySqlDriver::new()
+        .prepare(&mut manager, "orders", &settings)
+        .expect_err("nothing allows plain");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("ssl-mode=DISABLED"), "{error}");
+    for parameter in [
+        "ssl-mode=DISABLED",
+        "ssl_mode=preferred",
+        "sslmode=disable",
+        "require_ssl=false",
+        "socket=/run/s",
+    ] {
+        prepared(&format!("mysql://h/d?{parameter}"), &settings);
+    }
+}
+
+#[test]
+fn bad_urls_are_settings_errors_that_say_what_is_wrong() {
+    for (url, says) in [
+        ("", "scheme"),
+        ("localhost/app", "scheme"),
+        ("postgres://h/d", "scheme"),
+        ("mysqlx://h/d", "scheme"),
+        ("mysql://", "URL"),
+        ("mysql:///app", "URL"),
+        ("mysql://u@h:port/d", "port"),
+        ("mysql://u@h:99999/d", "port"),
+        ("mysql://u@[::1/d", "IPv6"),
+        ("mysql://h/d?nonsense=1", "`nonsense'"),
+        (
+            "mysql://h/d?tcp_connect_timeout_ms=soon",
+            "`tcp_connect_timeout_ms'",
+        ),
+        ("mysql://h/d?ssl-mode=perhaps", "ssl-mode = perhaps"),
+        ("mysql://h/d?charset=latin1", "charset = latin1"),
+        ("mysql://u:p#w@h/d", "percent-encoded"),
+        ("mysql://u:12/w@h/d", "percent-encoded"),
+    ] {
+        let error = MySqlManager::from_url(url).expect_err(url);
+        assert_eq!(error.kind(), ErrorKind::Settings, "{url}: {error}");
+        assert!(error.to_string().contains(says), "{url}: {error}");
+    }
+}
+
+#[test]
+fn a_password_shows_in_no_text() {
+    for url in [
+        "mysql://u:hunter2@h/d?nonsense=1",
+        "mysql://u:p%40hunter2@h/d?nonsense=1",
+        "mysql://u:1?hunter2=1@h/d",
+        "mysql://u:1/hunter2@h/d",
+        "mysql://u:1#hunter2@h/d",
+        "mysql://u:hunter2/x@h/d",
+        "mysql://h/d?password=hunter2&hunter2=1",
+        "mysql://h/d?port=hunter2&password=hunter2",
+        "mysql://h/d?pkcs12_pass=hunter2",
+        "mysql+hunter2://u:p@h/d?x=1",
+    ] {
+        let error = MySqlManager::from_url(url).expect_err(url);
+        let texts = format!("{error} {error:?} {:?}", error.source());
+        assert!(!texts.contains("hunter2"), "{url}: {texts}");
+    }
+    let server = MariaDb::start();
+    let (manager, _) = prepared(&server.url(), &Settings::default());
+    let mut texts = format!("{manager:?}");
+    let wrong = server.url().replace("app:s3cret", "nobody:s3cret");
+    let (other, _) = prepared(&wrong, &Settings::default());
+    let error = other.connect().expect_err("a refusal");
+    texts.push_str(&format!("{error} {error:?} {:?}", error.source()));
+    for secret in [PASSWORD, "s3cret"] {
+        assert!(!texts.contains(secret), "{texts}");
+    }
+}
+
+#[test]
+fn the_connect_timeout_ends_an_attempt_that_nobody_answers() {
+    // A full backlog: the kernel drops further SYNs.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).expect("0"))
+        .expect("a smaller backlog");
+    let _full: Vec<_> = (0..4)
+        .map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)))
+        .collect();
+    let mut settings = Settings::default();
+    settings.connect_timeout = Duration::from_millis(300);
+    let url = format!("mysql://app:x@{address}/app?tcp_connect_timeout_ms=60000");
+    let (manager, driver) = prepared(&url, &settings);
+    let begun = Instant::now();
+    let error = manager.connect().expect_err("no answer");
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
+    let class = driver.classify(&error);
+    assert!(
+        matches!(class, ErrorClass::Lost | ErrorClass::Transient),
+        "{class:?}"
+    );
+}

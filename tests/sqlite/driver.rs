@@ -1,0 +1,180 @@
+//! SQLite's driver: ping, reset and what it says of itself, without a pool.
+
+use queuepool::sqlite;
+use queuepool::sqlite::{Pragmas, SqliteDriver, SqliteManager, TempStore};
+use queuepool::{Call, Driver, ErrorClass};
+use queuepool::{Mode, ResetOnReturn, Settings};
+use r2d2::ManageConnection;
+use rusqlite::ErrorCode;
+use std::time::{Duration, Instant};
+
+use crate::support::{count, folder, pragma, prepared, wal_of, with_table};
+
+#[test]
+fn reset_rolls_back_a_transaction_left_open_and_nothing_else() {
+    let folder = folder();
+    let (manager, driver) = prepared(
+        SqliteManager::file(folder.path().join("app.db")),
+        &Settings::default(),
+    );
+    let mut conn = with_table(&manager);
+    conn.execute_batch("CREATE TEMP TABLE scratch (v); BEGIN; INSERT INTO t VALUES (1)")
+        .unwrap();
+    driver
+        .reset(&manager, &mut conn, ResetOnReturn::Rollback)
+        .unwrap();
+    assert!(conn.is_autocommit());
+    assert_eq!(count(&conn), 0);
+    conn.execute("INSERT INTO scratch VALUES (1)", []).unwrap();
+    driver
+        .reset(&manager, &mut conn, ResetOnReturn::Rollback)
+        .unwrap();
+}
+
+#[test]
+fn a_full_reset_restores_the_pragmas_and_drops_temporary_tables() {
+    let folder = folder();
+    let pragmas = Pragmas::default().busy_timeout(Duration::from_millis(1500));
+    let (manager, driver) = prepared(
+        SqliteManager::file(folder.path().join("app.db")).pragmas(pragmas),
+        &Settings::default(),
+    );
+    let mut conn = with_table(&manager);
+    conn.execute_batch(
+        "PRAGMA foreign_keys=off; PRAGMA synchronous=off; PRAGMA busy_timeout=1; PRAGMA cache_size=10;
+         CREATE TEMP TABLE scratch (v); BEGIN; INSERT INTO t VALUES (1)",
+    )
+    .unwrap();
+    driver
+        .reset(&manager, &mut conn, ResetOnReturn::Full)
+        .unwrap();
+    assert_eq!(count(&conn), 0);
+    for (name, value) in [
+        ("foreign_keys", "1"),
+        ("synchronous", "1"),
+        ("busy_timeout", "1500"),
+        ("cache_size", "-16000"),
+        ("temp_store", "2"),
+    ] {
+        assert_eq!(pragma(&conn, name), value, "{name}");
+    }
+    assert!(conn.execute("INSERT INTO scratch VALUES (1)", []).is_err());
+
+    // Temporary tables go whatever temp_store is.
+    for store in [None, Some(TempStore::File)] {
+        let manager = SqliteManager::memory().pragmas(Pragmas::default().temp_store(store));
+        let mut conn = manager.connect().unwrap();
+        conn.execute_batch("CREATE TEMP TABLE scratch (v)").unwrap();
+        driver
+            .reset(&manager, &mut conn, ResetOnReturn::Full)
+            .unwrap();
+        assert!(conn.execute("INSERT INTO scratch VALUES (1)", []).is_err());
+    }
+}
+
+#[test]
+fn a_ping_succeeds_although_the_file_was_deleted() {
+    let folder = folder();
+    let file = folder.path().join("app.db");
+    let (manager, driver) = prepared(SqliteManager::file(&file), &Settings::default());
+    let mut conn = with_table(&manager);
+    std::fs::remove_file(&file).unwrap();
+    driver
+        .ping(&manager, &mut conn, Duration::from_secs(1))
+        .unwrap();
+    drop(conn);
+    let fresh = manager.connect().unwrap();
+    assert!(file.exists());
+    assert_eq!(
+        pragma(&fresh, "journal_mode"),
+        "wal",
+        "the file made in its place is switched too"
+    );
+    drop(fresh);
+    assert!(wal_of(&file).exists(), "and a connection is kept on it");
+}
+
+#[test]
+fn a_validation_query_replaces_the_ping() {
+    let mut settings = Settings::default();
+    settings.validation_query = Some("SELECT v FROM t".to_owned());
+    let (manager, driver) = prepared(SqliteManager::memory(), &settings);
+    let limit = Duration::from_secs(1);
+    let mut conn = manager.connect().unwrap();
+    let error = driver.ping(&manager, &mut conn, limit).unwrap_err();
+    assert_eq!(driver.classify(&error), ErrorClass::Statement);
+    conn.execute_batch("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)")
+        .unwrap();
+    driver.ping(&manager, &mut conn, limit).unwrap();
+    assert!(!driver.is_bounded(Call::Ping) && driver.is_bounded(Call::Connect));
+}
+
+#[test]
+fn null_mode_is_the_default_and_command_timeout_is_no_error() {
+    let mut settings = Settings::default();
+    settings.command_timeout = Some(Duration::from_secs(60));
+    let (_, driver) = prepared(SqliteManager::memory(), &settings);
+    assert_eq!(driver.default_mode(), Mode::Null);
+    assert!(driver.is_bounded(Call::Ping));
+}
+
+#[test]
+fn a_deferred_transaction_that_comes_to_write_fails_at_once_and_an_immediate_one_waits() {
+    let folder = folder();
+    let manager = SqliteManager::file(folder.path().join("app.db"));
+    let writer = with_table(&manager);
+    let mut conn = manager.connect().unwrap();
+    let deferred = conn.transaction().unwrap();
+    assert_eq!(count(&deferred), 0);
+    writer.execute("INSERT INTO t VALUES (1)", []).unwrap();
+    let start = Instant::now();
+    let error = deferred
+        .execute("INSERT INTO t VALUES (2)", [])
+        .unwrap_err();
+    assert_eq!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy));
+    assert!(
+        start.elapsed() < Duration::from_secs(4),
+        "busy_timeout is 5 s"
+    );
+    drop(deferred);
+    let immediate = sqlite::immediate(&mut conn).unwrap();
+    assert_eq!(count(&immediate), 1);
+    immediate.execute("INSERT INTO t VALUES (2)", []).unwrap();
+    immediate.commit().unwrap();
+}
+
+#[test]
+fn managers_and_drivers_can_be_shared_between_threads() {
+    fn assert_send_sync<T: Send + Sync>() {}
+    assert_send_sync::<SqliteManager>();
+    assert_send_sync::<SqliteDriver>();
+}
+
+#[test]
+fn every_error_has_its_class() {
+    use rusqlite::ffi;
+    let driver = SqliteDriver::default();
+    for (code, class) in [
+        (ffi::SQLITE_BUSY, ErrorClass::Transient),
+        (ffi::SQLITE_BUSY_RECOVERY, ErrorClass::Transient),
+        (ffi::SQLITE_LOCKED, ErrorClass::Transient),
+        (ffi::SQLITE_PROTOCOL, ErrorClass::Transient),
+        (ffi::SQLITE_CANTOPEN, ErrorClass::Permanent),
+        (ffi::SQLITE_NOTADB, ErrorClass::Permanent),
+        (ffi::SQLITE_CORRUPT, ErrorClass::Permanent),
+        (ffi::SQLITE_PERM, ErrorClass::Permanent),
+        (ffi::SQLITE_READONLY_DIRECTORY, ErrorClass::Permanent),
+        (ffi::SQLITE_AUTH, ErrorClass::Permanent),
+        (ffi::SQLITE_CONSTRAINT, ErrorClass::Statement),
+        (ffi::SQLITE_ERROR, ErrorClass::Statement),
+    ] {
+        let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert_eq!(driver.classify(&error), class, "{error}");
+    }
+    let error = rusqlite::Connection::open("a\0b").unwrap_err();
+    assert_eq!(driver.classify(&error), ErrorClass::Permanent);
+    assert_eq!(
+        driver.classify(&rusqlite::Error::QueryReturnedNoRows),
+        ErrorClass::Statement
+    );
+}
