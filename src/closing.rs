@@ -89,7 +89,7 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         queue: &mut Queue<M>,
         connection_id: u64,
-        place: Place<M>,
+        place: Place,
         reason: CloseReason,
     ) {
         let due = Instant::now();

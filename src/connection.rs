@@ -129,7 +129,8 @@ impl<M: Manager> fmt::Debug for Connection<M> {
 impl<M: Manager> Inner<M> {
     /// The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
     fn check_in(self: &Arc<Self>, mut lease: Lease<M>, holder: usize, panicked: bool) {
-        let unfit = self.unfitness(&mut lease);
+        let now = Instant::now();
+        let unfit = self.unfitness(&mut lease, self.clock.at(now));
         let how = self.reset_for(panicked);
         let resets = how != ResetOnReturn::Never && self.driver.resets();
         if unfit.is_none()
@@ -138,7 +139,7 @@ impl<M: Manager> Inner<M> {
             && !self.hooks.has_reset
             && !self.hooks.has_checkin
         {
-            self.hand_back(lease, Some(holder));
+            self.hand_back(lease, now, Some(holder));
             return;
         }
         self.count_checkin(holder);
@@ -182,13 +183,14 @@ impl<M: Manager> Inner<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
-        self.hand_back(lease, None);
+        self.hand_back(lease, Instant::now(), None);
     }
 
     /// A used connection goes to the oldest waiter, else idle, else it is closed. Counts the checkin if a holder is named.
-    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, holder: Option<usize>) {
-        let now = Instant::now();
-        lease.live_mut().proven = self.clock.at(now);
+    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, holder: Option<usize>) {
+        let live = lease.live_mut();
+        live.proven = self.clock.at(now);
+        live.idle_since = live.proven;
         let mut queue = self.queue.lock();
         if let Some(holder) = holder {
             self.count_checkin_in(&mut queue, holder, now);
@@ -254,7 +256,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Why a returned connection is not kept, as far as can be told without asking the server.
-    fn unfitness(&self, lease: &mut Lease<M>) -> Option<CloseReason> {
+    fn unfitness(&self, lease: &mut Lease<M>, now: Instant) -> Option<CloseReason> {
         let connection = &mut lease.live_mut().connection;
         let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             self.driver.is_broken(&self.manager, connection)
@@ -263,7 +265,7 @@ impl<M: Manager> Inner<M> {
         if broken.unwrap_or(true) {
             Some(CloseReason::Lost)
         } else {
-            self.staleness(lease.live())
+            self.staleness(lease.live(), now)
         }
     }
 
@@ -284,9 +286,7 @@ impl<M: Manager> Inner<M> {
         let record = queue.holders.remove(holder);
         queue
             .counters
-            .hold
-            .record(now.saturating_duration_since(record.since));
-        queue.counters.checkins += 1;
+            .checked_in(now.saturating_duration_since(record.since));
         queue.note_fullness(self.capacity, now);
     }
 }

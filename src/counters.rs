@@ -45,8 +45,21 @@ impl Counters {
     }
 
     /// Connections in users' hands now.
-    pub(crate) fn checked_out(&self) -> u64 {
+    pub(crate) fn out(&self) -> u64 {
         self.checkouts - self.checkins
+    }
+
+    /// Handed out after `waited`.
+    pub(crate) fn checked_out(&mut self, waited: Duration) {
+        self.checkouts += 1;
+        self.peak_checked_out = self.peak_checked_out.max(self.out());
+        self.acquisition.record(waited);
+    }
+
+    /// A guard has ended after `held`.
+    pub(crate) fn checked_in(&mut self, held: Duration) {
+        self.checkins += 1;
+        self.hold.record(held);
     }
 
     pub(crate) fn opened(&mut self) {

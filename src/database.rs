@@ -14,7 +14,7 @@ use crate::drivers::postgres::{self, PostgresManager};
 use crate::drivers::sqlite::{self, SqliteManager};
 use crate::drivers::{FirstValue, source};
 use crate::error::{Error, ErrorKind, chain};
-use crate::hooks::{CloseReason, ConnectionInfo, HookError};
+use crate::hooks::{CloseHook, CloseReason, ConnectionInfo, HookError, TimeoutHook};
 use crate::pool::Pool;
 use crate::settings::{Settings, database_url_from_env};
 use crate::status::Status;
@@ -73,7 +73,6 @@ impl Database {
     }
 
     /// Starts to describe a database, with a name, settings and hooks.
-    #[must_use]
     pub fn builder(url: &str) -> DatabaseBuilder {
         DatabaseBuilder {
             url: url.to_owned(),
@@ -223,8 +222,8 @@ struct AnyHooks {
     checkin: Option<Hook>,
     reset: Option<Hook>,
     invalidate: Option<Hook>,
-    close: Option<Box<dyn Fn(&ConnectionInfo, CloseReason) + Send + Sync>>,
-    timeout: Option<Box<dyn Fn(Duration) + Send + Sync>>,
+    close: Option<CloseHook>,
+    timeout: Option<TimeoutHook>,
 }
 
 /// A database to be opened; the hooks are those of [`Builder`], without the connection.

@@ -123,6 +123,9 @@ impl fmt::Display for CloseReason {
 type Fallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
 type Infallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) + Send + Sync>;
 
+pub(crate) type CloseHook = Box<dyn Fn(&ConnectionInfo, CloseReason) + Send + Sync>;
+pub(crate) type TimeoutHook = Box<dyn Fn(Duration) + Send + Sync>;
+
 /// The closures of one pool, at most one for each event.
 pub(crate) struct Hooks<M: Manager> {
     pub(crate) connect: Option<Fallible<M::Connection>>,
@@ -130,8 +133,8 @@ pub(crate) struct Hooks<M: Manager> {
     pub(crate) checkin: Option<Infallible<M::Connection>>,
     pub(crate) reset: Option<Infallible<M::Connection>>,
     pub(crate) invalidate: Option<Infallible<M::Connection>>,
-    pub(crate) close: Option<Box<dyn Fn(&ConnectionInfo, CloseReason) + Send + Sync>>,
-    pub(crate) timeout: Option<Box<dyn Fn(Duration) + Send + Sync>>,
+    pub(crate) close: Option<CloseHook>,
+    pub(crate) timeout: Option<TimeoutHook>,
 }
 
 impl<M: Manager> Default for Hooks<M> {

@@ -142,15 +142,12 @@ impl<M: Manager> Inner<M> {
             return;
         }
         loop {
-            let coming = queue
-                .attempts
-                .iter()
-                .filter(|attempt| !matches!(attempt.stage, Stage::Abandoned))
-                .count();
             let open = queue.counters.total() as usize + queue.opening();
-            let enough =
-                queue.idle.len() + coming >= wanted || open >= self.settings.pool_size as usize;
-            if enough || !queue.waiters.is_empty() || !queue.may_start(now) || queue.hung > 0 {
+            if open >= wanted
+                || !queue.waiters.is_empty()
+                || !queue.may_start(now)
+                || queue.hung > 0
+            {
                 return;
             }
             let Some(place) = self.places.try_take() else {
@@ -211,7 +208,7 @@ impl<M: Manager> Inner<M> {
             self.drop_connection(live);
             return None;
         };
-        let mut lease = place.fill(live);
+        let mut lease = Lease::new(place, live);
         self.event(format_args!("connection {} opened", lease.live().info.id));
         match self.hooks.run(|hooks| hooks.connected(lease.live_mut())) {
             Ok(()) => Some(Ok(lease)),
@@ -260,19 +257,11 @@ impl<M: Manager> Inner<M> {
             checkouts: 0,
         };
         let expires = self.expiry(now);
-        Ok(Box::new(Live {
-            connection,
-            info,
-            generation,
-            expires,
-            proven: now,
-            idle_since: now,
-            unused: true,
-        }))
+        Ok(Live::new(connection, info, generation, expires))
     }
 
     /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another.
-    fn admit(&self, id: u64) -> Option<Place<M>> {
+    fn admit(&self, id: u64) -> Option<Place> {
         let mut queue = self.queue.lock();
         let wanted = !queue.closed
             && (!queue.waiters.is_empty() || queue.idle.len() < self.settings.pool_size as usize);

@@ -4,7 +4,6 @@
 //! the empty places and hands out no more of them than there are; it never sees a connection, and so never does I/O.
 
 use std::convert::Infallible;
-use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -24,71 +23,63 @@ pub(crate) static TIMER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
     )
 });
 
-/// The r2d2 manager of empty places.
-pub(crate) struct PlaceMaker<M>(PhantomData<fn() -> M>);
+/// The r2d2 manager of places: there is nothing in them that could break.
+struct PlaceMaker;
 
-/// Room for one connection. It goes back into r2d2 only empty.
-pub(crate) struct Room<M: Manager>(Option<Box<Live<M>>>);
+/// What r2d2 sees of a place.
+struct Room;
 
-impl<M: Manager> r2d2::ManageConnection for PlaceMaker<M> {
-    type Connection = Room<M>;
+impl r2d2::ManageConnection for PlaceMaker {
+    type Connection = Room;
     type Error = Infallible;
 
-    fn connect(&self) -> Result<Room<M>, Infallible> {
-        Ok(Room(None))
+    fn connect(&self) -> Result<Room, Infallible> {
+        Ok(Room)
     }
 
-    fn is_valid(&self, _: &mut Room<M>) -> Result<(), Infallible> {
+    fn is_valid(&self, _: &mut Room) -> Result<(), Infallible> {
         Ok(())
     }
 
-    fn has_broken(&self, room: &mut Room<M>) -> bool {
-        debug_assert!(
-            room.0.is_none(),
-            "bug: a place went back with a connection in it"
-        );
+    fn has_broken(&self, _: &mut Room) -> bool {
         false
     }
 }
 
-/// An empty place that is taken. Dropping it gives it back.
-pub(crate) struct Place<M: Manager>(r2d2::PooledConnection<PlaceMaker<M>>);
-
-impl<M: Manager> Place<M> {
-    pub(crate) fn fill(mut self, live: Box<Live<M>>) -> Lease<M> {
-        self.0.0 = Some(live);
-        Lease(self.0)
-    }
+/// Room for one connection, taken. Dropping it gives it back.
+pub(crate) struct Place {
+    _room: r2d2::PooledConnection<PlaceMaker>,
 }
 
-/// A place with a connection in it.
-pub(crate) struct Lease<M: Manager>(r2d2::PooledConnection<PlaceMaker<M>>);
+/// A connection in its place. Were it dropped, the connection would be closed and the place given back.
+pub(crate) struct Lease<M: Manager>(Box<Live<M>>);
 
 impl<M: Manager> Lease<M> {
+    pub(crate) fn new(place: Place, mut live: Box<Live<M>>) -> Self {
+        live.place = Some(place);
+        Lease(live)
+    }
+
     pub(crate) fn live(&self) -> &Live<M> {
-        self.0
-            .0
-            .as_deref()
-            .expect("bug: a lease without a connection")
+        &self.0
     }
 
     pub(crate) fn live_mut(&mut self) -> &mut Live<M> {
-        self.0
-            .0
-            .as_deref_mut()
-            .expect("bug: a lease without a connection")
+        &mut self.0
     }
 
     /// Takes the connection out; the place stays taken.
-    pub(crate) fn empty(mut self) -> (Place<M>, Box<Live<M>>) {
-        let live = self.0.0.take().expect("bug: a lease without a connection");
-        (Place(self.0), live)
+    pub(crate) fn empty(mut self) -> (Place, Box<Live<M>>) {
+        let place = self.0.place.take().expect("bug: a lease without a place");
+        (place, self.0)
     }
 }
 
 /// A driver's connection with what the pool knows of it.
 pub(crate) struct Live<M: Manager> {
     pub(crate) connection: M::Connection,
+    /// `Some` while it is in a [`Lease`]. After the connection, so that it is given back last.
+    place: Option<Place>,
     pub(crate) info: ConnectionInfo,
     /// The pool's generation when the connect started.
     pub(crate) generation: u64,
@@ -102,10 +93,31 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) unused: bool,
 }
 
-/// All places of one pool.
-pub(crate) struct Places<M: Manager>(r2d2::Pool<PlaceMaker<M>>);
+impl<M: Manager> Live<M> {
+    pub(crate) fn new(
+        connection: M::Connection,
+        info: ConnectionInfo,
+        generation: u64,
+        expires: Option<Instant>,
+    ) -> Box<Self> {
+        let opened = info.opened;
+        Box::new(Live {
+            connection,
+            place: None,
+            info,
+            generation,
+            expires,
+            proven: opened,
+            idle_since: opened,
+            unused: true,
+        })
+    }
+}
 
-impl<M: Manager> Places<M> {
+/// All places of one pool.
+pub(crate) struct Places(r2d2::Pool<PlaceMaker>);
+
+impl Places {
     pub(crate) fn new(capacity: u32) -> Result<Self, Error> {
         r2d2::Pool::builder()
             .max_size(capacity)
@@ -116,7 +128,7 @@ impl<M: Manager> Places<M> {
             .connection_timeout(Duration::from_secs(30))
             .error_handler(Box::new(r2d2::NopErrorHandler))
             .thread_pool(TIMER.clone())
-            .build(PlaceMaker(PhantomData))
+            .build(PlaceMaker)
             .map(Places)
             .map_err(|_| {
                 Error::new(
@@ -127,7 +139,7 @@ impl<M: Manager> Places<M> {
     }
 
     /// Is there room?
-    pub(crate) fn try_take(&self) -> Option<Place<M>> {
-        self.0.try_get().map(Place)
+    pub(crate) fn try_take(&self) -> Option<Place> {
+        self.0.try_get().map(|room| Place { _room: room })
     }
 }

@@ -31,9 +31,9 @@ pub(crate) struct Queue<M: Manager> {
     /// The oldest first, by ticket; callers asleep between attempts included.
     pub(crate) waiters: VecDeque<Waiting<M>>,
     next_ticket: u64,
-    pub(crate) attempts: Vec<Attempt<M>>,
+    pub(crate) attempts: Vec<Attempt>,
     next_attempt: u64,
-    pub(crate) closings: Vec<Closing<M>>,
+    pub(crate) closings: Vec<Closing>,
     /// Driver calls past their limit that have not returned, and hold no place any more.
     pub(crate) hung: usize,
     pub(crate) counters: Counters,
@@ -65,9 +65,9 @@ pub(crate) struct Waiting<M: Manager> {
 pub(crate) type Report = Sender<Result<(), (Error, bool)>>;
 
 /// A connect under way.
-pub(crate) struct Attempt<M: Manager> {
+pub(crate) struct Attempt {
     pub(crate) id: u64,
-    pub(crate) stage: Stage<M>,
+    pub(crate) stage: Stage,
     /// The ticket of the caller who relies on it.
     pub(crate) owner: Option<u64>,
     pub(crate) started: Instant,
@@ -81,8 +81,8 @@ pub(crate) struct Attempt<M: Manager> {
     pub(crate) given_up: bool,
 }
 
-pub(crate) enum Stage<M: Manager> {
-    Connecting(Place<M>),
+pub(crate) enum Stage {
+    Connecting(Place),
     /// Past its limit, or its place was taken: counted as hung.
     Abandoned,
     /// Connected and counted; the connect hook runs.
@@ -90,10 +90,10 @@ pub(crate) enum Stage<M: Manager> {
 }
 
 /// A connection that is being closed.
-pub(crate) struct Closing<M: Manager> {
+pub(crate) struct Closing {
     pub(crate) connection_id: u64,
     /// `None` once the place is free.
-    pub(crate) place: Option<Place<M>>,
+    pub(crate) place: Option<Place>,
     pub(crate) reason: CloseReason,
     pub(crate) due: Instant,
     pub(crate) hung: bool,
@@ -155,7 +155,7 @@ impl<M: Manager> Waiting<M> {
     }
 }
 
-impl<M: Manager> Attempt<M> {
+impl Attempt {
     pub(crate) fn holds_place(&self) -> bool {
         matches!(self.stage, Stage::Connecting(_))
     }
@@ -258,16 +258,16 @@ impl<M: Manager> Queue<M> {
         Some(waiting)
     }
 
-    pub(crate) fn attempt(&mut self, id: u64) -> Option<&mut Attempt<M>> {
+    pub(crate) fn attempt(&mut self, id: u64) -> Option<&mut Attempt> {
         self.attempts.iter_mut().find(|attempt| attempt.id == id)
     }
 
     pub(crate) fn add_attempt(
         &mut self,
-        place: Place<M>,
+        place: Place,
         owner: Option<u64>,
         started: Instant,
-    ) -> &mut Attempt<M> {
+    ) -> &mut Attempt {
         self.next_attempt += 1;
         self.attempts.push(Attempt {
             id: self.next_attempt,
@@ -285,7 +285,7 @@ impl<M: Manager> Queue<M> {
     }
 
     /// Ends an attempt: its place is given back if it still has one, and its owner relies on it no more.
-    pub(crate) fn end_attempt(&mut self, id: u64) -> Option<Attempt<M>> {
+    pub(crate) fn end_attempt(&mut self, id: u64) -> Option<Attempt> {
         let position = self.attempts.iter().position(|attempt| attempt.id == id)?;
         let attempt = self.attempts.swap_remove(position);
         if matches!(attempt.stage, Stage::Abandoned) {
@@ -336,7 +336,7 @@ impl<M: Manager> Queue<M> {
     }
 
     /// Takes the place of a connect on which a caller timed out.
-    pub(crate) fn displace(&mut self) -> Option<Place<M>> {
+    pub(crate) fn displace(&mut self) -> Option<Place> {
         let attempt = self
             .attempts
             .iter_mut()
@@ -351,7 +351,7 @@ impl<M: Manager> Queue<M> {
 
     /// Whether another connect may start now.
     pub(crate) fn may_start(&self, now: Instant) -> bool {
-        let young = |attempt: &&Attempt<M>| {
+        let young = |attempt: &&Attempt| {
             attempt.holds_place() && now.duration_since(attempt.started) < YOUNG
         };
         self.attempts.len() < YOUNG_ATTEMPTS
@@ -389,8 +389,7 @@ impl<M: Manager> Queue<M> {
 
     /// Called after every change of what is out or open.
     pub(crate) fn note_fullness(&mut self, capacity: u64, now: Instant) {
-        let full =
-            self.counters.total() >= capacity && self.counters.checked_out() * 10 > capacity * 9;
+        let full = self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9;
         match (full, self.full_since) {
             (true, None) => self.full_since = Some(now),
             (false, Some(_)) => self.full_since = None,

@@ -29,11 +29,12 @@ impl<M: Manager> Inner<M> {
         lease: Lease<M>,
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
-        if let Some(reason) = self.staleness(lease.live()) {
+        let now = self.clock.now();
+        if let Some(reason) = self.staleness(lease.live(), now) {
             self.close_lease(lease, reason);
             return Ok(None);
         }
-        let lease = if self.ping_is_due(lease.live()) {
+        let lease = if self.ping_is_due(lease.live(), now) {
             match self.test(lease, turn)? {
                 Some(lease) => lease,
                 None => return Ok(None),
@@ -49,12 +50,12 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Why a connection may not be used again, whatever a ping would say.
-    pub(crate) fn staleness(&self, live: &Live<M>) -> Option<CloseReason> {
+    pub(crate) fn staleness(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
         if live.generation != self.generation.load(Ordering::Acquire) {
             return Some(CloseReason::Invalidated);
         }
         live.expires
-            .is_some_and(|expires| self.clock.now() > expires)
+            .is_some_and(|expires| now > expires)
             .then_some(CloseReason::Recycled)
     }
 
@@ -65,14 +66,12 @@ impl<M: Manager> Inner<M> {
             .then(|| later(birth, self.settings.recycle.mul_f64(1.0 - shortened)))
     }
 
-    fn ping_is_due(&self, live: &Live<M>) -> bool {
+    pub(crate) fn ping_is_due(&self, live: &Live<M>, now: Instant) -> bool {
         match self.settings.pre_ping {
             _ if live.unused => false,
             PrePing::Never => false,
             PrePing::Always => true,
-            PrePing::IdleFor(window) => {
-                self.clock.now().saturating_duration_since(live.proven) > window
-            }
+            PrePing::IdleFor(window) => now.saturating_duration_since(live.proven) > window,
         }
     }
 
@@ -240,13 +239,13 @@ impl<M: Manager> Inner<M> {
         if started.is_ok()
             && let Some((live, result)) = slot.wait(limit)
         {
-            return Some((place.fill(live), result));
+            return Some((Lease::new(place, live), result));
         }
         log::warn!(target: &self.target, "connection {}: {which} did not end within {limit:?}", info.id);
         // Abandoned under the queue's lock, so that a helper who comes too late finds the closing entry.
         let mut queue = self.queue.lock();
         if let Some((live, result)) = slot.abandon() {
-            return Some((place.fill(live), result));
+            return Some((Lease::new(place, live), result));
         }
         self.abandon_in(&mut queue, info.id, place, reason);
         drop(queue);

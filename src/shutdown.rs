@@ -64,20 +64,18 @@ impl<M: Manager> Inner<M> {
                 return Err(Error::new(ErrorKind::Timeout, message));
             }
             // Looks again at least so often, for connections that others open.
-            match outcomes.recv_timeout(remaining.min(Duration::from_millis(50))) {
-                Ok(Err((error, transient))) => {
-                    failures += 1;
-                    let delay = if transient {
-                        self.settings.retry.delay_after(failures)
-                    } else {
-                        None
-                    };
-                    let Some(delay) = delay else {
-                        return Err(error);
-                    };
-                    std::thread::sleep(delay.min(remaining));
-                }
-                Ok(Ok(())) | Err(_) => {}
+            let outcome = outcomes.recv_timeout(remaining.min(Duration::from_millis(50)));
+            if let Ok(Err((error, transient))) = outcome {
+                failures += 1;
+                let delay = if transient {
+                    self.settings.retry.delay_after(failures)
+                } else {
+                    None
+                };
+                let Some(delay) = delay else {
+                    return Err(error);
+                };
+                std::thread::sleep(delay.min(remaining));
             }
         }
     }
@@ -125,7 +123,7 @@ impl<M: Manager> Inner<M> {
                 "the pool {} did not drain within {deadline:?}: {} connections are out, {} are being opened, {} are \
                  being closed{}",
                 self.name,
-                queue.counters.checked_out(),
+                queue.counters.out(),
                 queue.opening(),
                 queue
                     .closings

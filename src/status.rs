@@ -181,7 +181,7 @@ impl<M: Manager> Inner<M> {
         let queue = self.queue.lock();
         let now = self.clock.now();
         let counters = &queue.counters;
-        let (total, checked_out) = (counters.total(), counters.checked_out());
+        let (total, checked_out) = (counters.total(), counters.out());
         let of = |whole: u64| {
             if whole == 0 {
                 0.0

@@ -61,7 +61,7 @@ impl<M: Manager> Inner<M> {
     /// Connects past connect_timeout are abandoned: the place is free, and the call counts as hung until it returns.
     fn abandon_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
         let limit = self.settings.connect_timeout;
-        let overdue = |attempt: &crate::queue::Attempt<M>| {
+        let overdue = |attempt: &crate::queue::Attempt| {
             attempt.holds_place() && later(attempt.started, limit) <= now
         };
         while queue.hung < self.capacity as usize
@@ -166,14 +166,14 @@ impl<M: Manager> Inner<M> {
         let (old, idle_too_long) = {
             let mut queue = self.queue.lock();
             self.warn_of_holders(&mut queue, now);
-            let old = queue.take_idle_where(|lease| self.staleness(lease.live()).is_some());
+            let old = queue.take_idle_where(|lease| self.staleness(lease.live(), now).is_some());
             let idle_too_long = self.take_idle_too_long(&mut queue, now);
             self.open_for_waiters(&mut queue);
             (old, idle_too_long)
         };
         for lease in old {
             let reason = self
-                .staleness(lease.live())
+                .staleness(lease.live(), now)
                 .unwrap_or(CloseReason::Recycled);
             self.on_helper(move |inner| inner.close_lease(lease, reason));
         }
@@ -244,12 +244,11 @@ impl<M: Manager> Inner<M> {
             queue.idle.remove(position)
         };
         let generation = lease.live().generation;
-        let idle_since = lease.live().idle_since;
         let Some((lease, result)) = self.ping(lease, self.settings.health_check_timeout) else {
             return true;
         };
         match result {
-            Ok(Ok(())) => self.put_back_idle(lease, idle_since),
+            Ok(Ok(())) => self.put_back_idle(lease),
             Ok(Err(error)) if self.driver.classify(&error) == ErrorClass::Lost => {
                 self.replace_older(generation);
                 self.close_lease(lease, CloseReason::Lost);
@@ -259,22 +258,13 @@ impl<M: Manager> Inner<M> {
         true
     }
 
-    /// Back among the idle, as the least recently used: keepalive is no use.
-    fn put_back_idle(self: &Arc<Self>, lease: Lease<M>, idle_since: Instant) {
-        let id = lease.live().info.id;
+    /// Back where it was among the idle: a keepalive is no use.
+    fn put_back_idle(self: &Arc<Self>, lease: Lease<M>) {
         self.put_back(lease);
-        let mut queue = self.queue.lock();
-        if let Some(position) = queue
+        // Stable, and nearly sorted: all others are in the order of their last use.
+        self.queue
+            .lock()
             .idle
-            .iter()
-            .position(|lease| lease.live().info.id == id)
-        {
-            let mut lease = queue.idle.remove(position);
-            lease.live_mut().idle_since = idle_since;
-            let position = queue
-                .idle
-                .partition_point(|other| other.live().idle_since <= idle_since);
-            queue.idle.insert(position, lease);
-        }
+            .sort_by_key(|lease| lease.live().idle_since);
     }
 }

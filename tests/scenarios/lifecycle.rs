@@ -75,6 +75,7 @@ fn idle_connections_above_min_idle_are_closed_after_idle_timeout() {
     let server = Server::new();
     let settings = Settings::default().min_idle(1).idle_timeout(secs(60));
     let (pool, clock) = server.pool_with_clock(settings);
+    eventually("one is idle", || pool.status().idle_connections == 1);
     drop((0..4).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     clock.advance(secs(30));
     drop(pool.get().unwrap());
