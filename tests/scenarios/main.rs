@@ -8,5 +8,6 @@ mod failures;
 mod fairness;
 mod hooks;
 mod lifecycle;
+mod random;
 mod readiness;
 mod resets;

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use queuepool::{Builder, Clock, Driver, ErrorClass, Pool, ResetOnReturn, Settings, Status};
+use queuepool::{Builder, Call, Clock, Driver, ErrorClass, Pool, ResetOnReturn, Settings, Status};
+
+/// What a scripted panic says.
+pub const SCRIPTED_PANIC: &str = "scripted panic";
 
 /// What a call of the driver does.
 #[derive(Clone)]
@@ -68,6 +71,8 @@ pub struct Server {
     pub most_open: AtomicUsize,
     /// Connections opened before this many connects are dead.
     dead_before: AtomicUsize,
+    /// All calls are bounded: they run on the thread that needs them.
+    pub local: AtomicBool,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
 }
 
@@ -89,6 +94,7 @@ impl Server {
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
             dead_before: AtomicUsize::new(0),
+            local: AtomicBool::new(false),
             resets_are: Mutex::default(),
         })
     }
@@ -131,6 +137,10 @@ impl Server {
         self.closes.load(SeqCst)
     }
 
+    pub fn open(&self) -> usize {
+        self.open.load(SeqCst)
+    }
+
     pub fn most_open(&self) -> usize {
         self.most_open.load(SeqCst)
     }
@@ -159,7 +169,7 @@ impl Server {
         match act {
             Act::Succeed => Ok(()),
             Act::Fail(class) => Err(ScriptedError(class)),
-            Act::Panic => panic!("scripted panic"),
+            Act::Panic => std::panic::panic_any(SCRIPTED_PANIC),
             Act::Wait(gate) => {
                 gate.pass();
                 Ok(())
@@ -175,14 +185,30 @@ impl Server {
 pub struct ScriptedConnection {
     pub id: usize,
     pub broken: AtomicBool,
+    /// The server counts it as open.
+    counted: AtomicBool,
     server: Arc<Server>,
+}
+
+impl ScriptedConnection {
+    /// The server no longer counts it: it is lost, or detached from the pool that has to answer for the count.
+    pub fn discount(&self) {
+        if self.counted.swap(false, SeqCst) {
+            self.server.open.fetch_sub(1, SeqCst);
+        }
+    }
 }
 
 impl Drop for ScriptedConnection {
     fn drop(&mut self) {
-        let played = self.server.play(&self.server.close, &self.server.closes);
-        self.server.open.fetch_sub(1, SeqCst);
-        drop(played);
+        struct Discount<'a>(&'a ScriptedConnection);
+        impl Drop for Discount<'_> {
+            fn drop(&mut self) {
+                self.0.discount();
+            }
+        }
+        let _also_after_a_panic = Discount(self);
+        let _cannot_fail = self.server.play(&self.server.close, &self.server.closes);
     }
 }
 
@@ -219,6 +245,7 @@ impl r2d2::ManageConnection for ScriptedManager {
         Ok(ScriptedConnection {
             id,
             broken: AtomicBool::new(false),
+            counted: AtomicBool::new(true),
             server: self.0.clone(),
         })
     }
@@ -228,7 +255,11 @@ impl r2d2::ManageConnection for ScriptedManager {
     }
 
     fn has_broken(&self, connection: &mut ScriptedConnection) -> bool {
-        connection.broken.load(SeqCst)
+        let broken = connection.broken.load(SeqCst);
+        if broken {
+            connection.discount();
+        }
+        broken
     }
 }
 
@@ -241,11 +272,16 @@ impl Driver<ScriptedManager> for Scripted {
         connection: &mut ScriptedConnection,
         _: Duration,
     ) -> Result<(), ScriptedError> {
-        self.0.play(&self.0.ping, &self.0.pings)?;
-        if connection.id < self.0.dead_before.load(SeqCst) {
-            return Err(ScriptedError(ErrorClass::Lost));
+        let played = self.0.play(&self.0.ping, &self.0.pings).and_then(|()| {
+            if connection.id < self.0.dead_before.load(SeqCst) {
+                return Err(ScriptedError(ErrorClass::Lost));
+            }
+            Ok(())
+        });
+        if matches!(played, Err(ScriptedError(ErrorClass::Lost))) {
+            connection.discount();
         }
-        Ok(())
+        played
     }
 
     fn reset(
@@ -260,6 +296,10 @@ impl Driver<ScriptedManager> for Scripted {
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
         error.0
+    }
+
+    fn is_bounded(&self, _: Call) -> bool {
+        self.0.local.load(SeqCst)
     }
 }
 
