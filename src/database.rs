@@ -321,6 +321,10 @@ impl DatabaseBuilder {
                 .describe(Pool::<SqliteManager>::builder(url)?)
                 .build()
                 .map(Kind::Sqlite),
+            #[allow(unreachable_patterns)] // when all three are built in
+            scheme => Err(Error::unsupported(format!(
+                "this build has no driver for the URL's scheme ({scheme:?}): enable queuepool's feature for it"
+            ))),
         }
         .map(Database)
     }
@@ -417,9 +421,9 @@ impl AnyConnection {
                 run(connection, |connection| mysql::query_i64(connection, sql))?
             }
             #[cfg(feature = "sqlite")]
-            Inside::Sqlite(connection) => run(connection, |connection| {
-                sqlite::query_i64(connection, sql).map(FirstValue::Integer)
-            })?,
+            Inside::Sqlite(connection) => {
+                run(connection, |connection| sqlite::query_i64(connection, sql))?
+            }
         };
         match value {
             FirstValue::Integer(integer) => Ok(integer),
@@ -508,7 +512,7 @@ fn run<M: Manager, T>(
     work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
 ) -> Result<T, Error> {
     work(connection).map_err(|error| {
-        let kind = match Connection::driver(connection).classify(&error) {
+        let kind = match Connection::classify(connection, &error) {
             ErrorClass::Lost => ErrorKind::Connect,
             ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => {
                 ErrorKind::Statement

@@ -20,6 +20,11 @@ mod queue;
 mod readiness;
 mod registry;
 mod retry;
+// Without a bundled driver nobody asks for what a URL says.
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code, unused_imports)
+)]
 mod settings;
 mod shutdown;
 mod status;
