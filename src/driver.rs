@@ -79,6 +79,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         }
     }
 
+    /// Opens a connection; a driver whose connect [is bounded](Driver::is_bounded) keeps to `limit`, which is
+    /// connect_timeout or what is left of the caller's own deadline.
+    ///
+    /// # Errors
+    /// The driver's own.
+    fn connect(&self, manager: &M, _limit: Duration) -> Result<M::Connection, M::Error> {
+        manager.connect()
+    }
+
     /// Tests a connection, within `limit` if [`is_bounded`](Driver::is_bounded) says so.
     ///
     /// # Errors

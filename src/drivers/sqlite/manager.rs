@@ -190,6 +190,20 @@ impl SqliteManager {
         conn.busy_timeout(self.pragmas.busy_limit())
     }
 
+    /// As `connect`, and within `limit`.
+    pub(super) fn connect_within(&self, limit: Duration) -> Result<Connection, rusqlite::Error> {
+        let deadline = Instant::now() + limit.min(self.connect_limit());
+        let path = self.path_to_open(deadline)?;
+        let ready = || {
+            let conn = self.open(&path)?;
+            self.settle_journal(&conn, &path, deadline)?;
+            persist(deadline, || self.set_pragmas(&conn))?;
+            Ok(conn)
+        };
+        let creates = self.flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
+        ready().map_err(|error| explain(error, &path, creates))
+    }
+
     /// Lets go of the kept connection, and of a database in memory, for good.
     pub(super) fn shut(&self) {
         let (connection, folder) = {
@@ -210,16 +224,7 @@ impl ManageConnection for SqliteManager {
     /// Takes no longer than the greater of busy_timeout and one second, and no longer than about connect_timeout, even if
     /// another program has locked the file.
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
-        let deadline = Instant::now() + self.connect_limit();
-        let path = self.path_to_open(deadline)?;
-        let ready = || {
-            let conn = self.open(&path)?;
-            self.settle_journal(&conn, &path, deadline)?;
-            persist(deadline, || self.set_pragmas(&conn))?;
-            Ok(conn)
-        };
-        let creates = self.flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
-        ready().map_err(|error| explain(error, &path, creates))
+        self.connect_within(self.connect_limit())
     }
 
     fn is_valid(&self, conn: &mut Connection) -> Result<(), rusqlite::Error> {
