@@ -99,25 +99,23 @@ impl<M: Manager> Inner<M> {
                 self.wake_timer(queue, now + YOUNG);
                 return;
             }
-            let hung = queue.hung >= self.capacity as usize;
-            let place = self
-                .places
-                .try_take()
-                .or_else(|| if hung { None } else { queue.displace() });
-            let Some(place) = place else { return };
+            let too_many_hang = queue.hung >= self.capacity as usize;
+            let place = match self.places.try_take() {
+                None if !too_many_hang => queue.displace(),
+                place => place,
+            };
+            if place.is_none() && !(too_many_hang && queue.is_any_given_up()) {
+                return;
+            }
             let waiting = &mut queue.waiters[position];
-            if hung {
+            let Some(place) = place.filter(|_| !too_many_hang) else {
                 waiting.deciding = true;
-                let message = format!(
-                    "{} connects hang: no more are started until one ends",
-                    queue.hung
-                );
-                waiting.waiter.post(Signal::Failed(Failure::permanent(
-                    ErrorKind::Connect,
-                    message,
-                )));
+                let waiter = waiting.waiter.clone();
+                waiter.post(Signal::Failed(queue.too_many_hang()));
                 position += 1;
-            } else if self.driver.is_bounded(Call::Connect) {
+                continue;
+            };
+            if self.driver.is_bounded(Call::Connect) {
                 let waiting = queue
                     .waiters
                     .remove(position)
