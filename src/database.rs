@@ -123,6 +123,9 @@ impl Database {
     ///
     /// # Errors
     /// As [`Pool::ping`].
+    ///
+    /// # Panics
+    /// As [`Pool::ping`].
     pub fn ping(&self) -> Result<(), Error> {
         with_pool!(self, pool => pool.ping())
     }
@@ -383,7 +386,8 @@ enum Inside {
 }
 
 impl AnyConnection {
-    /// Runs SQL without parameters and returns the number of rows it changed (or returned, where it returns rows).
+    /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows they
+    /// changed. On PostgreSQL and MySQL rows that a statement returns count too; on SQLite they do not.
     ///
     /// # Errors
     /// Statement when the database refused it, Connect when the connection is lost; the driver's own error is beneath.

@@ -56,7 +56,7 @@ impl fmt::Display for Call {
 ///
 /// Every method has a default, which is what a manager without a driver gets: its ping is `is_valid` and a failed one
 /// means that the connection is lost; a failed connect is worth another attempt. The bundled drivers
-/// ([`postgres`](crate::postgres), [`mysql`](crate::mysql), [`sqlite`](crate::sqlite)) set all of it.
+/// (modules `postgres`, `mysql` and `sqlite`) set all of it.
 pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Called once when the pool is built, before anything is opened: the place to take connect_timeout,
     /// command_timeout, validation_query and echo from `settings`.

@@ -1,4 +1,13 @@
+// Its snippets use all three drivers; without one of them it is only read.
+#![cfg_attr(
+    any(
+        not(doctest),
+        all(feature = "postgres", feature = "mysql", feature = "sqlite")
+    ),
+    doc = include_str!("../README.md")
+)]
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod builder;
 mod clock;

@@ -513,10 +513,14 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
-    /// it back, all within `health_check_timeout`. Counts no checkout.
+    /// it back, all within `health_check_timeout`. Counts no checkout, and runs no checkout hook. Where all connections are
+    /// out it waits for one as a checkout does: Timeout then means that the pool is used up, not that the database is down.
     ///
     /// # Errors
-    /// As [`get`](Pool::get); Validation when the ping fails or does not end in time.
+    /// As [`get`](Pool::get); Validation when pings fail or do not end in time, `max_validation_failures` in a row.
+    ///
+    /// # Panics
+    /// With a connect hook's own panic.
     #[track_caller]
     pub fn ping(&self) -> Result<(), Error> {
         self.inner.probe(Turn::new(

@@ -18,7 +18,7 @@ use crate::error::Error;
 ///
 /// # One connection of its own
 /// When the last connection to a file in WAL mode closes, SQLite copies the log into the file, syncs, and deletes the log. In
-/// null mode that is at every return: opening, writing a row and closing took 67 to 93 µs with a connection kept open on the
+/// null mode that is at every return: opening, writing a row and closing took 67 to 104 µs with a connection kept open on the
 /// file and 0.9 to 10.6 ms without on ext4, 67 to 78 against 190 µs on tmpfs (`cargo bench --bench sqlite_figures`, 2
 /// cores). So the manager keeps one idle connection of its own from the first connect on, until the pool has closed; it is in
 /// no counter. While it is open, no program can take the file out of WAL mode.
