@@ -84,7 +84,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// The pool's name, in logs, status and errors, and the application name on the server. Default `db_pool`.
+    /// The pool's name, in logs, status and errors, and the application name on the server. Default `db_pool`; a blank one
+    /// fails the build.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
@@ -169,10 +170,10 @@ impl<M: Manager> Builder<M> {
     }
 
     /// Builds the pool. Opens nothing, unless warm_up asks for it (then it waits for those connections) or min_idle
-    /// (those are opened in the background).
+    /// (those are opened in the background). Logs one info line with the sizes.
     ///
     /// # Errors
-    /// Settings for nonsense in the settings; Unsupported for a setting that the driver cannot honour; with warm_up also the
+    /// Settings for nonsense in the settings or a blank name; Unsupported for a setting that the driver cannot honour; with warm_up also the
     /// errors of [`Pool::warm_up`].
     pub fn build(self) -> Result<Pool<M>, Error> {
         static NEXT_POOL: AtomicU64 = AtomicU64::new(1);

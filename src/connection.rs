@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::driver::{Call, Driver, Manager};
+use crate::driver::{Call, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
 use crate::pool::Inner;
@@ -74,8 +74,9 @@ impl<M: Manager> Connection<M> {
     }
 
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-    pub(crate) fn driver(this: &Self) -> &dyn Driver<M> {
-        &*this.pool.driver
+    /// What an error of this connection means.
+    pub(crate) fn classify(this: &Self, error: &M::Error) -> crate::driver::ErrorClass {
+        this.pool.driver.classify(error)
     }
 
     fn lease(&self) -> &Lease<M> {

@@ -123,6 +123,9 @@ impl Database {
     ///
     /// # Errors
     /// As [`Pool::ping`].
+    ///
+    /// # Panics
+    /// As [`Pool::ping`].
     pub fn ping(&self) -> Result<(), Error> {
         with_pool!(self, pool => pool.ping())
     }
@@ -321,6 +324,10 @@ impl DatabaseBuilder {
                 .describe(Pool::<SqliteManager>::builder(url)?)
                 .build()
                 .map(Kind::Sqlite),
+            #[allow(unreachable_patterns)] // when all three are built in
+            scheme => Err(Error::unsupported(format!(
+                "this build has no driver for the URL's scheme ({scheme:?}): enable queuepool's feature for it"
+            ))),
         }
         .map(Database)
     }
@@ -379,7 +386,8 @@ enum Inside {
 }
 
 impl AnyConnection {
-    /// Runs SQL without parameters and returns the number of rows it changed (or returned, where it returns rows).
+    /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows they
+    /// changed. On PostgreSQL and MySQL rows that a statement returns count too; on SQLite they do not.
     ///
     /// # Errors
     /// Statement when the database refused it, Connect when the connection is lost; the driver's own error is beneath.
@@ -417,9 +425,9 @@ impl AnyConnection {
                 run(connection, |connection| mysql::query_i64(connection, sql))?
             }
             #[cfg(feature = "sqlite")]
-            Inside::Sqlite(connection) => run(connection, |connection| {
-                sqlite::query_i64(connection, sql).map(FirstValue::Integer)
-            })?,
+            Inside::Sqlite(connection) => {
+                run(connection, |connection| sqlite::query_i64(connection, sql))?
+            }
         };
         match value {
             FirstValue::Integer(integer) => Ok(integer),
@@ -508,7 +516,7 @@ fn run<M: Manager, T>(
     work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
 ) -> Result<T, Error> {
     work(connection).map_err(|error| {
-        let kind = match Connection::driver(connection).classify(&error) {
+        let kind = match Connection::classify(connection, &error) {
             ErrorClass::Lost => ErrorKind::Connect,
             ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => {
                 ErrorKind::Statement

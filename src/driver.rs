@@ -56,7 +56,7 @@ impl fmt::Display for Call {
 ///
 /// Every method has a default, which is what a manager without a driver gets: its ping is `is_valid` and a failed one
 /// means that the connection is lost; a failed connect is worth another attempt. The bundled drivers
-/// ([`postgres`](crate::postgres), [`mysql`](crate::mysql), [`sqlite`](crate::sqlite)) set all of it.
+/// (modules `postgres`, `mysql` and `sqlite`) set all of it.
 pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Called once when the pool is built, before anything is opened: the place to take connect_timeout,
     /// command_timeout, validation_query and echo from `settings`.
@@ -77,6 +77,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
                  connection in ManageConnection::is_valid",
             )),
         }
+    }
+
+    /// Opens a connection; a driver whose connect [is bounded](Driver::is_bounded) keeps to `limit`, which is
+    /// connect_timeout or what is left of the caller's own deadline.
+    ///
+    /// # Errors
+    /// The driver's own.
+    fn connect(&self, manager: &M, _limit: Duration) -> Result<M::Connection, M::Error> {
+        manager.connect()
     }
 
     /// Tests a connection, within `limit` if [`is_bounded`](Driver::is_bounded) says so.

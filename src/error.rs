@@ -8,15 +8,17 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The deadline passed while waiting at capacity, or while draining in [`close`](crate::Pool::close).
+    /// The deadline passed while waiting at capacity, while draining in [`close`](crate::Pool::close), or in
+    /// [`warm_up`](crate::Pool::warm_up).
     Timeout,
-    /// A connection could not be opened; [`source`](StdError::source) is the driver's own error where it gave one.
+    /// A connection could not be opened, or not before the deadline; from an `AnyConnection`: it was lost in use.
+    /// [`source`](StdError::source) is the driver's own error where it gave one.
     Connect,
     /// Connections failed their test `max_validation_failures` times in a row within one checkout.
     Validation,
     /// The pool is closed.
     Closed,
-    /// More callers wait than the pool admits.
+    /// More callers wait than the pool admits. Reserved: this version admits any number and never returns it.
     Overloaded,
     /// A setting, a URL or an environment variable is out of range or malformed.
     Settings,

@@ -1,4 +1,13 @@
+// Its snippets use all three drivers; without one of them it is only read.
+#![cfg_attr(
+    any(
+        not(doctest),
+        all(feature = "postgres", feature = "mysql", feature = "sqlite")
+    ),
+    doc = include_str!("../README.md")
+)]
 #![forbid(unsafe_code)]
+#![warn(missing_docs)]
 
 mod builder;
 mod clock;
@@ -20,6 +29,11 @@ mod queue;
 mod readiness;
 mod registry;
 mod retry;
+// Without a bundled driver nobody asks for what a URL says.
+#[cfg_attr(
+    not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
+    allow(dead_code, unused_imports)
+)]
 mod settings;
 mod shutdown;
 mod status;

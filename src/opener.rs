@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
@@ -99,25 +99,23 @@ impl<M: Manager> Inner<M> {
                 self.wake_timer(queue, now + YOUNG);
                 return;
             }
-            let hung = queue.hung >= self.capacity as usize;
-            let place = self
-                .places
-                .try_take()
-                .or_else(|| if hung { None } else { queue.displace() });
-            let Some(place) = place else { return };
+            let too_many_hang = queue.hung >= self.capacity as usize;
+            let place = match self.places.try_take() {
+                None if !too_many_hang => queue.displace(),
+                place => place,
+            };
+            if place.is_none() && !(too_many_hang && queue.is_any_given_up()) {
+                return;
+            }
             let waiting = &mut queue.waiters[position];
-            if hung {
+            let Some(place) = place.filter(|_| !too_many_hang) else {
                 waiting.deciding = true;
-                let message = format!(
-                    "{} connects hang: no more are started until one ends",
-                    queue.hung
-                );
-                waiting.waiter.post(Signal::Failed(Failure::permanent(
-                    ErrorKind::Connect,
-                    message,
-                )));
+                let waiter = waiting.waiter.clone();
+                waiter.post(Signal::Failed(queue.too_many_hang()));
                 position += 1;
-            } else if self.driver.is_bounded(Call::Connect) {
+                continue;
+            };
+            if self.driver.is_bounded(Call::Connect) {
                 let waiting = queue
                     .waiters
                     .remove(position)
@@ -166,7 +164,7 @@ impl<M: Manager> Inner<M> {
         let inner = self.clone();
         let started = self.helpers.run(move || {
             if inner.is_wanted(id) {
-                let result = inner.open(id);
+                let result = inner.open(id, inner.settings.connect_timeout);
                 inner.attempt_ended(id, result);
             }
         });
@@ -197,9 +195,12 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Connects, counts the connection and runs the connect hook. `None`: nobody has room for it any more.
-    pub(crate) fn open(self: &Arc<Self>, id: u64) -> Option<Result<Lease<M>, Failure>> {
-        let connected = self.connect();
-        let live = match connected {
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        id: u64,
+        limit: Duration,
+    ) -> Option<Result<Lease<M>, Failure>> {
+        let live = match self.connect(limit) {
             Ok(live) => live,
             Err(failure) => return Some(Err(failure)),
         };
@@ -220,10 +221,12 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn connect(&self) -> Result<Box<Live<M>>, Failure> {
+    fn connect(&self, limit: Duration) -> Result<Box<Live<M>>, Failure> {
         // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
         let generation = self.generation.load(Ordering::Acquire);
-        let connection = match catch_unwind(AssertUnwindSafe(|| self.manager.connect())) {
+        let connection = match catch_unwind(AssertUnwindSafe(|| {
+            self.driver.connect(&self.manager, limit)
+        })) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
                 let transient = matches!(

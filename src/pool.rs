@@ -150,7 +150,7 @@ impl<M: Manager> Inner<M> {
         loop {
             match waiter.wait(turn.deadline) {
                 Some(Signal::Lease(lease)) => return Ok(lease),
-                Some(Signal::Open(attempt)) => match self.open_here(attempt) {
+                Some(Signal::Open(attempt)) => match self.open_here(attempt, turn) {
                     Ok(lease) => return Ok(lease),
                     Err(failure) => self.after_failure(turn, failure)?,
                 },
@@ -192,8 +192,9 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Opens on the caller's own thread, for a driver whose connect is local.
-    fn open_here(self: &Arc<Self>, attempt: u64) -> Result<Lease<M>, Failure> {
-        let result = self.open(attempt);
+    fn open_here(self: &Arc<Self>, attempt: u64, turn: &Turn<M>) -> Result<Lease<M>, Failure> {
+        let limit = self.settings.connect_timeout.min(turn.remaining());
+        let result = self.open(attempt, limit);
         let mut queue = self.queue.lock();
         let result = match result {
             Some(Ok(lease)) => {
@@ -512,10 +513,14 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
-    /// it back, all within `health_check_timeout`. Counts no checkout.
+    /// it back, all within `health_check_timeout`. Counts no checkout, and runs no checkout hook. Where all connections are
+    /// out it waits for one as a checkout does: Timeout then means that the pool is used up, not that the database is down.
     ///
     /// # Errors
-    /// As [`get`](Pool::get); Validation when the ping fails or does not end in time.
+    /// As [`get`](Pool::get); Validation when pings fail or do not end in time, `max_validation_failures` in a row.
+    ///
+    /// # Panics
+    /// With a connect hook's own panic.
     #[track_caller]
     pub fn ping(&self) -> Result<(), Error> {
         self.inner.probe(Turn::new(
@@ -627,7 +632,7 @@ impl<M: Manager> Inner<M> {
             .add_attempt(place, Some(turn.ticket), Instant::now())
             .id;
         drop(queue);
-        self.open_here(attempt)
+        self.open_here(attempt, turn)
             .map(Some)
             .map_err(|failure| match failure.panic {
                 Some(panic) => resume_unwind(panic),

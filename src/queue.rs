@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
@@ -347,6 +347,26 @@ impl<M: Manager> Queue<M> {
         };
         self.hung += 1;
         Some(place)
+    }
+
+    /// Whether a connect on which a caller timed out holds a place.
+    pub(crate) fn is_any_given_up(&self) -> bool {
+        self.attempts
+            .iter()
+            .any(|attempt| attempt.given_up && attempt.holds_place())
+    }
+
+    /// What a caller is told who needs a connect when no more may be started.
+    pub(crate) fn too_many_hang(&self) -> Failure {
+        let given_up = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.given_up && attempt.holds_place());
+        let message = format!(
+            "{} connects hang: no more are started until one ends",
+            self.hung + given_up.count()
+        );
+        Failure::permanent(ErrorKind::Connect, message)
     }
 
     /// Whether another connect may start now.

@@ -24,7 +24,7 @@ pub struct Status {
     pub name: String,
     /// `QueuePool` or `NullPool`.
     pub pool_type: &'static str,
-    /// pool_size; 0 in null mode.
+    /// The setting pool_size; 0 in null mode.
     pub size: u64,
     /// Open and not in users' hands: idle, and those being pinged, reset or closed.
     pub checked_in: u64,
@@ -34,7 +34,7 @@ pub struct Status {
     pub overflow: u64,
     /// Open now. Does not count those being opened, nor abandoned or detached ones.
     pub total: u64,
-    /// The setting.
+    /// The setting max_overflow.
     pub max_overflow: u64,
     /// pool_size + max_overflow.
     pub total_capacity: u64,
@@ -86,9 +86,9 @@ pub struct Status {
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
-    /// Checks by the monitor that failed.
+    /// Checks by the monitor that failed; 0 in this version, which has no monitor.
     pub health_check_failures: u64,
-    /// When the monitor last checked; `None` without a monitor.
+    /// When the monitor last checked; `None` without a monitor, so always in this version.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
     pub last_health_check: Option<SystemTime>,
     /// Checkouts that had to wait because neither an idle connection nor room for another was there.

@@ -1,9 +1,11 @@
 //! Indexes a directory tree into a database: worker threads read every file and store what they find through the pool.
 //!
-//! `cargo run --release --example index -- [--threads N] [--database URL] [DIR]`
+//! `cargo run --release --example index -- src`; in full `-- [--threads N] [--database URL] [DIR]`, DIR being the current
+//! directory unless named.
 //!
-//! The database is an SQLite file in a temporary folder unless `--database` or `DATABASE_URL` names another; the pool's
-//! settings come from the environment (`DB_POOL_SIZE=4` and its like).
+//! The database is an SQLite file in a temporary folder, deleted at the end, unless `--database` or `DATABASE_URL` names
+//! another, which keeps the table `files`: a second run updates it. The pool's settings come from the environment
+//! (`DB_POOL_SIZE=4` and its like).
 
 mod store;
 
@@ -192,7 +194,7 @@ fn report(database: &Database, run: i64, unreadable_folders: usize) -> Result<()
     )? {
         println!("  {:>12}  {path}", HumanBytes(size as u64).to_string());
     }
-    println!("\nduplicate contents:");
+    println!("\nduplicate contents, the five most frequent:");
     for (path, copies) in store::rows(
         database,
         &format!(

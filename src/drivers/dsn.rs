@@ -83,6 +83,7 @@ impl<'a> Dsn<'a> {
     }
 
     /// Everything between the scheme and the query.
+    #[cfg(feature = "mysql")]
     pub(crate) fn body(&self) -> &str {
         self.body
     }

@@ -1,4 +1,19 @@
-//! MySQL and MariaDB, on `mysql`.
+//! MySQL and MariaDB, on [`mysql`](::mysql).
+//!
+//! [`MySqlManager`] opens connections, from a URL or [`Opts`]; [`MySqlDriver`] tells the pool how to ping and reset them and
+//! what their errors mean. A checked-out connection is a [`Conn`].
+//!
+//! ```no_run
+//! use queuepool::mysql::{MySqlPool, mysql::prelude::Queryable};
+//!
+//! let pool = MySqlPool::builder("mysql://app:secret@db.internal/orders")?.build()?;
+//! let mut connection = pool.get()?;
+//! let open: Vec<i64> = connection.exec("SELECT id FROM invoice WHERE open = ?", (true,))?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! There is no TLS in this version: a URL or `Opts` that asks for it is Unsupported. A statement of your own is bounded by
+//! `command_timeout` on the server (on MySQL reads only), and by a `read_timeout` in the `Opts` where you set one.
 
 use std::collections::HashMap;
 use std::error::Error as _;

@@ -1,4 +1,21 @@
-//! PostgreSQL, on `postgres` and `r2d2_postgres`.
+//! PostgreSQL, on [`postgres`](::postgres) and `r2d2_postgres`.
+//!
+//! [`PostgresManager`] opens connections, from a URL or a [`Config`]; [`PostgresDriver`] tells the pool how to ping and reset
+//! them and what their errors mean. A checked-out connection is a [`Client`].
+//!
+//! ```no_run
+//! use queuepool::postgres::PostgresPool;
+//!
+//! let pool = PostgresPool::builder("postgresql://app:secret@db.internal/orders")?.build()?;
+//! let mut client = pool.get()?;
+//! for row in client.query("SELECT id FROM invoice WHERE open = $1", &[&true])? {
+//!     println!("{}", row.get::<_, i64>(0));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! There is no TLS in this version: a URL or `Config` that requires it is Unsupported. A statement of your own is bounded by
+//! `command_timeout` (the server's `statement_timeout`) and by nothing else.
 
 use std::fmt;
 use std::io;

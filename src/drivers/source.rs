@@ -15,46 +15,29 @@ use crate::drivers::sqlite::{SqliteDriver, SqliteManager};
 use crate::error::Error;
 use crate::settings::split_url;
 
-/// The bundled drivers by their URL schemes.
+/// The bundled drivers by their URL schemes, whether this build has them or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    #[cfg(feature = "postgres")]
     Postgres,
-    #[cfg(feature = "mysql")]
     MySql,
-    #[cfg(feature = "sqlite")]
     Sqlite,
 }
 
 /// The driver that a URL names; the part of the scheme after `+` is ignored, as in `postgresql+psycopg2://`.
 pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    let name = scheme
-        .split('+')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
-    match name.as_str() {
-        #[cfg(feature = "postgres")]
+    let name = scheme.split('+').next().unwrap_or_default();
+    match name.to_ascii_lowercase().as_str() {
         "postgres" | "postgresql" => Ok(Scheme::Postgres),
-        #[cfg(feature = "mysql")]
         "mysql" | "mariadb" => Ok(Scheme::MySql),
-        #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Scheme::Sqlite),
-        #[cfg(not(all(feature = "postgres", feature = "mysql", feature = "sqlite")))]
-        "postgres" | "postgresql" | "mysql" | "mariadb" | "sqlite" => Err(Error::unsupported(
-            format!("this build has no {name} driver: enable queuepool's feature for it"),
-        )),
-        "" => Err(Error::setting("the database URL", "(not shown)", ACCEPTED)),
         // Without "://" it may be anything, a password included.
-        _ if !url.contains("://") => {
-            Err(Error::setting("the database URL", "(not shown)", ACCEPTED))
-        }
-        other => Err(Error::setting(
+        other if !other.is_empty() && url.contains("://") => Err(Error::setting(
             "the database URL's scheme",
             format_args!("{other:?}"),
             ACCEPTED,
         )),
+        _ => Err(Error::setting("the database URL", "(not shown)", ACCEPTED)),
     }
 }
 

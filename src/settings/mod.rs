@@ -45,7 +45,7 @@ pub(crate) use url::{UrlSettings, split_url};
 /// | [`medium_traffic`](Settings::medium_traffic) | 20 + 40 | 10 to 50 requests at once |
 /// | [`high_traffic`](Settings::high_traffic) | 50 + 100 | more than 50 at once; the server's limit must be raised |
 /// | [`development`](Settings::development) | 20 + 40 | a developer's machine |
-/// | [`production`](Settings::production), [`container`](Settings::container) | 5 + 10 | one of several instances, over TLS |
+/// | [`production`](Settings::production), [`container`](Settings::container) | 5 + 10 | one of several instances; requires TLS, which this version does not have |
 /// | [`high_throughput`](Settings::high_throughput) | 100 + 0 | 1,000 and more operations a second |
 ///
 /// A rule of thumb beside them: `pool_size = cores x 2 + disk spindles`, the cores and spindles of the database server.
@@ -134,7 +134,8 @@ pub struct Settings {
     /// URL `connect_timeout`, environment `DB_CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,
 
-    /// The server-side limit on one statement, set on each new connection where the server can. Default off; 60 s in
+    /// The server-side limit on one statement, set on each new connection where the server can: PostgreSQL, MariaDB, and
+    /// MySQL for reads; SQLite has no server and ignores it, as do other managers. Default off; 60 s in
     /// [`high_throughput`](Settings::high_throughput). More than zero, at most 100 years.
     ///
     /// URL `command_timeout`, environment `DB_COMMAND_TIMEOUT`.
@@ -152,14 +153,14 @@ pub struct Settings {
     /// URL `keepalive`, environment `DB_KEEPALIVE`.
     pub keepalive: Option<Duration>,
 
-    /// Connections opened when the pool is built. Default 0: building a pool opens nothing. At most `pool_size`; 0 in
-    /// null mode.
+    /// Connections opened while the pool is built, which waits for them, within `timeout`, and fails with their error.
+    /// Default 0: building a pool opens nothing. At most `pool_size`; 0 in null mode.
     ///
     /// URL `warm_up`, environment `DB_WARM_UP`.
     pub warm_up: u32,
 
-    /// Connections opened when the pool is built, and kept when `idle_timeout` closes others. Default 0; 10 in
-    /// [`high_throughput`](Settings::high_throughput). At most `pool_size`; 0 in null mode.
+    /// Connections kept open: opened in the background from the start, replaced when they are closed, and spared by
+    /// `idle_timeout`. Default 0; 10 in [`high_throughput`](Settings::high_throughput). At most `pool_size`; 0 in null mode.
     ///
     /// URL `min_pool_size`, environment `DB_MIN_POOL_SIZE`.
     pub min_idle: u32,
@@ -180,31 +181,32 @@ pub struct Settings {
     /// is the driver's own.
     pub validation_query: Option<String>,
 
-    /// How often the monitor checks that the database answers. Default 10 s, the period of a Kubernetes probe; more
-    /// than zero, at most 100 years.
+    /// How often the monitor checks that the database answers. Accepted and validated; the monitor itself comes in a
+    /// later release. Default 10 s, the period of a Kubernetes probe; more than zero, at most 100 years.
     ///
     /// URL `health_check_interval`, environment `DB_HEALTH_CHECK_INTERVAL`.
     pub health_check_interval: Duration,
 
-    /// How long a ping, and a reset on return, may take before the connection is given up. Default 5 s, half the
-    /// interval; more than zero, at most 100 years.
+    /// How long a ping, and a reset on return, may take before the connection is given up; also the limit of
+    /// [`Pool::ping`](crate::Pool::ping) as a whole. Default 5 s, half the interval; more than zero, at most 100 years.
     ///
     /// URL `health_check_timeout`, environment `DB_HEALTH_CHECK_TIMEOUT`.
     pub health_check_timeout: Duration,
 
-    /// Whether the monitor runs: a background thread for health checks, samples and keepalive. Default off; on in
+    /// Whether the monitor runs: a background thread for health checks and samples. Accepted; starts nothing until the
+    /// monitor comes in a later release. Idle connections are looked after without it. Default off; on in
     /// [`high_throughput`](Settings::high_throughput).
     ///
     /// URL `enable_pool_metrics`, environment `DB_ENABLE_POOL_METRICS`.
     pub enable_pool_metrics: bool,
 
-    /// How often the monitor takes a sample. Default 5 s; more than zero, at most 100 years.
+    /// How often the monitor, once it is there, takes a sample. Default 5 s; more than zero, at most 100 years.
     ///
     /// URL `metrics_collection_interval`, environment `DB_METRICS_COLLECTION_INTERVAL`.
     pub metrics_collection_interval: Duration,
 
-    /// How long the overflow must be used up without a break before the status speaks of a leak. Default 10 s; more
-    /// than zero, at most 100 years.
+    /// How long the overflow must be used up, with more than 90 % of the capacity out, without a break before the status
+    /// speaks of a leak. Default 10 s; more than zero, at most 100 years.
     ///
     /// URL `leak_after`, environment `DB_LEAK_AFTER`.
     pub leak_after: Duration,
@@ -224,7 +226,9 @@ pub struct Settings {
     /// URL `echo_pool`, environment `DB_ECHO_POOL`.
     pub echo_pool: bool,
 
-    /// Whether a connection without TLS is refused. Default off; on in [`production`](Settings::production).
+    /// Whether a connection without TLS is refused. This version has no TLS: with it, a pool over TCP is refused as
+    /// Unsupported unless its URL allows a plain connection (`sslmode=disable`, on MySQL `ssl-mode=DISABLED`); Unix sockets
+    /// and SQLite are not affected. Default off; on in [`production`](Settings::production).
     ///
     /// URL `require_tls`, environment `DB_REQUIRE_TLS`.
     pub require_tls: bool,

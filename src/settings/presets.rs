@@ -80,7 +80,8 @@ impl Settings {
     /// 5 + 10 with a recycle of 30 min and TLS required, for one of several instances behind a load balancer.
     ///
     /// The instances share the server's limit, so each is small; load balancers and failovers move servers, so
-    /// connections are replaced sooner; the network is not trusted, unless the URL says otherwise (`require_tls=false`).
+    /// connections are replaced sooner; the network is not trusted, unless the URL says otherwise (`sslmode=disable`, or
+    /// `require_tls=false`). This version has no TLS, so without that word a pool over TCP is refused as Unsupported.
     /// 15 connections an instance: six instances fit PostgreSQL's 100, nine fit MySQL's 151.
     #[must_use]
     pub fn production() -> Self {
@@ -99,8 +100,8 @@ impl Settings {
         Settings::production()
     }
 
-    /// 100 + 0 with 10 kept in any case, a command_timeout of 60 s and the monitor on, for services and batch jobs with
-    /// 1,000 and more operations a second.
+    /// 100 + 0 with 10 kept in any case, a command_timeout of 60 s and the monitor on (once there is one), for services
+    /// and batch jobs with 1,000 and more operations a second.
     ///
     /// At this rate connecting under load costs more than waiting for the next connection, so there is no overflow; a
     /// statement that runs for a minute is a fault and must not hold a connection. Queue mode only. **Needs a raised

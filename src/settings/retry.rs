@@ -34,7 +34,8 @@ pub struct Retry {
     /// URL `max_retry_delay`, environment `DB_MAX_RETRY_DELAY`.
     pub max_delay: Duration,
 
-    /// Whether pauses are varied at random, so that many callers do not come back at the same instant. Default on.
+    /// Whether each pause is drawn at random between half and all of its length, so that many callers do not come back
+    /// at the same instant. Default on.
     ///
     /// URL `retry_jitter`, environment `DB_RETRY_JITTER`.
     pub jitter: bool,
@@ -82,7 +83,7 @@ impl Retry {
         self
     }
 
-    /// Sets whether pauses are varied at random.
+    /// Sets whether each pause is drawn at random between half and all of its length.
     #[must_use]
     pub fn jitter(mut self, jitter: bool) -> Self {
         self.jitter = jitter;

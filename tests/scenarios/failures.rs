@@ -278,3 +278,34 @@ fn demand_that_is_gone_before_the_connect_starts_starts_none() {
     );
     gate.open();
 }
+
+#[test]
+fn when_all_connects_hang_the_error_says_so_and_not_that_the_pool_is_used_up() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let mute = gate.clone();
+    server.on_connect(move |_| Act::Wait(mute.clone()));
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(2)
+            .max_overflow(0)
+            .timeout(millis(50)),
+    );
+    for _ in 0..4 {
+        let error = pool.get().unwrap_err();
+        assert!(
+            error.to_string().contains("connecting did not finish"),
+            "{error}"
+        );
+    }
+    let error = pool.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert!(error.to_string().contains("4 connects hang"), "{error}");
+    assert_eq!(server.connects(), 4, "two in their places and two without");
+    gate.open();
+    eventually("all have ended", || {
+        pool.status().abandoned == 0 && pool.status().opening_connections == 0
+    });
+    drop(pool.get().unwrap());
+    assert_laws(&pool.status());
+}

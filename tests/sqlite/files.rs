@@ -160,3 +160,27 @@ fn a_file_locked_by_another_program_is_a_transient_error_within_connect_timeout(
     other.execute_batch("ROLLBACK").unwrap();
     assert_eq!(pragma(&manager.connect().unwrap(), "journal_mode"), "wal");
 }
+
+#[test]
+fn a_checkout_keeps_to_its_deadline_while_another_program_has_locked_the_file() {
+    let folder = folder();
+    let path = folder.path().join("locked.db");
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other
+        .execute_batch("CREATE TABLE t (i); PRAGMA locking_mode=exclusive; BEGIN EXCLUSIVE")
+        .unwrap();
+    let pool = queuepool::sqlite::SqlitePool::builder(path.as_path())
+        .unwrap()
+        .build()
+        .unwrap();
+    let start = std::time::Instant::now();
+    let error = pool
+        .get_timeout(std::time::Duration::from_millis(300))
+        .unwrap_err();
+    let took = start.elapsed();
+    assert_eq!(error.kind(), queuepool::ErrorKind::Connect, "{error}");
+    assert!(
+        took < std::time::Duration::from_millis(900),
+        "not after busy_timeout's 5 s: {took:?}"
+    );
+}

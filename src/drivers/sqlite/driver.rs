@@ -64,6 +64,14 @@ impl Driver<SqliteManager> for SqliteDriver {
         Ok(())
     }
 
+    fn connect(
+        &self,
+        manager: &SqliteManager,
+        limit: Duration,
+    ) -> Result<Connection, rusqlite::Error> {
+        manager.connect_within(limit)
+    }
+
     fn ping(
         &self,
         manager: &SqliteManager,

@@ -34,10 +34,13 @@ mod pragmas;
 mod url;
 
 use rusqlite::fallible_iterator::FallibleIterator;
+use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Transaction, TransactionBehavior};
 
 /// The driver itself, in the version that this crate is built with.
 pub use rusqlite;
+
+use crate::drivers::FirstValue;
 
 pub use driver::SqliteDriver;
 pub use manager::SqliteManager;
@@ -78,10 +81,22 @@ pub(crate) fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     Ok(changed)
 }
 
-/// The first column of the first row as an integer; further rows are not read. No row is `QueryReturnedNoRows`; NULL, a
-/// text, a blob and a real number are `InvalidColumnType`: nothing is converted.
-pub(crate) fn query_i64(conn: &Connection, sql: &str) -> rusqlite::Result<i64> {
-    conn.query_row(sql, [], |row| row.get(0))
+/// The first column of the first row, as it is stored: a text that looks like a number is none.
+pub(crate) fn query_i64(conn: &Connection, sql: &str) -> rusqlite::Result<FirstValue> {
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let Some(row) = rows.next()? else {
+        return Ok(FirstValue::NoRow);
+    };
+    Ok(match row.get_ref(0)? {
+        ValueRef::Null => FirstValue::Null,
+        ValueRef::Integer(integer) => FirstValue::Integer(integer),
+        ValueRef::Real(real) => FirstValue::NotAnInteger(real.to_string()),
+        ValueRef::Text(text) => {
+            FirstValue::NotAnInteger(String::from_utf8_lossy(text).chars().take(40).collect())
+        }
+        ValueRef::Blob(blob) => FirstValue::NotAnInteger(format!("a blob of {} bytes", blob.len())),
+    })
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ impl SqliteManager {
         Ok(())
     }
 
-    /// busy_timeout does not cover the switch to WAL: of 8 threads that switched 60 new files at once, 7 to 15 of 480 failed
+    /// busy_timeout does not cover the switch to WAL: of 8 threads that switched 60 new files at once, 7 to 19 of 480 failed
     /// with 5 s (`cargo bench --bench sqlite_figures`). So one at a time, and again while the file is busy.
     fn switch_journal(
         &self,
