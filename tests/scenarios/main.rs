@@ -4,6 +4,7 @@
 mod scripted;
 
 mod capacity;
+mod corners;
 mod failures;
 mod fairness;
 mod hooks;

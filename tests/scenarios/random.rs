@@ -113,6 +113,7 @@ fn scenario_19_on_one_connection() {
         settings: quick()
             .pool_size(1)
             .max_overflow(0)
+            .health_check_timeout(millis(50))
             .pre_ping(PrePing::Always),
         ..Run::default()
     }
