@@ -89,7 +89,7 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) proven: Instant,
     /// When it last became idle.
     pub(crate) idle_since: Instant,
-    /// Opened and not yet handed out: never pinged.
+    /// Opened, and neither handed out nor idle since: not pinged.
     pub(crate) unused: bool,
 }
 

@@ -300,7 +300,7 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn give(
         self: &Arc<Self>,
         queue: &mut Queue<M>,
-        lease: Lease<M>,
+        mut lease: Lease<M>,
     ) -> Option<Lease<M>> {
         if queue.closed {
             return Some(lease);
@@ -315,6 +315,7 @@ impl<M: Manager> Inner<M> {
         if self.mode == Mode::Null || queue.idle.len() >= self.settings.pool_size as usize {
             return Some(lease);
         }
+        lease.live_mut().unused = false;
         queue.idle.push(lease);
         None
     }
