@@ -136,10 +136,8 @@ impl<M: Manager> Inner<M> {
     /// Opens towards min_idle, for nobody in particular.
     fn restock(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
         let wanted = self.settings.min_idle as usize;
-        if wanted == 0 || queue.restock_after.is_some_and(|after| after > now) {
-            return;
-        }
-        loop {
+        // Looked at each time: a start that fails at once sets restock_after.
+        while wanted > 0 && queue.restock_after.is_none_or(|after| after <= now) {
             let open = queue.counters.total() as usize + queue.opening();
             if open >= wanted
                 || !queue.waiters.is_empty()
