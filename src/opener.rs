@@ -317,7 +317,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// The place goes back and the error goes to whoever relied on the attempt.
-    pub(crate) fn fail(&self, queue: &mut Queue<M>, id: u64, failure: Failure) {
+    pub(crate) fn fail(self: &Arc<Self>, queue: &mut Queue<M>, id: u64, failure: Failure) {
         let owner = queue.attempt(id).and_then(|attempt| attempt.owner);
         let Some(attempt) = queue.end_attempt(id) else {
             return;
@@ -328,12 +328,19 @@ impl<M: Manager> Inner<M> {
             queue.counters.connect_failed(&failure.error);
         }
         if attempt.stock {
-            let delay = self
-                .settings
-                .retry
-                .delay_after(1)
-                .unwrap_or(self.settings.retry.max_delay);
-            queue.restock_after = Some(later(Instant::now(), delay));
+            let now = Instant::now();
+            // Those that fail together count once.
+            if queue.restock_after.is_none_or(|after| after <= now) {
+                queue.restock_failures += 1;
+            }
+            let retry = &self.settings.retry;
+            let delay = match failure.transient {
+                true => retry.delay_after(queue.restock_failures),
+                false => None,
+            };
+            let after = later(now, delay.unwrap_or(retry.max_delay));
+            queue.restock_after = Some(after);
+            self.wake_timer(queue, after);
         }
         if let Some(report) = attempt.report {
             let _ = report.send(Err((failure.error.clone(), failure.transient)));

@@ -43,6 +43,8 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) full_since: Option<Instant>,
     /// When min_idle may be filled up again after a failed connect.
     pub(crate) restock_after: Option<Instant>,
+    /// How often in a row that has failed.
+    pub(crate) restock_failures: u32,
     /// When the timer comes next.
     pub(crate) sweep_at: Option<Instant>,
 }
@@ -185,6 +187,7 @@ impl<M: Manager> Queue<M> {
             next_connection: 1,
             full_since: None,
             restock_after: None,
+            restock_failures: 0,
             sweep_at: None,
         }
     }
@@ -384,6 +387,7 @@ impl<M: Manager> Queue<M> {
             .iter_mut()
             .for_each(|waiting| waiting.asleep_until = None);
         self.restock_after = None;
+        self.restock_failures = 0;
     }
 
     /// Idle connections that satisfy `unwanted`, taken out.
