@@ -101,6 +101,8 @@ impl<M: Manager> Inner<M> {
             hung: false,
         });
         self.free_overdue(queue, due);
+        // Where too many hang, it is looked at again until one ends.
+        self.wake_timer(queue, due);
     }
 
     /// The close has returned.
