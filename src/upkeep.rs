@@ -122,12 +122,10 @@ impl<M: Manager> Inner<M> {
             .chain(adopted)
             .chain(asleep)
             .chain(restock)
-            .min()?;
-        // What is overdue and cannot be ended yet (too many hang) is looked at again a little later.
-        Some(
-            next.max(now + Duration::from_millis(1))
-                .max(if next <= now { now + TICK.0 } else { now }),
-        )
+            // What is overdue and cannot be ended yet (too many hang, no room) is looked at again a little later, and
+            // holds up nothing else.
+            .map(|at| if at <= now { now + TICK.0 } else { at });
+        next.min()
     }
 
     /// Starts the regular look at idle connections.
