@@ -231,6 +231,11 @@ impl<M: Manager> Inner<M> {
         let mut queue = self.queue.lock();
         let late = waiter.take();
         if let (Some(delay), None, false) = (retry, &late, queue.closed) {
+            // It was not in the queue while it opened on its own thread.
+            if let Some(lease) = queue.take_idle(turn.ticket) {
+                waiter.post(Signal::Lease(lease));
+                return Ok(());
+            }
             let until = later(Instant::now(), delay);
             queue.join(turn.ticket, &waiter, Some(until));
             self.wake_timer(&mut queue, until);
