@@ -158,7 +158,13 @@ impl<M: Manager> Inner<M> {
                 Some(Signal::Closed) => return Err(self.closed_error()),
                 None => {
                     let mut queue = self.queue.lock();
-                    // Out of the queue already: the signal came at the last moment.
+                    // The signal came at the last moment: it is out of the queue already, or its attempt has failed.
+                    if queue
+                        .find(turn.ticket)
+                        .is_none_or(|waiting| waiting.deciding)
+                    {
+                        continue;
+                    }
                     let Some(waiting) = queue.leave(turn.ticket) else {
                         continue;
                     };
@@ -166,9 +172,7 @@ impl<M: Manager> Inner<M> {
                         attempt.given_up = true;
                         self.open_for_waiters(&mut queue);
                     }
-                    let connecting = waiting.attempt.is_some()
-                        || waiting.asleep_until.is_some()
-                        || waiting.deciding;
+                    let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
                     drop(queue);
                     return Err(self.timed_out(turn, connecting));
                 }
