@@ -14,7 +14,7 @@ pub enum ErrorKind {
     /// A connection could not be opened, or not before the deadline; from an `AnyConnection`: it was lost in use.
     /// [`source`](StdError::source) is the driver's own error where it gave one.
     Connect,
-    /// Connections failed their test `max_validation_failures` times in a row within one checkout.
+    /// Connections failed their test `max_validation_failures` times in a row within one checkout, or until its deadline.
     Validation,
     /// The pool is closed.
     Closed,

@@ -347,11 +347,7 @@ impl<M: Manager> Inner<M> {
     /// The error of a checkout whose deadline has passed, counted and told to the hook. While the caller's own connect
     /// ran or between attempts it is a Connect error, else Timeout.
     pub(crate) fn timed_out(self: &Arc<Self>, turn: &Turn<M>, connecting: bool) -> Error {
-        let evidence = {
-            let mut queue = self.queue.lock();
-            queue.counters.connection_timeouts += 1;
-            self.evidence(&queue)
-        };
+        let evidence = self.evidence(&self.queue.lock());
         let seconds = turn.timeout.as_secs_f64();
         let error = match connecting {
             true => {
@@ -381,6 +377,13 @@ impl<M: Manager> Inner<M> {
                 ),
             ),
         };
+        self.count_timeout(turn);
+        error
+    }
+
+    /// A checkout has ended at its deadline: counted and told to the hook.
+    pub(crate) fn count_timeout(&self, turn: &Turn<M>) {
+        self.queue.lock().counters.connection_timeouts += 1;
         if self
             .hooks
             .run(|hooks| hooks.timed_out(turn.started.elapsed()))
@@ -388,7 +391,6 @@ impl<M: Manager> Inner<M> {
         {
             self.count_hook_failure("timeout");
         }
-        error
     }
 
     /// Who waits, who holds what longest and where, and the last connect error: the tail of a timeout's text.

@@ -150,7 +150,9 @@ impl<M: Manager> Inner<M> {
         self.queue.lock().counters.validation_failures += 1;
         log::info!(target: &self.target, "a connection failed its test and is replaced: {cause}");
         turn.validation_failures += 1;
-        if turn.validation_failures < self.settings.max_validation_failures {
+        if turn.remaining().is_zero() {
+            self.count_timeout(turn);
+        } else if turn.validation_failures < self.settings.max_validation_failures {
             return Ok(None);
         }
         let message = format!(
