@@ -101,17 +101,17 @@ impl<M: Manager> Inner<M> {
             }
             let too_many_hang = queue.hung >= self.capacity as usize;
             let place = match self.places.try_take() {
-                None if !too_many_hang => queue.displace(),
+                None if !too_many_hang => queue.displace(now),
                 place => place,
             };
-            if place.is_none() && !(too_many_hang && queue.is_any_given_up()) {
+            if place.is_none() && !(too_many_hang && queue.is_any_displaceable(now)) {
                 return;
             }
             let waiting = &mut queue.waiters[position];
             let Some(place) = place.filter(|_| !too_many_hang) else {
                 waiting.deciding = true;
                 let waiter = waiting.waiter.clone();
-                waiter.post(Signal::Failed(queue.too_many_hang()));
+                waiter.post(Signal::Failed(queue.too_many_hang(now)));
                 position += 1;
                 continue;
             };

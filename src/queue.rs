@@ -79,7 +79,7 @@ pub(crate) struct Attempt {
     pub(crate) report: Option<Report>,
     /// An adopter lost patience: nobody relies on it any more.
     pub(crate) doubted: bool,
-    /// A caller timed out on it: its place may be taken by the next who needs one.
+    /// A caller timed out on it: once it is older than [`PATIENCE`], its place may be taken by the next who needs one.
     pub(crate) given_up: bool,
 }
 
@@ -163,11 +163,20 @@ impl Attempt {
     }
 
     /// Whether a caller may rely on it although it was started for somebody else.
-    fn is_adoptable(&self) -> bool {
+    fn is_adoptable(&self, now: Instant) -> bool {
         self.owner.is_none()
             && !self.doubted
-            && !self.given_up
+            && !(self.given_up && self.is_slow(now))
             && !matches!(self.stage, Stage::Abandoned)
+    }
+
+    /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.
+    fn is_displaceable(&self, now: Instant) -> bool {
+        self.given_up && self.owner.is_none() && self.holds_place() && self.is_slow(now)
+    }
+
+    fn is_slow(&self, now: Instant) -> bool {
+        self.started + PATIENCE <= now
     }
 }
 
@@ -306,7 +315,7 @@ impl<M: Manager> Queue<M> {
         let Some(attempt) = self
             .attempts
             .iter_mut()
-            .find(|attempt| attempt.is_adoptable())
+            .find(|attempt| attempt.is_adoptable(now))
         else {
             return false;
         };
@@ -339,11 +348,11 @@ impl<M: Manager> Queue<M> {
     }
 
     /// Takes the place of a connect on which a caller timed out.
-    pub(crate) fn displace(&mut self) -> Option<Place> {
+    pub(crate) fn displace(&mut self, now: Instant) -> Option<Place> {
         let attempt = self
             .attempts
             .iter_mut()
-            .find(|attempt| attempt.given_up && attempt.holds_place())?;
+            .find(|attempt| attempt.is_displaceable(now))?;
         let Stage::Connecting(place) = std::mem::replace(&mut attempt.stage, Stage::Abandoned)
         else {
             unreachable!("bug: an attempt that holds a place is connecting");
@@ -352,19 +361,19 @@ impl<M: Manager> Queue<M> {
         Some(place)
     }
 
-    /// Whether a connect on which a caller timed out holds a place.
-    pub(crate) fn is_any_given_up(&self) -> bool {
+    /// Whether a connect on which a caller timed out holds a place that could be taken.
+    pub(crate) fn is_any_displaceable(&self, now: Instant) -> bool {
         self.attempts
             .iter()
-            .any(|attempt| attempt.given_up && attempt.holds_place())
+            .any(|attempt| attempt.is_displaceable(now))
     }
 
     /// What a caller is told who needs a connect when no more may be started.
-    pub(crate) fn too_many_hang(&self) -> Failure {
+    pub(crate) fn too_many_hang(&self, now: Instant) -> Failure {
         let given_up = self
             .attempts
             .iter()
-            .filter(|attempt| attempt.given_up && attempt.holds_place());
+            .filter(|attempt| attempt.is_displaceable(now));
         let message = format!(
             "{} connects hang: no more are started until one ends",
             self.hung + given_up.count()

@@ -289,7 +289,7 @@ fn when_all_connects_hang_the_error_says_so_and_not_that_the_pool_is_used_up() {
         Settings::default()
             .pool_size(2)
             .max_overflow(0)
-            .timeout(millis(50)),
+            .timeout(millis(150)),
     );
     for _ in 0..4 {
         let error = pool.get().unwrap_err();
