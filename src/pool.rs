@@ -206,15 +206,22 @@ impl<M: Manager> Inner<M> {
                 Ok(lease)
             }
             Some(Err(failure)) => {
-                if failure.error.kind() == ErrorKind::Connect {
+                // An abandoned one was counted when it was.
+                let abandoned = queue
+                    .attempt(attempt)
+                    .is_none_or(|attempt| attempt.is_abandoned());
+                if failure.error.kind() == ErrorKind::Connect && !abandoned {
                     queue.counters.connect_failed(&failure.error);
                 }
                 Err(failure)
             }
-            None => Err(Failure::permanent(
-                ErrorKind::Closed,
-                "the pool was closed while a connection was opened",
-            )),
+            None => Err(Failure {
+                transient: true,
+                ..Failure::permanent(
+                    ErrorKind::Connect,
+                    "connecting ended after connect_timeout, and its place was taken by then",
+                )
+            }),
         };
         queue.end_attempt(attempt);
         self.open_for_waiters(&mut queue);

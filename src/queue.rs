@@ -162,12 +162,16 @@ impl Attempt {
         matches!(self.stage, Stage::Connecting(_))
     }
 
+    pub(crate) fn is_abandoned(&self) -> bool {
+        matches!(self.stage, Stage::Abandoned)
+    }
+
     /// Whether a caller may rely on it although it was started for somebody else.
     fn is_adoptable(&self, now: Instant) -> bool {
         self.owner.is_none()
             && !self.doubted
             && !(self.given_up && self.is_slow(now))
-            && !matches!(self.stage, Stage::Abandoned)
+            && !self.is_abandoned()
     }
 
     /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.

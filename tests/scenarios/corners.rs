@@ -158,7 +158,7 @@ fn a_local_connect_past_its_limit_is_no_closed_pool() {
         }
     });
     let settings = Settings::default()
-        .pool_size(2)
+        .pool_size(3)
         .max_overflow(0)
         .connect_timeout(millis(50))
         .retry(retry(2, 10));
@@ -166,15 +166,19 @@ fn a_local_connect_past_its_limit_is_no_closed_pool() {
     let first = pool.get().unwrap();
     thread::scope(|scope| {
         let late = scope.spawn(|| pool.get().map(|connection| connection.id));
-        eventually("its place is free", || pool.status().abandoned == 1);
+        eventually("it connects", || gate.waiting() == 1);
+        // What these two need is timed, and the timer finds the other overdue.
+        server.local.store(false, SeqCst);
         let second = pool.get().unwrap();
+        eventually("its place is free", || pool.status().abandoned == 1);
+        let third = pool.get().unwrap();
         gate.open();
         eventually("it has come too late and waits", || {
             server.closes() == 1 && pool.status().waiting_requests == 1
         });
         drop(first);
         assert_eq!(late.join().unwrap().unwrap(), 0);
-        drop(second);
+        drop((second, third));
     });
     assert_eq!(pool.status().connection_errors, 1);
     assert_laws(&pool.status());
