@@ -237,14 +237,15 @@ struct Inside;
 
 impl Inside {
     fn enter(pool: PoolId) -> Self {
-        INSIDE.with_borrow_mut(|inside| inside.push(pool));
+        // A guard in a thread's local may end after this local has; nothing looks at it then.
+        let _ended = INSIDE.try_with(|inside| inside.borrow_mut().push(pool));
         Inside
     }
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(|inside| inside.pop());
+        let _ended = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
 }
 
@@ -261,7 +262,9 @@ impl<M: Manager> HookSet<M> {
 
     /// Whether this thread runs one of this pool's hooks.
     pub(crate) fn inside(&self) -> bool {
-        INSIDE.with_borrow(|inside| inside.contains(&self.pool))
+        INSIDE
+            .try_with(|inside| inside.borrow().contains(&self.pool))
+            .unwrap_or(false)
     }
 
     pub(crate) fn discard(&self) {
