@@ -68,10 +68,8 @@ impl<M: Manager> Inner<M> {
             // Nobody may be waiting.
             let _ = report.fill(());
         });
-        if started.is_err() {
-            // The unrun job was dropped, and the connection with it.
-            self.settle(id);
-            return None;
+        if let Err(unrun) = started {
+            (unrun.job)();
         }
         Some(closed)
     }

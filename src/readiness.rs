@@ -238,10 +238,17 @@ impl<M: Manager> Inner<M> {
                 inner.settle(id);
             }
         });
-        if started.is_ok()
-            && let Some((live, result)) = slot.wait(limit)
-        {
-            return Some((Lease::new(place, live), result));
+        let ran = started.is_ok();
+        match started {
+            Ok(()) => {
+                if let Some((live, result)) = slot.wait(limit) {
+                    return Some((Lease::new(place, live), result));
+                }
+            }
+            Err(unrun) => {
+                // Closed here, while its place is still taken; a driver's close may panic.
+                let _closed = catch_unwind(AssertUnwindSafe(|| drop(unrun.job)));
+            }
         }
         log::warn!(target: &self.target, "connection {}: {which} did not end within {limit:?}", info.id);
         // Abandoned under the queue's lock, so that a helper who comes too late finds the closing entry.
@@ -251,8 +258,7 @@ impl<M: Manager> Inner<M> {
         }
         self.abandon_in(&mut queue, info.id, place, reason);
         drop(queue);
-        if started.is_err() {
-            // The unrun job was dropped, and the connection with it.
+        if !ran {
             self.settle(info.id);
         }
         if self
