@@ -241,7 +241,7 @@ impl<M: Manager> Inner<M> {
         match result {
             Ok(Ok(())) => Some((lease, None)),
             Ok(Err(error)) => {
-                log::debug!(target: &self.target, "a reset failed: {}", crate::error::chain(&error));
+                log::debug!(target: &self.target, "a reset failed: {}", self.describe(&error).1);
                 Some((lease, Some(CloseReason::ResetFailed)))
             }
             Err(_) => Some((lease, Some(CloseReason::ResetFailed))),

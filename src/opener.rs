@@ -227,11 +227,9 @@ impl<M: Manager> Inner<M> {
         })) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => {
-                let transient = matches!(
-                    self.driver.classify(&error),
-                    ErrorClass::Lost | ErrorClass::Transient
-                );
-                let message = format!("connecting failed: {}", crate::error::chain(&error));
+                let (class, words) = self.describe(&error);
+                let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
+                let message = format!("connecting failed: {words}");
                 let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
                 return Err(Failure {
                     error,
@@ -259,6 +257,16 @@ impl<M: Manager> Inner<M> {
         };
         let expires = self.expiry(now);
         Ok(Live::new(connection, info, generation, expires))
+    }
+
+    /// What a driver's error means, in words too. Its author may have written either to panic.
+    pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
+        let class = catch_unwind(AssertUnwindSafe(|| self.driver.classify(error)));
+        let text = catch_unwind(AssertUnwindSafe(|| crate::error::chain(error)));
+        (
+            class.unwrap_or(ErrorClass::Permanent),
+            text.unwrap_or_else(|panic| format!("an error that panics: {}", words(&*panic))),
+        )
     }
 
     /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
-use crate::error::{Error, ErrorKind, chain};
+use crate::error::{Error, ErrorKind};
 use crate::helpers::Slot;
 use crate::hooks::{CloseReason, HookFailure};
 use crate::opener::{Failure, words};
@@ -96,9 +96,8 @@ impl<M: Manager> Inner<M> {
         let cause = match result {
             Ok(Ok(())) => return Ok(Some(lease)),
             Ok(Err(error)) => {
-                let class = self.driver.classify(&error);
-                let cause =
-                    Error::new(ErrorKind::Validation, chain(&error)).with_source(Arc::new(error));
+                let (class, text) = self.describe(&error);
+                let cause = Error::new(ErrorKind::Validation, text).with_source(Arc::new(error));
                 if class == ErrorClass::Lost {
                     self.replace_older(generation);
                     self.close_lease(lease, CloseReason::Lost);

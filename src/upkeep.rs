@@ -247,7 +247,7 @@ impl<M: Manager> Inner<M> {
         };
         match result {
             Ok(Ok(())) => self.put_back_idle(lease),
-            Ok(Err(error)) if self.driver.classify(&error) == ErrorClass::Lost => {
+            Ok(Err(error)) if self.describe(&error).0 == ErrorClass::Lost => {
                 self.replace_older(generation);
                 self.close_lease(lease, CloseReason::Lost);
             }
