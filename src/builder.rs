@@ -196,6 +196,13 @@ impl<M: Manager> Builder<M> {
                 "a pool needs a name that is not blank",
             ));
         }
+        if name.contains('\0') {
+            return Err(Error::setting(
+                "name",
+                format!("{name:?}"),
+                "threads and servers are named after it, and take no NUL",
+            ));
+        }
         driver.prepare(&mut manager, &name, &settings)?;
         let capacity = settings.pool_size + settings.max_overflow;
         let inner = Arc::new(Inner {
