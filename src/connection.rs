@@ -270,7 +270,7 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn leftover_reason(&self, closed: bool) -> CloseReason {
+    pub(crate) fn leftover_reason(&self, closed: bool) -> CloseReason {
         match (closed, self.mode) {
             (true, _) => CloseReason::PoolClosed,
             (false, Mode::Null) => CloseReason::NullPool,

@@ -313,11 +313,7 @@ impl<M: Manager> Inner<M> {
         };
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
-        let reason = if queue.closed {
-            CloseReason::PoolClosed
-        } else {
-            CloseReason::Overflow
-        };
+        let reason = self.leftover_reason(queue.closed);
         drop(queue);
         if let Some(lease) = leftover {
             self.close_lease(lease, reason);

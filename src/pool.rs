@@ -340,11 +340,7 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn put_back(self: &Arc<Self>, lease: Lease<M>) {
         let mut queue = self.queue.lock();
         let leftover = self.give(&mut queue, lease);
-        let reason = if queue.closed {
-            CloseReason::PoolClosed
-        } else {
-            CloseReason::Overflow
-        };
+        let reason = self.leftover_reason(queue.closed);
         drop(queue);
         if let Some(lease) = leftover {
             self.close_lease(lease, reason);
