@@ -200,7 +200,10 @@ impl<M: Manager> Inner<M> {
     ) -> Option<Result<Lease<M>, Failure>> {
         let live = match self.connect(limit) {
             Ok(live) => live,
-            Err(failure) => return Some(Err(failure)),
+            Err(failure) => {
+                self.event(format_args!("{}", failure.error));
+                return Some(Err(failure));
+            }
         };
         let Some(place) = self.admit(id) else {
             log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
@@ -328,7 +331,6 @@ impl<M: Manager> Inner<M> {
         };
         if failure.error.kind() == ErrorKind::Connect && !matches!(attempt.stage, Stage::Abandoned)
         {
-            self.event(format_args!("{}", failure.error));
             queue.counters.connect_failed(&failure.error);
         }
         if attempt.stock {

@@ -143,16 +143,16 @@ impl<M: Manager> Inner<M> {
     /// Closed from now on: nobody waits, nothing is idle. Waits for nothing.
     pub(crate) fn shut(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
-        if !queue.closed {
-            queue.closed = true;
-            self.event(format_args!("the pool {} is closed", self.name));
-        }
+        let closed_before = std::mem::replace(&mut queue.closed, true);
         while let Some(waiting) = queue.remove_waiter(0) {
             waiting.waiter.post(Signal::Closed);
         }
         let idle = std::mem::take(&mut queue.idle);
         let drained = queue.is_drained();
         drop(queue);
+        if !closed_before {
+            self.event(format_args!("the pool {} is closed", self.name));
+        }
         idle.into_iter()
             .for_each(|lease| self.close_lease(lease, CloseReason::PoolClosed));
         if drained {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::later;
 use crate::driver::{ErrorClass, Manager};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, TIMER};
@@ -48,7 +48,7 @@ impl<M: Manager> Inner<M> {
             return;
         }
         queue.sweep_at = None;
-        self.abandon_overdue(&mut queue, now);
+        let abandoned = self.abandon_overdue(&mut queue, now);
         self.free_overdue(&mut queue, now);
         queue.doubt_adopted(now);
         self.open_for_waiters(&mut queue);
@@ -56,10 +56,16 @@ impl<M: Manager> Inner<M> {
         if let Some(next) = self.next_sweep(&queue, now) {
             self.wake_timer(&mut queue, next);
         }
+        drop(queue);
+        for error in abandoned {
+            log::info!(target: &self.target, "{error}");
+        }
     }
 
     /// Connects past connect_timeout are abandoned: the place is free, and the call counts as hung until it returns.
-    fn abandon_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+    /// Their errors come back to be logged, which is users' code.
+    fn abandon_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) -> Vec<Error> {
+        let mut abandoned = Vec::new();
         let limit = self.settings.connect_timeout;
         let overdue = |attempt: &crate::queue::Attempt| {
             attempt.holds_place() && later(attempt.started, limit) <= now
@@ -77,7 +83,7 @@ impl<M: Manager> Inner<M> {
                 ..Failure::permanent(ErrorKind::Connect, message)
             };
             queue.counters.connect_failed(&failure.error);
-            log::info!(target: &self.target, "{}", failure.error);
+            abandoned.push(failure.error.clone());
             if let Some(report) = report {
                 let _ = report.send(Err((failure.error.clone(), true)));
             }
@@ -88,6 +94,7 @@ impl<M: Manager> Inner<M> {
                 waiting.waiter.post(Signal::Failed(failure));
             }
         }
+        abandoned
     }
 
     fn next_sweep(&self, queue: &Queue<M>, now: Instant) -> Option<Instant> {
@@ -161,14 +168,18 @@ impl<M: Manager> Inner<M> {
     /// logs holders older than holder_warn_after, each once.
     pub(crate) fn upkeep(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (old, idle_too_long) = {
+        let (warnings, old, idle_too_long) = {
             let mut queue = self.queue.lock();
-            self.warn_of_holders(&mut queue, now);
+            let warnings = self.warnings_of_holders(&mut queue, now);
             let old = queue.take_idle_where(|lease| self.staleness(lease.live(), now).is_some());
             let idle_too_long = self.take_idle_too_long(&mut queue, now);
             self.open_for_waiters(&mut queue);
-            (old, idle_too_long)
+            (warnings, old, idle_too_long)
         };
+        // A logger is users' code: not under the lock.
+        for warning in warnings {
+            log::warn!(target: &self.target, "{warning}");
+        }
         for lease in old {
             let reason = self
                 .staleness(lease.live(), now)
@@ -203,21 +214,22 @@ impl<M: Manager> Inner<M> {
         queue.idle.drain(..count).collect()
     }
 
-    fn warn_of_holders(&self, queue: &mut Queue<M>, now: Instant) {
+    fn warnings_of_holders(&self, queue: &mut Queue<M>, now: Instant) -> Vec<String> {
         let Some(limit) = self.settings.holder_warn_after else {
-            return;
+            return Vec::new();
         };
+        let mut warnings = Vec::new();
         for holder in queue.holders.iter_mut().filter(|holder| !holder.warned) {
             let held = now.saturating_duration_since(holder.since);
             if held >= limit {
                 holder.warned = true;
-                log::warn!(
-                    target: &self.target,
+                warnings.push(format!(
                     "connection {} has been held by {} at {} for {held:.1?}",
                     holder.connection_id, holder.thread, holder.location
-                );
+                ));
             }
         }
+        warnings
     }
 
     /// Runs on a helper; where none can be had, here.
