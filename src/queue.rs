@@ -170,7 +170,7 @@ impl Attempt {
     fn is_adoptable(&self, now: Instant) -> bool {
         self.owner.is_none()
             && !self.doubted
-            && !(self.given_up && self.is_slow(now))
+            && (!self.given_up || !self.is_slow(now))
             && !self.is_abandoned()
     }
 
