@@ -116,6 +116,7 @@ impl<M: Manager> Inner<M> {
         self.free_place(&mut queue, position);
         if queue.closings.swap_remove(position).hung {
             queue.hung -= 1;
+            self.open_for_waiters(&mut queue);
         }
     }
 

@@ -203,6 +203,27 @@ fn min_idle_is_tried_again_by_the_retry_policy() {
 }
 
 #[test]
+fn min_idle_is_filled_up_when_a_hung_call_ends() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let mute = gate.clone();
+    server.on_ping(move |_| Act::Wait(mute.clone()));
+    let settings = Settings::default()
+        .min_idle(1)
+        .health_check_timeout(millis(20))
+        .max_validation_failures(1);
+    let (pool, clock) = server.pool_with_clock(settings);
+    eventually("it is open", || pool.status().idle_connections == 1);
+    clock.advance(secs(1));
+    pool.get().unwrap_err();
+    assert_eq!(pool.status().abandoned, 1);
+    gate.open();
+    eventually("there is another", || {
+        pool.status().idle_connections == 1 && server.connects() == 2
+    });
+}
+
+#[test]
 fn an_error_that_panics_when_asked_loses_no_place() {
     #[derive(Debug)]
     struct Rude(bool);
