@@ -20,7 +20,11 @@ fn program() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().and_then(Path::parent).unwrap();
     let program = folder.join("examples/index");
-    assert!(program.exists(), "{} is not built", program.display());
+    assert!(
+        program.exists(),
+        "{} is missing: `cargo test` builds it, `cargo test --test index` does not",
+        program.display()
+    );
     program
 }
 
@@ -92,7 +96,9 @@ impl Tree {
         allow(folder.path(), 0o755);
         if as_nobody {
             let copy = folder.path().join("index");
-            fs::copy(&program, &copy).unwrap();
+            // Not by this process: a test that forks meanwhile would keep it open for writing ("text file busy").
+            let copied = Command::new("cp").args([&program, &copy]).status();
+            assert!(copied.unwrap().success());
             allow(&copy, 0o755);
             program = copy;
             let tmp = folder.path().join("tmp");

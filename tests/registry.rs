@@ -17,7 +17,7 @@ fn pools_are_found_by_the_name_they_were_added_under() {
     let registry = Registry::new()
         .add("kg", pool(1))
         .unwrap()
-        .add("by", &pool(2))
+        .add("by", pool(2))
         .unwrap();
     assert_eq!(registry.names(), ["by", "kg"]);
     let member = registry.get("kg").unwrap();

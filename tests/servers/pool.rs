@@ -731,7 +731,7 @@ pub fn the_server_never_sees_more_than_the_capacity_and_nobody_after_close<B: Ba
         observer.join().unwrap()
     });
     let status = database.status();
-    assert!(most >= 1 && most <= CAPACITY, "{most}");
+    assert!((1..=CAPACITY).contains(&most), "{most}");
     assert!(status.peak_total <= CAPACITY as u64, "{status:#?}");
     assert_eq!(status.checkouts, 400);
     assert_laws(&status);
