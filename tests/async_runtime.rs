@@ -7,9 +7,7 @@ mod scripted;
 #[path = "support/servers.rs"]
 mod servers;
 
-use std::sync::Arc;
-
-use queuepool::{Connection, Error, ErrorKind, Manager, Pool, ResetOnReturn, Settings};
+use queuepool::{Connection, Error, ErrorKind, Manager, Pool, Settings};
 use tokio::runtime::{Builder, Runtime};
 
 use scripted::{Server, eventually, secs, state};
@@ -150,6 +148,7 @@ fn a_pool_dropped_there_closes_its_connections() {
 #[cfg(feature = "postgres")]
 mod postgres {
     use super::*;
+    use queuepool::ResetOnReturn;
     use queuepool::postgres::PostgresPool;
 
     fn pool(server: &servers::Postgres, settings: Settings) -> PostgresPool {
@@ -181,7 +180,7 @@ mod postgres {
     fn a_postgres_guard_dropped_there_is_reset_and_returned() {
         let server = servers::Postgres::start();
         let settings = settings().pool_size(1).reset_on_return(ResetOnReturn::Full);
-        let pool = Arc::new(pool(&server, settings));
+        let pool = pool(&server, settings);
         let runtime = multi_thread();
         for _ in 0..3 {
             let mut client = pool.get().unwrap();
