@@ -21,13 +21,7 @@ fn a_connection_that_the_server_closed_for_its_idleness_never_reaches_a_caller()
     drop(connection);
     let admin = server.admin();
     eventually("the server closes it", || {
-        admin
-            .get()
-            .unwrap()
-            .query_i64(MariaDb::SESSIONS)
-            .map_err(|e| panic!("{e} {}", server.log_text()))
-            .unwrap()
-            == 0
+        MariaDb::sessions(&mut admin.get().unwrap()) == 0
     });
     let mut connection = database.get().unwrap();
     assert_ne!(connection.query_i64(MariaDb::SESSION).unwrap(), session);
