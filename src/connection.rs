@@ -74,6 +74,16 @@ impl<M: Manager> Connection<M> {
     }
 
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    /// The driver's ping, on this thread.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {
+        let lease = this.lease.as_mut().expect("bug: a guard without a lease");
+        let pool = &this.pool;
+        let limit = pool.settings.health_check_timeout;
+        pool.driver
+            .ping(&pool.manager, &mut lease.live_mut().connection, limit)
+    }
+
     /// What an error of this connection means.
     pub(crate) fn classify(this: &Self, error: &M::Error) -> crate::driver::ErrorClass {
         this.pool.driver.classify(error)

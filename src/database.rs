@@ -1,6 +1,7 @@
 //! A database from its URL: the driver is chosen by the scheme.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::builder::{Builder, DEFAULT_NAME};
@@ -103,8 +104,6 @@ impl Database {
     /// As [`Pool::get`].
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<AnyConnection, Error> {
-        let target =
-            with_pool!(self, pool => (self.settings().echo).then(|| pool.inner().target.clone()));
         let inside = match &self.0 {
             #[cfg(feature = "postgres")]
             Kind::Postgres(pool) => Inside::Postgres(pool.get_timeout(timeout)?),
@@ -113,10 +112,36 @@ impl Database {
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(pool) => Inside::Sqlite(pool.get_timeout(timeout)?),
         };
-        Ok(AnyConnection {
+        Ok(self.any(inside))
+    }
+
+    /// An idle connection, or `None`; see [`Pool::try_get`].
+    ///
+    /// # Errors
+    /// As [`Pool::try_get`].
+    ///
+    /// # Panics
+    /// As [`Pool::try_get`].
+    #[track_caller]
+    pub fn try_get(&self) -> Result<Option<AnyConnection>, Error> {
+        let inside = match &self.0 {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(pool) => pool.try_get()?.map(Inside::Postgres),
+            #[cfg(feature = "mysql")]
+            Kind::MySql(pool) => pool.try_get()?.map(Inside::MySql),
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(pool) => pool.try_get()?.map(Inside::Sqlite),
+        };
+        Ok(inside.map(|inside| self.any(inside)))
+    }
+
+    fn any(&self, inside: Inside) -> AnyConnection {
+        let echo_target =
+            with_pool!(self, pool => self.settings().echo.then(|| pool.inner().target.clone()));
+        AnyConnection {
             inside,
-            echo_target: target,
-        })
+            echo_target,
+        }
     }
 
     /// Whether the database answers; see [`Pool::ping`].
@@ -438,23 +463,19 @@ impl AnyConnection {
         }
     }
 
-    /// Whether the connection answers. On PostgreSQL within health_check_timeout's default of 5 s; on MySQL as long as
-    /// the driver waits.
+    /// Whether the connection answers: the pool's own ping (or `validation_query`), on this thread. PostgreSQL's keeps to
+    /// `health_check_timeout`; MySQL's takes as long as the driver waits.
     ///
     /// # Errors
-    /// Connect when it does not.
+    /// Connect when it does not; the driver's own error is beneath.
     pub fn ping(&mut self) -> Result<(), Error> {
         match &mut self.inside {
             #[cfg(feature = "postgres")]
-            Inside::Postgres(connection) => run(connection, |connection| {
-                connection.is_valid(Duration::from_secs(5))
-            }),
+            Inside::Postgres(connection) => ping(connection),
             #[cfg(feature = "mysql")]
-            Inside::MySql(connection) => run(connection, |connection| connection.ping()),
+            Inside::MySql(connection) => ping(connection),
             #[cfg(feature = "sqlite")]
-            Inside::Sqlite(connection) => run(connection, |connection| {
-                connection.execute_batch("SELECT 1")
-            }),
+            Inside::Sqlite(connection) => ping(connection),
         }
     }
 
@@ -522,6 +543,16 @@ fn run<M: Manager, T>(
                 ErrorKind::Statement
             }
         };
-        Error::new(kind, chain(&error)).with_source(std::sync::Arc::new(error))
+        Error::new(kind, chain(&error)).with_source(Arc::new(error))
+    })
+}
+
+fn ping<M: Manager>(connection: &mut Connection<M>) -> Result<(), Error> {
+    Connection::ping(connection).map_err(|error| {
+        Error::new(
+            ErrorKind::Connect,
+            format!("the ping failed: {}", chain(&error)),
+        )
+        .with_source(Arc::new(error))
     })
 }

@@ -56,6 +56,8 @@ pub use error::{Error, ErrorKind};
 pub use hooks::{CloseReason, ConnectionInfo, HookError};
 pub use judgement::Health;
 pub use pool::Pool;
+/// The crate that this one stands on, in the version it is built with, for managers of your own.
+pub use r2d2;
 pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
 pub use status::{Holder, Status};

@@ -57,6 +57,10 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
                 arguments.threads = parser.value()?.parse::<std::num::NonZero<usize>>()?.get()
             }
             Long("database") => arguments.database = Some(parser.value()?.string()?),
+            Long("help") => {
+                println!("index [--threads N] [--database URL] [DIR]");
+                std::process::exit(0);
+            }
             Value(dir) => arguments.dir = dir.into(),
             other => return Err(other.unexpected()),
         }

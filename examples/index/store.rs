@@ -24,15 +24,20 @@ pub fn create_table(database: &Database) -> Result<(), Error> {
 /// deadlock on a server, which then ends one of them: that one is tried again.
 pub fn save(database: &Database, run: i64, mut batch: Vec<Entry>) -> Result<(), Failure> {
     batch.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut attempts = 1;
-    while let Err(error) = save_once(database, run, &batch) {
-        if attempts == 5 {
-            return Err(error);
+    loop {
+        match save_once(database, run, &batch) {
+            Err(error) if is_deadlock(&*error) => {}
+            saved => return saved,
         }
-        attempts += 1;
-        log::info!("a batch is tried again: {error}");
     }
-    Ok(())
+}
+
+/// Whether the server ended this transaction for the sake of another.
+fn is_deadlock(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<postgres::Error>() {
+        return error.code() == Some(&postgres::error::SqlState::T_R_DEADLOCK_DETECTED);
+    }
+    matches!(error.downcast_ref(), Some(mysql::Error::MySqlError(error)) if error.code == 1213)
 }
 
 fn save_once(database: &Database, run: i64, batch: &[Entry]) -> Result<(), Failure> {

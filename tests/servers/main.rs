@@ -1,8 +1,16 @@
 //! PostgreSQL, MariaDB and PgBouncer: real servers, started by the tests on private ports.
 
+#[allow(dead_code)]
+#[path = "../support/scripted.rs"]
+mod scripted;
 #[path = "../support/servers.rs"]
 mod servers;
 
 mod harness;
+mod mute;
 mod mysql_driver;
+mod passwords;
+mod pool;
+mod pool_mysql;
+mod pool_postgres;
 mod postgres_driver;

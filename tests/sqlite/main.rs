@@ -7,6 +7,7 @@ mod driver;
 mod files;
 mod memory;
 mod permissions;
+mod pool;
 mod pragmas;
 mod url;
 mod wal;

@@ -239,9 +239,19 @@ impl Server {
         let pids = children
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok());
-        for pid in std::iter::once(pid).chain(pids.map(Pid::from_raw)) {
+        let all: Vec<Pid> = std::iter::once(pid)
+            .chain(pids.map(Pid::from_raw))
+            .collect();
+        for pid in &all {
             // A child may have ended since.
-            let _ = kill(pid, signal);
+            let _ = kill(*pid, signal);
+        }
+        // The signal is on its way: threads on other cores may still answer for a moment.
+        if signal == Signal::SIGSTOP {
+            let limit = Instant::now() + START_LIMIT;
+            while !all.iter().all(|pid| has_stopped(*pid)) && Instant::now() < limit {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 
@@ -582,6 +592,18 @@ fn is_gone(pid: Pid) -> bool {
     // The state follows the name, which is in brackets. A zombie waits for the watcher.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")
+}
+
+/// Whether every thread of the process has stopped, or is gone.
+fn has_stopped(pid: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.is_empty()
+            || [") T ", ") Z ", ") X "]
+                .iter()
+                .any(|state| stat.contains(state))
+    })
 }
 
 fn output(command: &mut Command) -> String {

@@ -117,8 +117,7 @@ fn path(rest: &str) -> Result<Option<PathBuf>, Error> {
         Some(path) => match path.strip_prefix('/') {
             Some(path) => path,
             None => {
-                let host = path.split('/').next().unwrap_or_default();
-                if host.contains('@') {
+                if path.contains('@') {
                     // Not repeated: what stands before the @ may be a password.
                     return Err(malformed(format!(
                         "SQLite is a local file and takes no user, password or host; for a file name with an @ write \

@@ -1,0 +1,801 @@
+//! What PostgreSQL and MariaDB have in common when they are used through a pool: each function here is a test of
+//! `pool_postgres` and of `pool_mysql`.
+
+use std::error::Error as StdError;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use ::mysql::prelude::Queryable;
+use queuepool::{
+    AnyConnection, CloseReason, Database, ErrorKind, PrePing, ResetOnReturn, Retry, Settings,
+    Status,
+};
+
+use crate::scripted::{assert_laws, eventually, millis, secs, state};
+use crate::servers::{MariaDb, Postgres, free_port};
+
+/// The server, and its own words for what the tests have to say.
+pub trait Backend: Sized {
+    /// The id that a session has on the server.
+    const SESSION: &str;
+    /// Changes a session setting, and whether it is changed.
+    const SET: &str;
+    const IS_SET: &str;
+    /// Takes ten seconds.
+    const SLEEP: &str;
+
+    fn start() -> Self;
+    /// Lets in `app` this many times at most.
+    fn start_for(connections: usize) -> Self;
+    fn url(&self) -> String;
+    fn admin_url(&self) -> String;
+    fn stop(&mut self);
+    fn start_again(&mut self);
+    fn pause(&self);
+    fn resume(&self);
+
+    /// How many sessions the user `app` has.
+    fn sessions(admin: &mut AnyConnection) -> i64;
+    /// SQL that ends a session.
+    fn kill(session: i64) -> String;
+    /// Connects with the driver alone.
+    fn bare(url: &str) -> Result<Box<dyn Send>, Box<dyn StdError>>;
+    /// Whether this is the driver's own error.
+    fn is_drivers_own(error: &(dyn StdError + 'static)) -> bool;
+    /// The error of an r2d2 pool with the same manager and a timeout of 2 s.
+    fn error_of_r2d2(url: &str) -> String;
+
+    /// The URL with another password or database.
+    fn url_with(&self, from: &str, to: &str) -> String {
+        let url = self.url();
+        assert!(url.contains(from));
+        url.replace(from, to)
+    }
+
+    fn with_wrong_password(&self) -> String {
+        self.url_with(crate::servers::PASSWORD_IN_URL, "wrong")
+    }
+
+    fn admin(&self) -> Database {
+        Database::open_with(&self.admin_url(), size(1, 0)).unwrap()
+    }
+}
+
+impl Backend for Postgres {
+    const SESSION: &str = "SELECT pg_backend_pid()";
+    const SET: &str = "SET work_mem = '1234kB'";
+    const IS_SET: &str =
+        "SELECT count(*) FROM pg_settings WHERE name = 'work_mem' AND setting = '1234'";
+    const SLEEP: &str = "SELECT pg_sleep(10)";
+
+    fn start() -> Self {
+        Postgres::start()
+    }
+
+    fn start_for(connections: usize) -> Self {
+        let limit = format!("max_connections={}", connections + 3);
+        Postgres::start_with(&[&limit, "superuser_reserved_connections=3"])
+    }
+
+    fn url(&self) -> String {
+        Postgres::url(self)
+    }
+
+    fn admin_url(&self) -> String {
+        Postgres::admin_url(self)
+    }
+
+    fn stop(&mut self) {
+        Postgres::stop(self);
+    }
+
+    fn start_again(&mut self) {
+        Postgres::start_again(self);
+    }
+
+    fn pause(&self) {
+        Postgres::pause(self);
+    }
+
+    fn resume(&self) {
+        Postgres::resume(self);
+    }
+
+    fn sessions(admin: &mut AnyConnection) -> i64 {
+        admin
+            .query_i64("SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'")
+            .unwrap()
+    }
+
+    fn kill(session: i64) -> String {
+        format!("SELECT pg_terminate_backend({session}, 5000)")
+    }
+
+    fn bare(url: &str) -> Result<Box<dyn Send>, Box<dyn StdError>> {
+        Ok(Box::new(::postgres::Client::connect(
+            url,
+            ::postgres::NoTls,
+        )?))
+    }
+
+    fn is_drivers_own(error: &(dyn StdError + 'static)) -> bool {
+        error.is::<::postgres::Error>()
+    }
+
+    fn error_of_r2d2(url: &str) -> String {
+        error_of_r2d2(queuepool::postgres::PostgresManager::from_url(url).unwrap())
+    }
+}
+
+impl Backend for MariaDb {
+    const SESSION: &str = "SELECT CONNECTION_ID()";
+    const SET: &str = "SET SESSION sort_buffer_size = 123904";
+    const IS_SET: &str = "SELECT @@session.sort_buffer_size = 123904";
+    const SLEEP: &str = "SELECT SLEEP(10)";
+
+    fn start() -> Self {
+        MariaDb::start()
+    }
+
+    fn start_for(connections: usize) -> Self {
+        MariaDb::start_with(&[&format!("--max-connections={connections}")])
+    }
+
+    fn url(&self) -> String {
+        MariaDb::url(self)
+    }
+
+    fn admin_url(&self) -> String {
+        MariaDb::admin_url(self)
+    }
+
+    fn stop(&mut self) {
+        MariaDb::stop(self);
+    }
+
+    fn start_again(&mut self) {
+        MariaDb::start_again(self);
+    }
+
+    fn pause(&self) {
+        MariaDb::pause(self);
+    }
+
+    fn resume(&self) {
+        MariaDb::resume(self);
+    }
+
+    /// Not from information_schema.processlist: MariaDB 10.11.19 crashes now and then when it frees the temporary table
+    /// behind it (signal 11 in ha_maria::drop_table).
+    fn sessions(admin: &mut AnyConnection) -> i64 {
+        let admin = admin.mysql().unwrap();
+        let rows: Vec<::mysql::Row> = admin.query("SHOW PROCESSLIST").unwrap();
+        let of_app = rows.iter().filter(|row| {
+            let user: Option<String> = row.get("User");
+            user.as_deref() == Some("app")
+        });
+        of_app.count() as i64
+    }
+
+    fn kill(session: i64) -> String {
+        format!("KILL {session}")
+    }
+
+    fn bare(url: &str) -> Result<Box<dyn Send>, Box<dyn StdError>> {
+        Ok(Box::new(::mysql::Conn::new(url)?))
+    }
+
+    fn is_drivers_own(error: &(dyn StdError + 'static)) -> bool {
+        error.is::<::mysql::Error>()
+    }
+
+    fn error_of_r2d2(url: &str) -> String {
+        error_of_r2d2(queuepool::mysql::MySqlManager::from_url(url).unwrap())
+    }
+}
+
+fn error_of_r2d2<M: queuepool::Manager>(manager: M) -> String {
+    let pool = r2d2::Pool::builder()
+        .max_size(1)
+        .connection_timeout(secs(2))
+        .build_unchecked(manager);
+    let error = pool.get().err().expect("a refusal");
+    error.to_string()
+}
+
+/// The tests of this module, run on one kind of server.
+macro_rules! on {
+    ($backend:ty: $($test:ident,)+) => {$(
+        #[test]
+        fn $test() {
+            crate::pool::$test::<$backend>();
+        }
+    )+};
+}
+pub(crate) use on;
+
+/// Everything that `on!` is to be given, so that neither server is forgotten.
+macro_rules! all_on {
+    ($backend:ty) => {
+        crate::pool::on! {
+            $backend:
+            a_killed_idle_connection_never_reaches_a_caller,
+            of_five_connections_killed_at_once_one_is_pinged_and_all_are_replaced,
+            a_killed_connection_fails_its_holder_once_and_is_not_kept,
+            the_next_checkout_after_a_restart_works,
+            while_the_server_is_down_the_error_is_connect_and_afterwards_all_is_well,
+            a_caller_between_attempts_is_served_when_the_server_comes_up,
+            a_wrong_password_is_told_at_once_and_r2d2_takes_its_whole_timeout,
+            an_unknown_database_is_told_after_one_attempt,
+            an_unreachable_port_is_tried_again_as_the_policy_says,
+            an_open_transaction_is_rolled_back,
+            a_failed_transaction_is_rolled_back,
+            session_state_stays_with_rollback_and_goes_with_full,
+            a_guard_dropped_by_a_panicking_thread_is_reset_in_full,
+            a_paused_server_holds_nobody_up_and_is_used_again_afterwards,
+            a_full_server_is_tried_again_until_there_is_room,
+            the_command_timeout_ends_a_statement_also_after_a_full_reset,
+            the_server_never_sees_more_than_the_capacity_and_nobody_after_close,
+            the_common_surface_works_and_tells_statement_from_connection,
+        }
+    };
+}
+pub(crate) use all_on;
+
+pub fn size(pool_size: u32, max_overflow: u32) -> Settings {
+    Settings::default()
+        .pool_size(pool_size)
+        .max_overflow(max_overflow)
+        .timeout(secs(20))
+}
+
+pub fn once() -> Retry {
+    Retry::default().max_attempts(1)
+}
+
+fn often() -> Retry {
+    Retry::default()
+        .max_attempts(1_000)
+        .initial_delay(millis(20))
+        .max_delay(millis(20))
+}
+
+fn open<B: Backend>(server: &B, settings: Settings) -> Database {
+    Database::open_with(&server.url(), settings).unwrap()
+}
+
+fn session<B: Backend>(connection: &mut AnyConnection) -> i64 {
+    connection.query_i64(B::SESSION).unwrap()
+}
+
+/// As many connections as this, used and returned; their sessions.
+fn fill<B: Backend>(database: &Database, connections: usize) -> Vec<i64> {
+    let mut out: Vec<_> = (0..connections).map(|_| database.get().unwrap()).collect();
+    out.iter_mut().map(session::<B>).collect()
+}
+
+/// Ends sessions from the server's side, and returns when they are gone.
+fn kill<B: Backend>(admin: &Database, sessions: &[i64]) {
+    let mut admin = admin.get().unwrap();
+    let before = B::sessions(&mut admin);
+    for session in sessions {
+        admin.execute(&B::kill(*session)).unwrap();
+    }
+    let gone = std::cell::RefCell::new(admin);
+    eventually("the sessions are gone", || {
+        let left = B::sessions(&mut gone.borrow_mut());
+        left <= before - sessions.len() as i64
+    });
+}
+
+fn closed(status: &Status, reason: CloseReason) -> u64 {
+    status
+        .closed_by_reason
+        .get(&reason)
+        .copied()
+        .unwrap_or_default()
+}
+
+/// A thread of ours that is still closing a connection, or opening one, comes to its end.
+fn settled(database: &Database, checked_in: u64) {
+    eventually("the pool is settled", || {
+        let status = database.status();
+        status.opening_connections == 0 && status.checked_in == checked_in
+    });
+    assert_laws(&database.status());
+}
+
+pub fn a_killed_idle_connection_never_reaches_a_caller<B: Backend>() {
+    let server = B::start();
+    let admin = server.admin();
+    for pre_ping in [PrePing::Always, PrePing::IdleFor(Duration::ZERO)] {
+        let database = open(&server, size(2, 0).pre_ping(pre_ping));
+        for round in 1..=3 {
+            let stale = fill::<B>(&database, 1);
+            kill::<B>(&admin, &stale);
+            let mut connection = database.get().unwrap();
+            assert_ne!(session::<B>(&mut connection), stale[0]);
+            drop(connection);
+            let status = database.status();
+            assert_eq!(closed(&status, CloseReason::Lost), round, "{status:#?}");
+            assert_eq!(status.validation_failures, round);
+            assert_eq!(status.connection_errors, 0);
+            assert_laws(&status);
+        }
+        database.close(secs(10)).unwrap();
+    }
+}
+
+pub fn of_five_connections_killed_at_once_one_is_pinged_and_all_are_replaced<B: Backend>() {
+    let server = B::start();
+    let admin = server.admin();
+    let database = open(&server, size(5, 0).pre_ping(PrePing::Always));
+    let stale = fill::<B>(&database, 5);
+    assert_eq!(state(&database.status()), (5, 5, 0, 0));
+    kill::<B>(&admin, &stale);
+    let fresh = fill::<B>(&database, 5);
+    assert!(
+        fresh.iter().all(|session| !stale.contains(session)),
+        "{stale:?} {fresh:?}"
+    );
+    settled(&database, 5);
+    let status = database.status();
+    assert_eq!(status.validation_failures, 1, "{status:#?}");
+    assert_eq!(closed(&status, CloseReason::Lost), 1);
+    assert_eq!(closed(&status, CloseReason::Invalidated), 4);
+    assert_eq!(status.total_connections_created, 10);
+    assert_eq!(state(&status), (5, 5, 0, 0));
+}
+
+pub fn a_killed_connection_fails_its_holder_once_and_is_not_kept<B: Backend>() {
+    let server = B::start();
+    let admin = server.admin();
+    let database = open(&server, size(1, 0));
+    let mut connection = database.get().unwrap();
+    let own = session::<B>(&mut connection);
+    kill::<B>(&admin, &[own]);
+    let error = connection.execute("SELECT 1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+    assert_eq!(connection.ping().unwrap_err().kind(), ErrorKind::Connect);
+    drop(connection);
+    // Inside the freshness window of what it was when it was opened: it is known to be broken without a ping.
+    assert_ne!(session::<B>(&mut database.get().unwrap()), own);
+    let status = database.status();
+    assert_eq!(closed(&status, CloseReason::Lost), 1, "{status:#?}");
+    assert_eq!(status.validation_failures, 0);
+    assert_laws(&status);
+}
+
+pub fn the_next_checkout_after_a_restart_works<B: Backend>() {
+    let mut server = B::start();
+    let database = open(
+        &server,
+        size(3, 1).pre_ping(PrePing::IdleFor(Duration::ZERO)),
+    );
+    fill::<B>(&database, 3);
+    let mut held = database.get().unwrap();
+    session::<B>(&mut held);
+    server.stop();
+    server.start_again();
+    let mut connection = database.get().unwrap();
+    session::<B>(&mut connection);
+    assert_eq!(
+        held.execute("SELECT 1").unwrap_err().kind(),
+        ErrorKind::Connect
+    );
+    drop(held);
+    drop(connection);
+    settled(&database, 1);
+    let status = database.status();
+    // Two were idle: one was pinged, the other went with it. The third was found broken at its return.
+    assert_eq!(status.validation_failures, 1, "{status:#?}");
+    assert_eq!(closed(&status, CloseReason::Lost), 2);
+    assert_eq!(closed(&status, CloseReason::Invalidated), 1);
+    assert_eq!(status.connection_errors, 0);
+    assert_eq!(state(&status), (3, 1, 0, 0));
+    assert_eq!(fill::<B>(&database, 4).len(), 4);
+}
+
+pub fn while_the_server_is_down_the_error_is_connect_and_afterwards_all_is_well<B: Backend>() {
+    let mut server = B::start();
+    let database = open(&server, size(2, 1).retry(once()).pre_ping(PrePing::Always));
+    fill::<B>(&database, 2);
+    server.stop();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let error = database.get().unwrap_err();
+        assert!(begun.elapsed() < secs(5), "{:?}", begun.elapsed());
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+        assert_eq!(database.ping().unwrap_err().kind(), ErrorKind::Connect);
+    }
+    settled(&database, 0);
+    let status = database.status();
+    assert_eq!(state(&status), (2, 0, 0, 0));
+    assert_eq!(status.connection_errors, 6);
+    assert!(status.last_error.is_some());
+    server.start_again();
+    assert_eq!(fill::<B>(&database, 3).len(), 3);
+    database.ping().unwrap();
+    settled(&database, 2);
+}
+
+pub fn a_caller_between_attempts_is_served_when_the_server_comes_up<B: Backend>() {
+    let mut server = B::start();
+    let database = open(&server, size(1, 0).retry(often()));
+    server.stop();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| database.get().map(|mut any| session::<B>(&mut any)));
+        eventually("two attempts fail", || {
+            database.status().connection_errors >= 2
+        });
+        server.start_again();
+        waiting.join().unwrap().unwrap();
+    });
+    settled(&database, 1);
+    assert_eq!(database.status().connection_timeouts, 0);
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+pub fn a_wrong_password_is_told_at_once_and_r2d2_takes_its_whole_timeout<B: Backend>() {
+    let server = B::start();
+    let url = server.with_wrong_password();
+    let database = Database::open_with(&url, size(2, 1)).unwrap();
+    let rounds = 9;
+    let (mut bare, mut pooled) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let begun = Instant::now();
+        B::bare(&url).err().expect("a refusal");
+        bare.push(begun.elapsed());
+        let begun = Instant::now();
+        let error = database.get().unwrap_err();
+        pooled.push(begun.elapsed());
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+        // One attempt each: the default policy has five.
+        assert_eq!(database.status().connection_errors, round);
+    }
+    let (bare, pooled) = (median(bare), median(pooled));
+    let kind = &url[..5];
+    eprintln!("{kind}: wrong password: the driver alone {bare:?}, through the pool {pooled:?}");
+    assert!(pooled < bare + millis(50), "{pooled:?} against {bare:?}");
+    settled(&database, 0);
+
+    let begun = Instant::now();
+    let text = B::error_of_r2d2(&url);
+    assert!(begun.elapsed() >= secs(2), "{:?}: {text}", begun.elapsed());
+}
+
+pub fn an_unknown_database_is_told_after_one_attempt<B: Backend>() {
+    let server = B::start();
+    let url = server.url().replace("/app", "/nowhere");
+    let database = Database::open_with(&url, size(1, 0)).unwrap();
+    let error = database.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(error.to_string().contains("nowhere"), "{error}");
+    assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+    assert_eq!(database.status().connection_errors, 1);
+    assert!(!error.to_string().contains("QueuePool limit"), "{error}");
+}
+
+pub fn an_unreachable_port_is_tried_again_as_the_policy_says<B: Backend>() {
+    // Not started: the address is enough.
+    let scheme = match B::SESSION.contains("pg_") {
+        true => "postgresql",
+        false => "mysql",
+    };
+    let url = format!("{scheme}://app:secret@127.0.0.1:{}/app", free_port());
+    for attempts in 1..=3 {
+        let retry = Retry::default()
+            .max_attempts(attempts)
+            .initial_delay(millis(10))
+            .multiplier(1.0);
+        let database = Database::open_with(&url, size(1, 0).retry(retry)).unwrap();
+        let error = database.get().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+        assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+        let status = database.status();
+        assert_eq!(status.connection_errors, u64::from(attempts));
+        assert_eq!(status.waiting_requests, 0);
+        assert_eq!(state(&status), (1, 0, 0, 0));
+    }
+    // Never past the checkout's own deadline.
+    let database = Database::open_with(&url, size(1, 0).retry(often())).unwrap();
+    let begun = Instant::now();
+    let error = database.get_timeout(millis(300)).unwrap_err();
+    let taken = begun.elapsed();
+    assert!((millis(300)..millis(550)).contains(&taken), "{taken:?}");
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+}
+
+pub fn an_open_transaction_is_rolled_back<B: Backend>() {
+    let server = B::start();
+    for how in [ResetOnReturn::Rollback, ResetOnReturn::Full] {
+        let database = open(&server, size(1, 0).reset_on_return(how));
+        let mut connection = database.get().unwrap();
+        connection.execute("DROP TABLE IF EXISTS t").unwrap();
+        connection.execute("CREATE TABLE t (v int)").unwrap();
+        connection.execute("BEGIN").unwrap();
+        connection.execute("INSERT INTO t VALUES (1)").unwrap();
+        let first = session::<B>(&mut connection);
+        drop(connection);
+        let mut connection = database.get().unwrap();
+        assert_eq!(session::<B>(&mut connection), first);
+        assert_eq!(connection.query_i64("SELECT count(*) FROM t").unwrap(), 0);
+        // Its lock is gone too, and what comes next is not part of it.
+        connection.execute("INSERT INTO t VALUES (2)").unwrap();
+        drop(connection);
+        let mut connection = database.get().unwrap();
+        assert_eq!(connection.query_i64("SELECT count(*) FROM t").unwrap(), 1);
+    }
+}
+
+pub fn a_failed_transaction_is_rolled_back<B: Backend>() {
+    let server = B::start();
+    let database = open(&server, size(1, 0));
+    let mut connection = database.get().unwrap();
+    connection
+        .execute("CREATE TABLE t (v int PRIMARY KEY)")
+        .unwrap();
+    connection.execute("BEGIN").unwrap();
+    connection.execute("INSERT INTO t VALUES (1)").unwrap();
+    let error = connection.execute("INSERT INTO t VALUES (1)").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Statement, "{error:?}");
+    let first = session_unless_failed::<B>(&mut connection);
+    drop(connection);
+    let mut connection = database.get().unwrap();
+    assert_eq!(connection.query_i64("SELECT count(*) FROM t").unwrap(), 0);
+    assert!(first.is_none_or(|first| first == session::<B>(&mut connection)));
+    assert_eq!(database.status().total_connections_created, 1);
+}
+
+/// PostgreSQL answers nothing more in a transaction that has failed.
+fn session_unless_failed<B: Backend>(connection: &mut AnyConnection) -> Option<i64> {
+    connection.query_i64(B::SESSION).ok()
+}
+
+fn leave_state_behind<B: Backend>(connection: &mut AnyConnection) {
+    connection.execute(B::SET).unwrap();
+    connection
+        .execute("CREATE TEMPORARY TABLE scratch (v int)")
+        .unwrap();
+    assert_eq!(connection.query_i64(B::IS_SET).unwrap(), 1);
+}
+
+fn assert_state<B: Backend>(connection: &mut AnyConnection, is_left: bool) {
+    assert_eq!(
+        connection.query_i64(B::IS_SET).unwrap(),
+        i64::from(is_left),
+        "the setting"
+    );
+    assert_eq!(
+        connection.query_i64("SELECT count(*) FROM scratch").is_ok(),
+        is_left,
+        "the table"
+    );
+}
+
+pub fn session_state_stays_with_rollback_and_goes_with_full<B: Backend>() {
+    let server = B::start();
+    for (how, is_left) in [
+        (ResetOnReturn::Rollback, true),
+        (ResetOnReturn::Full, false),
+    ] {
+        let database = open(&server, size(1, 0).reset_on_return(how));
+        let mut connection = database.get().unwrap();
+        leave_state_behind::<B>(&mut connection);
+        let first = session::<B>(&mut connection);
+        drop(connection);
+        let mut connection = database.get().unwrap();
+        assert_eq!(session::<B>(&mut connection), first);
+        assert_state::<B>(&mut connection, is_left);
+    }
+}
+
+pub fn a_guard_dropped_by_a_panicking_thread_is_reset_in_full<B: Backend>() {
+    let server = B::start();
+    for how in [ResetOnReturn::Rollback, ResetOnReturn::Never] {
+        let database = open(&server, size(1, 0).reset_on_return(how));
+        let first = session::<B>(&mut database.get().unwrap());
+        let panicked = std::thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    let mut connection = database.get().unwrap();
+                    leave_state_behind::<B>(&mut connection);
+                    panic!("on purpose");
+                })
+                .join()
+        });
+        assert!(panicked.is_err());
+        let mut connection = database.get().unwrap();
+        assert_eq!(session::<B>(&mut connection), first);
+        assert_state::<B>(&mut connection, false);
+    }
+}
+
+pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>() {
+    const PING: Duration = Duration::from_millis(200);
+    /// For the scheduling of a busy machine, and up to 100 ms for the close.
+    const SLACK: Duration = Duration::from_millis(1_500);
+    let server = B::start();
+    let settings = size(4, 4)
+        .pre_ping(PrePing::Always)
+        .health_check_timeout(PING)
+        .connect_timeout(secs(1))
+        .retry(once());
+    let database = open(&server, settings.clone());
+    let other = open(&server, settings);
+    fill::<B>(&database, 4);
+    fill::<B>(&other, 2);
+    let mut held = database.get().unwrap();
+    session::<B>(&mut held);
+    server.pause();
+
+    // Three idle connections, each as silent as the other: after three the caller is told.
+    let begun = Instant::now();
+    let error = database.get().unwrap_err();
+    let taken = begun.elapsed();
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error:?}");
+    assert!(taken >= PING * 3 && taken < PING * 3 + SLACK, "{taken:?}");
+    assert_eq!(
+        closed(&database.status(), CloseReason::Lost),
+        0,
+        "silent is not lost"
+    );
+
+    let begun = Instant::now();
+    drop(held);
+    assert!(begun.elapsed() < PING + SLACK, "{:?}", begun.elapsed());
+
+    // Nothing is idle now; the kernel accepts and nobody logs in.
+    let begun = Instant::now();
+    let error = database.get().unwrap_err();
+    let taken = begun.elapsed();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(taken < secs(1) + SLACK, "{taken:?}");
+
+    let begun = Instant::now();
+    drop(other);
+    assert!(begun.elapsed() < SLACK, "{:?}", begun.elapsed());
+
+    server.resume();
+    let mut connection = database.get().unwrap();
+    session::<B>(&mut connection);
+    drop(connection);
+    eventually("the abandoned have ended", || {
+        let status = database.status();
+        status.abandoned == 0 && status.opening_connections == 0
+    });
+    assert_eq!(fill::<B>(&database, 8).len(), 8);
+    eventually("the overflow is closed", || database.status().total == 4);
+    assert_laws(&database.status());
+}
+
+pub fn a_full_server_is_tried_again_until_there_is_room<B: Backend>() {
+    const ROOM: usize = 10; // the least that MariaDB accepts as its limit
+    let server = B::start_for(ROOM);
+    let url = server.url();
+    let mut others: Vec<_> = (0..ROOM).map(|_| B::bare(&url).unwrap()).collect();
+
+    let impatient = open(&server, size(1, 0).retry(once()));
+    let error = impatient.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
+    assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+
+    let database = open(&server, size(1, 0).retry(often()));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| database.get().map(|mut any| session::<B>(&mut any)));
+        eventually("two attempts are refused", || {
+            database.status().connection_errors >= 2
+        });
+        others.pop();
+        waiting.join().unwrap().unwrap();
+    });
+    settled(&database, 1);
+}
+
+pub fn the_command_timeout_ends_a_statement_also_after_a_full_reset<B: Backend>() {
+    let server = B::start();
+    let settings = size(1, 0)
+        .command_timeout(millis(200))
+        .reset_on_return(ResetOnReturn::Full);
+    let database = open(&server, settings);
+    for _ in 0..2 {
+        let mut connection = database.get().unwrap();
+        let begun = Instant::now();
+        let error = connection.execute(B::SLEEP).unwrap_err();
+        assert!(begun.elapsed() < secs(5), "{:?}", begun.elapsed());
+        assert_eq!(error.kind(), ErrorKind::Statement, "{error:?}");
+        session::<B>(&mut connection);
+    }
+    assert_eq!(database.status().total_connections_created, 1);
+}
+
+pub fn the_server_never_sees_more_than_the_capacity_and_nobody_after_close<B: Backend>() {
+    const CAPACITY: i64 = 7;
+    let server = B::start();
+    let admin = server.admin();
+    let database = open(&server, size(4, 3));
+    let (start, done) = (Barrier::new(41), AtomicBool::new(false));
+    let most = std::thread::scope(|scope| {
+        let users: Vec<_> = (0..40)
+            .map(|_| {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..10 {
+                        session::<B>(&mut database.get().unwrap());
+                    }
+                })
+            })
+            .collect();
+        let observer = scope.spawn(|| {
+            let mut connection = admin.get().unwrap();
+            start.wait();
+            let mut most = 0;
+            while !done.load(SeqCst) {
+                most = most.max(B::sessions(&mut connection));
+            }
+            most
+        });
+        users.into_iter().for_each(|user| user.join().unwrap());
+        done.store(true, SeqCst);
+        observer.join().unwrap()
+    });
+    let status = database.status();
+    assert!((1..=CAPACITY).contains(&most), "{most}");
+    assert!(status.peak_total <= CAPACITY as u64, "{status:#?}");
+    assert_eq!(status.checkouts, 400);
+    assert_laws(&status);
+    database.close(secs(10)).unwrap();
+    assert_eq!(database.status().total, 0);
+    eventually("the server has forgotten all", || {
+        B::sessions(&mut admin.get().unwrap()) == 0
+    });
+    assert_eq!(database.get().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+pub fn the_common_surface_works_and_tells_statement_from_connection<B: Backend>() {
+    let server = B::start();
+    let database = open(&server, size(1, 0));
+    let mut connection = database.get().unwrap();
+    connection
+        .execute("CREATE TABLE t (v int, w varchar(10))")
+        .unwrap();
+    assert_eq!(
+        connection
+            .execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+            .unwrap(),
+        2
+    );
+    assert_eq!(connection.query_i64("SELECT sum(v) FROM t").unwrap(), 3);
+    assert_eq!(connection.execute("DELETE FROM t WHERE v > 1").unwrap(), 1);
+    connection.ping().unwrap();
+    for sql in [
+        "SELEC 1",
+        "SELECT v FROM nowhere",
+        "SELECT v FROM t WHERE v > 5",
+        "SELECT NULL",
+        "SELECT w FROM t",
+    ] {
+        let error = connection.query_i64(sql).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Statement, "{sql}: {error:?}");
+    }
+    let error = connection.execute("SELEC 1").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Statement, "{error:?}");
+    assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
+    connection.ping().unwrap();
+    let is_postgres = database.postgres().is_some();
+    assert_eq!(connection.postgres().is_some(), is_postgres);
+    assert_eq!(connection.mysql().is_some(), !is_postgres);
+    assert!(connection.sqlite().is_none());
+    drop(connection);
+    database.ping().unwrap();
+    assert_eq!(database.status().checkouts, 1, "a probe is no checkout");
+}

@@ -1,0 +1,150 @@
+//! The status as JSON: the names that dashboards were promised.
+#![cfg(feature = "serde")]
+
+#[allow(dead_code)]
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use queuepool::{ErrorClass, Retry, Settings};
+use serde_json::{Value, json};
+
+use scripted::{Act, Server, eventually, millis};
+
+fn settings() -> Settings {
+    Settings::default()
+        .pool_size(2)
+        .max_overflow(2)
+        .timeout(millis(1_500))
+        .retry(Retry::default().max_attempts(1))
+}
+
+fn json_of<M: queuepool::Manager>(pool: &queuepool::Pool<M>) -> Value {
+    let text = serde_json::to_string(&pool.status()).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn every_promised_name_is_there_with_its_type() {
+    let pool = Server::new().pool(settings());
+    let held = pool.get().unwrap();
+    let status = json_of(&pool);
+    let names = |names: &[&str], is: fn(&Value) -> bool| {
+        for name in names {
+            assert!(status.get(name).is_some_and(is), "{name}: {status:#}");
+        }
+    };
+    names(&["name", "pool_type", "health"], Value::is_string);
+    names(
+        &[
+            "size",
+            "checked_in",
+            "checked_out",
+            "overflow",
+            "total",
+            "max_overflow",
+            "total_capacity",
+            "active_connections",
+            "idle_connections",
+            "waiting_requests",
+            "total_connections_created",
+            "total_connections_closed",
+            "connection_errors",
+            "connection_timeouts",
+            "validation_failures",
+            "health_check_failures",
+            "pool_exhausted_count",
+            "peak_checked_out",
+            "peak_total",
+            "peak_waiting",
+            "checkouts",
+            "checkins",
+            "detached",
+        ],
+        Value::is_u64,
+    );
+    names(
+        &[
+            "utilization",
+            "capacity_utilization",
+            "avg_connection_acquisition_time",
+            "max_connection_acquisition_time",
+        ],
+        Value::is_f64,
+    );
+    names(&["leak_detected"], Value::is_boolean);
+    names(&["recommendations", "holders"], Value::is_array);
+    names(&["configuration", "closed_by_reason"], Value::is_object);
+    names(
+        &[
+            "last_health_check",
+            "last_error",
+            "last_error_at",
+            "full_for",
+        ],
+        Value::is_null,
+    );
+    drop(held);
+}
+
+#[test]
+fn enums_are_lower_case_times_are_seconds_and_a_location_is_file_and_line() {
+    let server = Server::new();
+    let (pool, clock) = server.pool_with_clock(settings());
+    drop(pool.get().unwrap());
+    let out: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+    let line = line!() - 1;
+    clock.advance(millis(2_500));
+    let status = json_of(&pool);
+    assert_eq!(status["pool_type"], "QueuePool");
+    assert_eq!(status["health"], "warning");
+    assert_eq!(status["utilization"], 100.0);
+    assert_eq!(status["capacity_utilization"], 75.0);
+    assert_eq!(
+        status["configuration"],
+        json!({"pool_size": 2, "max_overflow": 2, "timeout": 1.5, "recycle": 3600.0, "pre_ping": true})
+    );
+    let holder = &status["holders"][0];
+    assert_eq!(holder["held_for"], 2.5);
+    assert_eq!(holder["connection_id"], 1);
+    assert_eq!(holder["location"], format!("tests/status_json.rs:{line}"));
+    assert_eq!(
+        holder["thread"],
+        std::thread::current().name().unwrap_or_default()
+    );
+    drop(out);
+    eventually("the overflow is closed", || pool.status().total == 2);
+    let status = json_of(&pool);
+    assert_eq!(status["health"], "healthy");
+    assert_eq!(status["closed_by_reason"], json!({"overflow": 1}));
+    assert_eq!(
+        status["recommendations"],
+        json!(["Pool is healthy. No action needed."])
+    );
+    assert_eq!(status["max_connection_hold_time"], 2.5);
+}
+
+#[test]
+fn the_last_error_has_its_words_and_an_rfc_3339_time() {
+    let server = Server::new();
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    let pool = server.pool(settings());
+    pool.get().unwrap_err();
+    let status = json_of(&pool);
+    let words = status["last_error"].as_str().unwrap();
+    assert!(words.contains("scripted Permanent"), "{words}");
+    let time = status["last_error_at"].as_str().unwrap();
+    assert!(time.ends_with('Z'), "{time}");
+    humantime::parse_rfc3339(time).unwrap();
+}
+
+#[test]
+fn a_critical_pool_says_for_how_long_it_has_been_full() {
+    let (pool, clock) = Server::new().pool_with_clock(settings());
+    let out: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    clock.advance(millis(10_500));
+    let status = json_of(&pool);
+    assert_eq!(status["health"], "critical");
+    assert_eq!(status["leak_detected"], true);
+    assert_eq!(status["full_for"], 10.5);
+    drop(out);
+}
