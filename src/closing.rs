@@ -8,7 +8,7 @@ use crate::driver::{Call, Manager};
 use crate::helpers::Slot;
 use crate::hooks::CloseReason;
 use crate::places::{Lease, Live, Place};
-use crate::pool::Inner;
+use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Closing, Queue};
 
 /// A place is free after this long, whether its connection's close has returned or not.
@@ -25,7 +25,8 @@ impl<M: Manager> Inner<M> {
 
     /// Closes and stays for the close, briefly: a mute server holds nobody up.
     pub(crate) fn close_lease_and_settle(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
-        if let Some(closed) = self.close_and_report(lease, reason) {
+        let closed = self.close_and_report(lease, reason);
+        if let Some(closed) = closed.filter(|_| !on_a_runtime()) {
             closed.wait(SETTLE);
         }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::driver::{Call, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
-use crate::pool::Inner;
+use crate::pool::{Inner, on_a_runtime};
 use crate::settings::{Mode, ResetOnReturn};
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
@@ -73,7 +73,6 @@ impl<M: Manager> Connection<M> {
         live.connection
     }
 
-    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     /// The driver's ping, on this thread.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {
@@ -85,6 +84,7 @@ impl<M: Manager> Connection<M> {
     }
 
     /// What an error of this connection means.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn classify(this: &Self, error: &M::Error) -> crate::driver::ErrorClass {
         this.pool.driver.classify(error)
     }
@@ -300,8 +300,4 @@ impl<M: Manager> Inner<M> {
             .checked_in(now.saturating_duration_since(record.since));
         queue.note_fullness(self.capacity, now);
     }
-}
-
-fn on_a_runtime() -> bool {
-    tokio::runtime::Handle::try_current().is_ok()
 }

@@ -9,16 +9,22 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod any_connection;
 mod builder;
+mod checkout;
 mod clock;
 mod closing;
 mod connection;
 mod counters;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod database;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+mod database_builder;
 mod driver;
 mod drivers;
 mod error;
+mod evidence;
 mod helpers;
 mod hooks;
 mod judgement;
@@ -39,12 +45,16 @@ mod shutdown;
 mod status;
 mod upkeep;
 
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub use any_connection::AnyConnection;
 pub use builder::{Builder, Source};
 #[doc(hidden)]
 pub use clock::Clock;
 pub use connection::Connection;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-pub use database::{AnyConnection, Database, DatabaseBuilder};
+pub use database::Database;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub use database_builder::DatabaseBuilder;
 pub use driver::{Call, Driver, ErrorClass, Manager};
 #[cfg(feature = "mysql")]
 pub use drivers::mysql;

@@ -45,6 +45,8 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) restock_after: Option<Instant>,
     /// How often in a row that has failed.
     pub(crate) restock_failures: u32,
+    /// A helper goes round the idle connections for keepalive.
+    pub(crate) keeping_alive: bool,
     /// When the timer comes next.
     pub(crate) sweep_at: Option<Instant>,
 }
@@ -201,6 +203,7 @@ impl<M: Manager> Queue<M> {
             full_since: None,
             restock_after: None,
             restock_failures: 0,
+            keeping_alive: false,
             sweep_at: None,
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::checkout::Turn;
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
@@ -13,7 +14,7 @@ use crate::helpers::Slot;
 use crate::hooks::{CloseReason, HookFailure};
 use crate::opener::{Failure, words};
 use crate::places::{Lease, Live};
-use crate::pool::{Inner, Turn};
+use crate::pool::Inner;
 use crate::settings::PrePing;
 
 /// Connections that a checkout hook may refuse within one checkout.

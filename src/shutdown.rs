@@ -76,6 +76,8 @@ impl<M: Manager> Inner<M> {
                     return Err(error);
                 };
                 std::thread::sleep(delay.min(remaining));
+                // Those that failed together are one attempt.
+                while outcomes.try_recv().is_ok() {}
             }
         }
     }

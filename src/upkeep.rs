@@ -168,13 +168,16 @@ impl<M: Manager> Inner<M> {
     /// logs holders older than holder_warn_after, each once.
     pub(crate) fn upkeep(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (warnings, old, idle_too_long) = {
+        let (warnings, old, idle_too_long, keeps_alive) = {
             let mut queue = self.queue.lock();
             let warnings = self.warnings_of_holders(&mut queue, now);
             let old = queue.take_idle_where(|lease| self.staleness(lease.live(), now).is_some());
             let idle_too_long = self.take_idle_too_long(&mut queue, now);
             self.open_for_waiters(&mut queue);
-            (warnings, old, idle_too_long)
+            // Not while the last round is still under way.
+            let keeps_alive = self.settings.keepalive.is_some()
+                && !std::mem::replace(&mut queue.keeping_alive, true);
+            (warnings, old, idle_too_long, keeps_alive)
         };
         // A logger is users' code: not under the lock.
         for warning in warnings {
@@ -189,8 +192,11 @@ impl<M: Manager> Inner<M> {
         for lease in idle_too_long {
             self.on_helper(move |inner| inner.close_lease(lease, CloseReason::IdleTimeout));
         }
-        if self.settings.keepalive.is_some() {
-            self.on_helper(|inner| while inner.keep_one_alive() {});
+        if keeps_alive {
+            self.on_helper(|inner| {
+                while inner.keep_one_alive() {}
+                inner.queue.lock().keeping_alive = false;
+            });
         }
     }
 

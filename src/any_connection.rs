@@ -1,0 +1,179 @@
+//! A connection of whichever driver a database has: a small common surface, and the typed connection inside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::connection::Connection;
+use crate::driver::{ErrorClass, Manager};
+use crate::drivers::FirstValue;
+#[cfg(feature = "mysql")]
+use crate::drivers::mysql::{self, MySqlManager};
+#[cfg(feature = "postgres")]
+use crate::drivers::postgres::{self, PostgresManager};
+#[cfg(feature = "sqlite")]
+use crate::drivers::sqlite::{self, SqliteManager};
+use crate::error::{Error, ErrorKind, chain};
+
+/// A connection of whichever driver the database has: a small common surface, and the typed connection inside.
+#[must_use = "a connection that is dropped at once goes back unused"]
+pub struct AnyConnection {
+    pub(crate) inside: Inside,
+    /// Where the setting echo logs the SQL that is run here.
+    pub(crate) echo_target: Option<String>,
+}
+
+pub(crate) enum Inside {
+    #[cfg(feature = "postgres")]
+    Postgres(Connection<PostgresManager>),
+    #[cfg(feature = "mysql")]
+    MySql(Connection<MySqlManager>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(Connection<SqliteManager>),
+}
+
+impl AnyConnection {
+    /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows they
+    /// changed. On PostgreSQL and MySQL rows that a statement returns count too; on SQLite they do not.
+    ///
+    /// # Errors
+    /// Statement when the database refused it, Connect when the connection is lost; the driver's own error is beneath.
+    pub fn execute(&mut self, sql: &str) -> Result<u64, Error> {
+        self.echo(sql);
+        match &mut self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => {
+                run(connection, |connection| postgres::execute(connection, sql))
+            }
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => {
+                run(connection, |connection| mysql::execute(connection, sql))
+            }
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => {
+                run(connection, |connection| sqlite::execute(connection, sql))
+            }
+        }
+    }
+
+    /// Runs SQL without parameters and returns the first column of the first row, a whole number.
+    ///
+    /// # Errors
+    /// As [`execute`](AnyConnection::execute); Statement also when there is no row, or it is NULL or no whole number.
+    pub fn query_i64(&mut self, sql: &str) -> Result<i64, Error> {
+        self.echo(sql);
+        let value = match &mut self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => run(connection, |connection| {
+                postgres::query_i64(connection, sql)
+            })?,
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => {
+                run(connection, |connection| mysql::query_i64(connection, sql))?
+            }
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => {
+                run(connection, |connection| sqlite::query_i64(connection, sql))?
+            }
+        };
+        match value {
+            FirstValue::Integer(integer) => Ok(integer),
+            other => Err(Error::new(
+                ErrorKind::Statement,
+                format!("query_i64 wants one whole number and got {other}"),
+            )),
+        }
+    }
+
+    /// Whether the connection answers: the pool's own ping (or `validation_query`), on this thread. PostgreSQL's keeps to
+    /// `health_check_timeout`; MySQL's takes as long as the driver waits.
+    ///
+    /// # Errors
+    /// Connect when it does not; the driver's own error is beneath.
+    pub fn ping(&mut self) -> Result<(), Error> {
+        match &mut self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => ping(connection),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => ping(connection),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => ping(connection),
+        }
+    }
+
+    /// The typed connection, if this is PostgreSQL.
+    #[cfg(feature = "postgres")]
+    #[must_use]
+    pub fn postgres(&mut self) -> Option<&mut Connection<PostgresManager>> {
+        match &mut self.inside {
+            Inside::Postgres(connection) => Some(connection),
+            #[allow(unreachable_patterns)] // with this driver alone
+            _ => None,
+        }
+    }
+
+    /// The typed connection, if this is MySQL or MariaDB.
+    #[cfg(feature = "mysql")]
+    #[must_use]
+    pub fn mysql(&mut self) -> Option<&mut Connection<MySqlManager>> {
+        match &mut self.inside {
+            Inside::MySql(connection) => Some(connection),
+            #[allow(unreachable_patterns)] // with this driver alone
+            _ => None,
+        }
+    }
+
+    /// The typed connection, if this is SQLite.
+    #[cfg(feature = "sqlite")]
+    #[must_use]
+    pub fn sqlite(&mut self) -> Option<&mut Connection<SqliteManager>> {
+        match &mut self.inside {
+            Inside::Sqlite(connection) => Some(connection),
+            #[allow(unreachable_patterns)] // with this driver alone
+            _ => None,
+        }
+    }
+
+    fn echo(&self, sql: &str) {
+        if let Some(target) = &self.echo_target {
+            log::debug!(target: target, "{sql}");
+        }
+    }
+}
+
+impl fmt::Debug for AnyConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => connection.fmt(f),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => connection.fmt(f),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => connection.fmt(f),
+        }
+    }
+}
+
+fn run<M: Manager, T>(
+    connection: &mut Connection<M>,
+    work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
+) -> Result<T, Error> {
+    work(connection).map_err(|error| {
+        let kind = match Connection::classify(connection, &error) {
+            ErrorClass::Lost => ErrorKind::Connect,
+            ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => {
+                ErrorKind::Statement
+            }
+        };
+        Error::new(kind, chain(&error)).with_source(Arc::new(error))
+    })
+}
+
+fn ping<M: Manager>(connection: &mut Connection<M>) -> Result<(), Error> {
+    Connection::ping(connection).map_err(|error| {
+        Error::new(
+            ErrorKind::Connect,
+            format!("the ping failed: {}", chain(&error)),
+        )
+        .with_source(Arc::new(error))
+    })
+}

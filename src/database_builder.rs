@@ -1,0 +1,180 @@
+//! Describing a database before it is opened.
+
+use std::time::Duration;
+
+use crate::builder::{Builder, DEFAULT_NAME};
+use crate::database::{Database, Kind};
+use crate::driver::Manager;
+#[cfg(feature = "mysql")]
+use crate::drivers::mysql::MySqlManager;
+#[cfg(feature = "postgres")]
+use crate::drivers::postgres::PostgresManager;
+use crate::drivers::source;
+#[cfg(feature = "sqlite")]
+use crate::drivers::sqlite::SqliteManager;
+use crate::error::Error;
+use crate::hooks::{CloseHook, CloseReason, ConnectionInfo, HookError, TimeoutHook};
+use crate::pool::Pool;
+use crate::settings::Settings;
+
+type FallibleHook = Box<dyn Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
+type Hook = Box<dyn Fn(&ConnectionInfo) + Send + Sync>;
+
+#[derive(Default)]
+struct AnyHooks {
+    connect: Option<FallibleHook>,
+    checkout: Option<FallibleHook>,
+    checkin: Option<Hook>,
+    reset: Option<Hook>,
+    invalidate: Option<Hook>,
+    close: Option<CloseHook>,
+    timeout: Option<TimeoutHook>,
+}
+
+/// A database to be opened; the hooks are those of [`Builder`], without the connection.
+#[must_use = "a builder does nothing until build()"]
+pub struct DatabaseBuilder {
+    url: String,
+    name: String,
+    settings: Settings,
+    hooks: AnyHooks,
+}
+
+impl DatabaseBuilder {
+    pub(crate) fn new(url: &str) -> Self {
+        DatabaseBuilder {
+            url: url.to_owned(),
+            name: DEFAULT_NAME.to_owned(),
+            settings: Settings::default(),
+            hooks: AnyHooks::default(),
+        }
+    }
+
+    /// The pool's name. Default `db_pool`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The settings. Those set in code go before those in the URL.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// See [`Builder::on_connect`].
+    pub fn on_connect<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
+    {
+        self.hooks.connect = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_checkout`].
+    pub fn on_checkout<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
+    {
+        self.hooks.checkout = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_checkin`].
+    pub fn on_checkin(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
+        self.hooks.checkin = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_reset`].
+    pub fn on_reset(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
+        self.hooks.reset = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_invalidate`].
+    pub fn on_invalidate(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
+        self.hooks.invalidate = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_close`].
+    pub fn on_close(
+        mut self,
+        hook: impl Fn(&ConnectionInfo, CloseReason) + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.close = Some(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_timeout`].
+    pub fn on_timeout(mut self, hook: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        self.hooks.timeout = Some(Box::new(hook));
+        self
+    }
+
+    /// Builds the pool; as [`Builder::build`] it opens nothing unless warm_up or min_idle asks for it.
+    ///
+    /// # Errors
+    /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver, or TLS.
+    pub fn build(self) -> Result<Database, Error> {
+        let url = self.url.clone();
+        match source::scheme(&url)? {
+            #[cfg(feature = "postgres")]
+            source::Scheme::Postgres => self
+                .describe(Pool::<PostgresManager>::builder(url)?)
+                .build()
+                .map(Kind::Postgres),
+            #[cfg(feature = "mysql")]
+            source::Scheme::MySql => self
+                .describe(Pool::<MySqlManager>::builder(url)?)
+                .build()
+                .map(Kind::MySql),
+            #[cfg(feature = "sqlite")]
+            source::Scheme::Sqlite => self
+                .describe(Pool::<SqliteManager>::builder(url)?)
+                .build()
+                .map(Kind::Sqlite),
+            #[allow(unreachable_patterns)] // when all three are built in
+            scheme => Err(Error::unsupported(format!(
+                "this build has no driver for the URL's scheme ({scheme:?}): enable queuepool's feature for it"
+            ))),
+        }
+        .map(Database::from_kind)
+    }
+
+    fn describe<M: Manager>(self, builder: Builder<M>) -> Builder<M> {
+        let AnyHooks {
+            connect,
+            checkout,
+            checkin,
+            reset,
+            invalidate,
+            close,
+            timeout,
+        } = self.hooks;
+        let mut builder = builder.name(self.name).settings(self.settings);
+        if let Some(hook) = connect {
+            builder = builder.on_connect(move |_, info| hook(info));
+        }
+        if let Some(hook) = checkout {
+            builder = builder.on_checkout(move |_, info| hook(info));
+        }
+        if let Some(hook) = checkin {
+            builder = builder.on_checkin(move |_, info| hook(info));
+        }
+        if let Some(hook) = reset {
+            builder = builder.on_reset(move |_, info| hook(info));
+        }
+        if let Some(hook) = invalidate {
+            builder = builder.on_invalidate(move |_, info| hook(info));
+        }
+        if let Some(hook) = close {
+            builder = builder.on_close(hook);
+        }
+        if let Some(hook) = timeout {
+            builder = builder.on_timeout(hook);
+        }
+        builder
+    }
+}
