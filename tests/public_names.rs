@@ -1,0 +1,172 @@
+//! The names that code outside this repository compiles against, used as the design prints them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[allow(unused_imports)]
+use queuepool::{
+    AnyConnection, Builder, CloseReason, Connection, ConnectionInfo, Database, Driver, Error,
+    ErrorKind, Health, Holder, Manager, Mode, Pool, PrePing, Registry, ResetOnReturn, Retry,
+    Settings, Status,
+};
+
+struct Nothing;
+
+impl r2d2::ManageConnection for Nothing {
+    type Connection = u8;
+    type Error = Infallible;
+
+    fn connect(&self) -> Result<u8, Infallible> {
+        Ok(7)
+    }
+
+    fn is_valid(&self, _: &mut u8) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn has_broken(&self, _: &mut u8) -> bool {
+        false
+    }
+}
+
+fn generic<M: Manager>(manager: M) -> Result<Pool<M>, Error> {
+    let pool: Pool<M> = Pool::builder(manager)
+        .name("orders")
+        .settings(
+            Settings::default()
+                .pool_size(2)
+                .max_overflow(3)
+                .timeout(Duration::from_millis(300)),
+        )
+        .on_connect(|_conn: &mut M::Connection, _info: &ConnectionInfo| Ok(()))
+        .on_checkout(|_conn, _info| Ok(()))
+        .on_checkin(|_conn, _info| ())
+        .on_reset(|_conn, _info| ())
+        .on_invalidate(|_conn, _info| ())
+        .on_close(|_info: &ConnectionInfo, _reason: CloseReason| ())
+        .on_timeout(|_waited: Duration| ())
+        .build()?;
+    Ok(pool)
+}
+
+#[test]
+fn a_pool_of_any_manager_has_its_calls() -> Result<(), Error> {
+    let pool = generic(Nothing)?;
+    let conn: Connection<Nothing> = pool.get()?;
+    drop(pool.get_timeout(Duration::from_secs(1))?);
+    let none: Option<Connection<Nothing>> = pool.try_get()?;
+    drop(none);
+    assert_eq!(
+        (*conn, pool.name(), pool.settings().pool_size),
+        (7, "orders", 2)
+    );
+    let status: Status = pool.status();
+    let holder: &Holder = &status.holders[0];
+    let _: (
+        &Arc<str>,
+        &'static std::panic::Location<'static>,
+        Duration,
+        u64,
+    ) = (
+        &holder.thread,
+        holder.location,
+        holder.held_for,
+        holder.connection_id,
+    );
+    let _: (u64, u64, u64) = (status.checkouts, status.checkins, status.detached);
+    let _: &ConnectionInfo = Connection::info(&conn);
+    let mine: u8 = Connection::detach(conn);
+    assert_eq!(mine, 7);
+    Connection::invalidate(pool.get()?);
+    pool.warm_up(1)?;
+    pool.invalidate_all();
+    let closed: Result<(), Error> = pool.close(Duration::from_secs(5));
+    closed
+}
+
+#[test]
+fn every_preset_and_choice_has_its_name() {
+    let presets = [
+        Settings::default(),
+        Settings::small(),
+        Settings::medium(),
+        Settings::large(),
+        Settings::medium_traffic(),
+        Settings::high_traffic(),
+        Settings::development(),
+        Settings::production(),
+        Settings::container(),
+        Settings::high_throughput(),
+    ];
+    for settings in presets {
+        settings.recycle_jitter(0.1).validate().unwrap();
+    }
+    let mode: Option<Mode> = Settings::default().mode;
+    assert_eq!(mode, None);
+    let _ = [
+        PrePing::Never,
+        PrePing::Always,
+        PrePing::IdleFor(Duration::from_secs(1)),
+    ];
+    let _ = [
+        ResetOnReturn::Never,
+        ResetOnReturn::Rollback,
+        ResetOnReturn::Full,
+    ];
+    let _ = [
+        ErrorKind::Timeout,
+        ErrorKind::Connect,
+        ErrorKind::Validation,
+        ErrorKind::Closed,
+        ErrorKind::Overloaded,
+        ErrorKind::Settings,
+        ErrorKind::Hook,
+        ErrorKind::Statement,
+        ErrorKind::Unsupported,
+    ];
+}
+
+#[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[test]
+fn databases_and_registries_have_theirs() -> Result<(), Error> {
+    use queuepool::mysql::{MySqlManager, MySqlPool};
+    use queuepool::postgres::{PostgresManager, PostgresPool};
+    use queuepool::sqlite::{SqliteManager, SqlitePool};
+
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::open(&format!(
+        "sqlite:///{}",
+        folder.path().join("app.db").display()
+    ))?;
+    let mut conn: AnyConnection = db.get()?;
+    let rows: u64 = conn.execute("CREATE TABLE t (i)")?;
+    let one: i64 = conn.query_i64("SELECT 1")?;
+    conn.ping()?;
+    assert_eq!((rows, one), (0, 1));
+    drop(conn);
+    let _: (
+        Option<&Pool<PostgresManager>>,
+        Option<&Pool<MySqlManager>>,
+        Option<&Pool<SqliteManager>>,
+    ) = (db.postgres(), db.mysql(), db.sqlite());
+    db.ping()?;
+    let _: Status = db.status();
+    let postgres: PostgresPool = PostgresPool::builder("postgres://app@127.0.0.1/app")?.build()?;
+    let mysql: MySqlPool = MySqlPool::builder("mysql://app@127.0.0.1/app")?.build()?;
+    let sqlite: SqlitePool = SqlitePool::builder("sqlite::memory:")?.build()?;
+    let hooked = Database::builder("sqlite::memory:")
+        .on_connect(|_info| Ok(()))
+        .on_close(|_info, _reason| ())
+        .build()?;
+    let registry = Registry::new()
+        .add("kg", db.clone())?
+        .add("pg", postgres)?
+        .add("my", mysql)?
+        .add("lite", sqlite)?
+        .add("hooked", hooked)?
+        .add("any", generic(Nothing)?)?;
+    assert!(registry.get("kg").is_some());
+    assert_eq!(registry.status().len(), 6);
+    db.close(Duration::from_secs(5))
+}
