@@ -29,6 +29,8 @@ pub(crate) struct Turn<M: Manager> {
     connect_failures: u32,
     pub(crate) last_connect_error: Option<Error>,
     counted_exhausted: bool,
+    /// Not a checkout: in no counter, and no hook hears of it.
+    pub(crate) is_probe: bool,
     location: &'static Location<'static>,
 }
 
@@ -46,6 +48,7 @@ impl<M: Manager> Turn<M> {
             connect_failures: 0,
             last_connect_error: None,
             counted_exhausted: false,
+            is_probe: false,
             location,
         }
     }
@@ -154,7 +157,7 @@ impl<M: Manager> Inner<M> {
         let must_wait = queue
             .find(turn.ticket)
             .is_some_and(|waiting| waiting.attempt.is_none() && !waiting.deciding);
-        if must_wait && !turn.counted_exhausted {
+        if must_wait && !turn.counted_exhausted && !turn.is_probe {
             turn.counted_exhausted = true;
             queue.counters.exhausted += 1;
         }
@@ -280,6 +283,7 @@ impl<M: Manager> Inner<M> {
 
     pub(crate) fn probe(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         self.may_block_here("ping")?;
+        turn.is_probe = true;
         loop {
             let lease = self.next_lease(&mut turn)?;
             if let Some(reason) = self.staleness(lease.live(), self.clock.now()) {

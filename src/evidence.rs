@@ -48,6 +48,9 @@ impl<M: Manager> Inner<M> {
 
     /// A checkout has ended at its deadline: counted and told to the hook.
     pub(crate) fn count_timeout(&self, turn: &Turn<M>) {
+        if turn.is_probe {
+            return;
+        }
         self.queue.lock().counters.connection_timeouts += 1;
         if self
             .hooks

@@ -15,7 +15,8 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// How long a helper thread waits for more work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads of one pool, started on demand and gone after ten idle seconds. They hold no pool.
+/// Threads of one pool, started on demand and gone after ten idle seconds. They hold no pool. Clones are the same threads.
+#[derive(Clone)]
 pub(crate) struct Helpers {
     shared: Arc<Shared>,
 }
@@ -55,36 +56,13 @@ impl Helpers {
     /// # Errors
     /// When no thread runs and none can be started; the job comes back.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Unrun> {
-        let mut state = self.shared.state.lock();
-        if state.idle > state.jobs.len() || state.threads >= self.shared.limit {
-            state.jobs.push_back(Box::new(job));
-            self.shared.work.notify_one();
-            return Ok(());
-        }
-        state.threads += 1;
-        drop(state);
-        // In a cell, because a spawn that fails drops what it was given.
-        let first = Arc::new(Mutex::new(Some(Box::new(job) as Job)));
-        let (shared, cell) = (self.shared.clone(), first.clone());
-        let spawned = std::thread::Builder::new()
-            .name(self.shared.name.clone())
-            .spawn(move || {
-                let job = cell.lock().take();
-                shared.work(job);
-            });
-        let Err(error) = spawned else { return Ok(()) };
-        let job = first
-            .lock()
-            .take()
-            .expect("bug: a job ran on a thread that was not started");
-        let mut state = self.shared.state.lock();
-        state.threads -= 1;
-        if state.threads == 0 {
-            return Err(Unrun { error, job });
-        }
-        state.jobs.push_back(job);
-        self.shared.work.notify_one();
-        Ok(())
+        self.shared.run(Box::new(job))
+    }
+
+    /// Idle threads end; busy ones finish what they were given.
+    pub(crate) fn stop(&self) {
+        self.shared.state.lock().stopped = true;
+        self.shared.work.notify_all();
     }
 }
 
@@ -94,15 +72,40 @@ pub(crate) struct Unrun {
     pub(crate) job: Job,
 }
 
-impl Drop for Helpers {
-    /// Idle threads end; busy ones finish what they were given.
-    fn drop(&mut self) {
-        self.shared.state.lock().stopped = true;
-        self.shared.work.notify_all();
-    }
-}
-
 impl Shared {
+    fn run(self: &Arc<Self>, job: Job) -> Result<(), Unrun> {
+        let mut state = self.state.lock();
+        if state.idle > state.jobs.len() || state.threads >= self.limit {
+            state.jobs.push_back(job);
+            self.work.notify_one();
+            return Ok(());
+        }
+        // In a cell, because a spawn that fails drops what it was given. Under the lock, so that no job is left to a
+        // thread that never starts.
+        let first = Arc::new(Mutex::new(Some(job)));
+        let (shared, cell) = (self.clone(), first.clone());
+        let spawned = std::thread::Builder::new()
+            .name(self.name.clone())
+            .spawn(move || {
+                let job = cell.lock().take();
+                shared.work(job);
+            });
+        let Err(error) = spawned else {
+            state.threads += 1;
+            return Ok(());
+        };
+        let job = first
+            .lock()
+            .take()
+            .expect("bug: a job ran on a thread that was not started");
+        if state.threads == 0 {
+            return Err(Unrun { error, job });
+        }
+        state.jobs.push_back(job);
+        self.work.notify_one();
+        Ok(())
+    }
+
     fn work(&self, first: Option<Job>) {
         let mut next = first;
         while let Some(job) = next.take().or_else(|| self.next_job()) {

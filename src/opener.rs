@@ -291,6 +291,7 @@ impl<M: Manager> Inner<M> {
             }
         };
         queue.counters.opened();
+        queue.note_fullness(self.capacity, self.clock.now());
         Some(place)
     }
 

@@ -117,6 +117,12 @@ impl<M: Manager> Inner<M> {
     }
 }
 
+impl<M: Manager> Drop for Inner<M> {
+    fn drop(&mut self) {
+        self.helpers.stop();
+    }
+}
+
 /// Whether blocking here would block an async runtime; `spawn_blocking` and `block_in_place` are fine. The postgres
 /// driver aborts the process there.
 pub(crate) fn on_async_runtime_thread() -> bool {

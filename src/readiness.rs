@@ -147,7 +147,9 @@ impl<M: Manager> Inner<M> {
         turn: &mut Turn<M>,
         cause: Error,
     ) -> Result<Option<Lease<M>>, Error> {
-        self.queue.lock().counters.validation_failures += 1;
+        if !turn.is_probe {
+            self.queue.lock().counters.validation_failures += 1;
+        }
         log::info!(target: &self.target, "a connection failed its test and is replaced: {cause}");
         turn.validation_failures += 1;
         if turn.remaining().is_zero() {

@@ -37,8 +37,20 @@ impl<M: Manager> Inner<M> {
         TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
             if let Some(inner) = pool.upgrade() {
                 inner.sweep(Instant::now());
+                inner.leave_timer();
             }
         });
+    }
+
+    /// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
+    /// hooks have captured) ends on a helper.
+    fn leave_timer(self: Arc<Self>) {
+        if Arc::strong_count(&self) == 1 {
+            let helpers = self.helpers.clone();
+            if let Err(unrun) = helpers.run(move || drop(self)) {
+                (unrun.job)();
+            }
+        }
     }
 
     /// Ends what is past its time.
@@ -141,11 +153,12 @@ impl<M: Manager> Inner<M> {
         let tick = self.tick();
         TIMER.execute_with_dynamic_delay(tick, move || {
             let inner = pool.upgrade()?;
-            if inner.queue.lock().closed {
-                return None;
+            let closed = inner.queue.lock().closed;
+            if !closed {
+                inner.upkeep();
             }
-            inner.upkeep();
-            Some(tick)
+            inner.leave_timer();
+            (!closed).then_some(tick)
         });
     }
 

@@ -145,11 +145,9 @@ fn databases_and_registries_have_theirs() -> Result<(), Error> {
     conn.ping()?;
     assert_eq!((rows, one), (0, 1));
     drop(conn);
-    let _: (
-        Option<&Pool<PostgresManager>>,
-        Option<&Pool<MySqlManager>>,
-        Option<&Pool<SqliteManager>>,
-    ) = (db.postgres(), db.mysql(), db.sqlite());
+    let _: Option<&Pool<PostgresManager>> = db.postgres();
+    let _: Option<&Pool<MySqlManager>> = db.mysql();
+    let _: Option<&Pool<SqliteManager>> = db.sqlite();
     db.ping()?;
     let _: Status = db.status();
     let postgres: PostgresPool = PostgresPool::builder("postgres://app@127.0.0.1/app")?.build()?;

@@ -308,3 +308,40 @@ fn holders_are_known_by_thread_and_line_and_time() {
     assert!(status.max_connection_hold_time >= 7.0);
     assert_eq!(server.closes.load(SeqCst), 0);
 }
+
+#[test]
+fn a_probe_is_in_no_counter_and_no_hook_hears_of_it() {
+    let server = Server::new();
+    let timeouts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let heard = timeouts.clone();
+    let settings = Settings::default()
+        .pool_size(1)
+        .max_overflow(0)
+        .health_check_timeout(millis(100));
+    let pool = server
+        .builder(settings)
+        .on_timeout(move |_| {
+            heard.fetch_add(1, SeqCst);
+        })
+        .build()
+        .unwrap();
+    pool.ping().unwrap();
+    let held = pool.get().unwrap();
+    assert_eq!(pool.ping().unwrap_err().kind(), ErrorKind::Timeout);
+    drop(held);
+    server.on_ping(|_| Act::Fail(ErrorClass::Statement));
+    assert_eq!(pool.ping().unwrap_err().kind(), ErrorKind::Validation);
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    assert_eq!(pool.ping().unwrap_err().kind(), ErrorKind::Connect);
+    let status = pool.status();
+    assert_eq!(
+        (
+            status.checkouts,
+            status.connection_timeouts,
+            status.validation_failures
+        ),
+        (1, 0, 0)
+    );
+    assert_eq!((status.pool_exhausted_count, timeouts.load(SeqCst)), (0, 0));
+    assert_laws(&status);
+}
