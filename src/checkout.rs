@@ -100,13 +100,7 @@ impl<M: Manager> Inner<M> {
     fn next_lease(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Lease<M>, Error> {
         let waiter = {
             let mut queue = self.queue.lock();
-            if queue.closed {
-                return Err(self.closed_error());
-            }
-            if turn.ticket == 0 {
-                turn.ticket = queue.take_ticket();
-            }
-            if let Some(lease) = queue.take_idle(turn.ticket) {
+            if let Some(lease) = self.arrive(&mut queue, turn)? {
                 return Ok(lease);
             }
             if turn.remaining().is_zero() {
@@ -131,6 +125,17 @@ impl<M: Manager> Inner<M> {
                 }
             }
         }
+    }
+
+    /// Its place in the order of arrival, and an idle connection if nobody came before it.
+    fn arrive(&self, queue: &mut Queue<M>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
+        if queue.closed {
+            return Err(self.closed_error());
+        }
+        if turn.ticket == 0 {
+            turn.ticket = queue.take_ticket();
+        }
+        Ok(queue.take_idle(turn.ticket))
     }
 
     /// `None`: a signal came at the last moment, and is to be looked at.
@@ -320,13 +325,7 @@ impl<M: Manager> Inner<M> {
 
     fn lease_at_once(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
         let mut queue = self.queue.lock();
-        if queue.closed {
-            return Err(self.closed_error());
-        }
-        if turn.ticket == 0 {
-            turn.ticket = queue.take_ticket();
-        }
-        if let Some(lease) = queue.take_idle(turn.ticket) {
+        if let Some(lease) = self.arrive(&mut queue, turn)? {
             return Ok(Some(lease));
         }
         let may_open = self.mode == Mode::Null && self.driver.is_bounded(Call::Connect);

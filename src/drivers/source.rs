@@ -41,7 +41,7 @@ pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
     }
 }
 
-const ACCEPTED: &str = "it begins with postgres://, mysql://, mariadb:// or sqlite:";
+const ACCEPTED: &str = "it must begin with postgres://, mysql://, mariadb:// or sqlite:";
 
 /// From a URL; the pool's own settings among its parameters are taken off.
 macro_rules! built_from_url {
