@@ -30,7 +30,7 @@ use r2d2_postgres::PostgresConnectionManager;
 use super::FirstValue;
 use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
 use crate::driver::{Call, Driver, ErrorClass};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, chain};
 use crate::settings::{ResetOnReturn, Settings};
 
 /// The driver itself, in the version that this crate is built with.
@@ -95,7 +95,7 @@ impl PostgresManager {
         let config: Config = dsn
             .for_driver()
             .parse()
-            .map_err(|error: PgError| dsn.refused(&with_causes(&error)))?;
+            .map_err(|error: PgError| dsn.refused(&chain(&error)))?;
         let mut manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
         manager.plain_allowed |= plain_allowed;
         Ok(manager)
@@ -377,18 +377,6 @@ fn classify_state(state: &str, ends_the_session: bool) -> ErrorClass {
 
 fn io_cause(error: &PgError) -> Option<&io::Error> {
     std::error::Error::source(error).and_then(|cause| cause.downcast_ref())
-}
-
-/// The error and all its causes: the driver's own text stops at "db error".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// Runs one or several statements; returns the rows affected, or returned, by all of them.

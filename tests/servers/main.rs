@@ -6,6 +6,7 @@ mod scripted;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod any_connection;
 mod harness;
 mod mute;
 mod mysql_driver;
