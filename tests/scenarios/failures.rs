@@ -309,3 +309,42 @@ fn when_all_connects_hang_the_error_says_so_and_not_that_the_pool_is_used_up() {
     drop(pool.get().unwrap());
     assert_laws(&pool.status());
 }
+
+#[test]
+fn scenario_11_the_first_success_wakes_all_sleepers_to_open_their_own() {
+    let server = Server::new();
+    server.on_connect(|n| {
+        if n < 3 {
+            Act::Fail(ErrorClass::Lost)
+        } else {
+            Act::Succeed
+        }
+    });
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(4)
+            .max_overflow(0)
+            .retry(retry(5, 20_000)),
+    );
+    thread::scope(|scope| {
+        let sleepers: Vec<_> = (0..3)
+            .map(|_| scope.spawn(|| pool.get().unwrap()))
+            .collect();
+        eventually("all three have failed and sleep", || {
+            server.connects() == 3 && pool.status().opening_connections == 0
+        });
+        let start = Instant::now();
+        // One connection comes, for the oldest of them.
+        pool.warm_up(1).unwrap();
+        let theirs: Vec<_> = sleepers
+            .into_iter()
+            .map(|sleeper| sleeper.join().unwrap())
+            .collect();
+        assert!(
+            start.elapsed() < secs(10),
+            "not after their 20 s: {:?}",
+            start.elapsed()
+        );
+        assert_eq!((theirs.len(), server.connects()), (3, 6));
+    });
+}

@@ -76,7 +76,10 @@ fn scenario_10_after_a_restart_one_ping_replaces_all_the_older() {
         "the stale one is pinged once, the others not at all"
     );
     assert_eq!(server.resets(), 6, "only the new one, on its return");
-    eventually("all five are closed, each once", || server.closes() == 5);
+    eventually("all five are closed", || {
+        pool.status().total_connections_closed == 5
+    });
+    assert_eq!(server.closes(), 5, "each once");
     let reasons = pool.status().closed_by_reason;
     assert_eq!(reasons.get(&CloseReason::Lost), Some(&1));
     assert_eq!(reasons.get(&CloseReason::Invalidated), Some(&4));
@@ -237,4 +240,29 @@ fn a_connection_found_broken_on_return_is_not_kept() {
     drop(held);
     assert_eq!(pool.get().unwrap().id, 1);
     assert_eq!(server.resets(), 1, "the broken one was not reset");
+}
+
+#[test]
+fn a_connection_known_to_be_lost_frees_its_place_before_its_close_has_returned() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let mute = gate.clone();
+    server.on_close(move |n| {
+        if n == 0 {
+            Act::Wait(mute.clone())
+        } else {
+            Act::Succeed
+        }
+    });
+    let settings = Settings::default()
+        .pool_size(1)
+        .max_overflow(0)
+        .timeout(secs(2));
+    let (pool, clock) = server.pool_with_clock(settings);
+    drop(pool.get().unwrap());
+    server.restart();
+    clock.advance(secs(1));
+    assert_eq!(pool.get().unwrap().id, 1);
+    assert_eq!(gate.waiting(), 1, "while the old one is still being closed");
+    gate.open();
 }
