@@ -324,9 +324,10 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// The place goes back and the error goes to whoever relied on the attempt.
+    /// The place goes back and the error goes to the caller who started the attempt; another who relies on it may start
+    /// its own.
     pub(crate) fn fail(self: &Arc<Self>, queue: &mut Queue<M>, id: u64, failure: Failure) {
-        let owner = queue.attempt(id).and_then(|attempt| attempt.owner);
+        let blamed = queue.attempt(id).and_then(|attempt| attempt.blames());
         let Some(attempt) = queue.end_attempt(id) else {
             return;
         };
@@ -352,7 +353,7 @@ impl<M: Manager> Inner<M> {
         if let Some(report) = attempt.report {
             let _ = report.send(Err((failure.error.clone(), failure.transient)));
         }
-        if let Some(waiting) = owner.and_then(|owner| queue.find(owner)) {
+        if let Some(waiting) = blamed.and_then(|starter| queue.find(starter)) {
             waiting.deciding = true;
             waiting.waiter.post(Signal::Failed(failure));
         }

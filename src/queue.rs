@@ -72,6 +72,8 @@ pub(crate) type Report = Sender<Result<(), (Error, bool)>>;
 pub(crate) struct Attempt {
     pub(crate) id: u64,
     pub(crate) stage: Stage,
+    /// The ticket of the caller for whom it was started: its error is that caller's alone.
+    pub(crate) starter: Option<u64>,
     /// The ticket of the caller who relies on it.
     pub(crate) owner: Option<u64>,
     pub(crate) started: Instant,
@@ -174,6 +176,11 @@ impl Attempt {
             && !self.doubted
             && (!self.given_up || !self.is_slow(now))
             && !self.is_abandoned()
+    }
+
+    /// Who is told when it fails: its starter, if that one still relies on it.
+    pub(crate) fn blames(&self) -> Option<u64> {
+        self.starter.filter(|_| self.starter == self.owner)
     }
 
     /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.
@@ -291,6 +298,7 @@ impl<M: Manager> Queue<M> {
         self.attempts.push(Attempt {
             id: self.next_attempt,
             stage: Stage::Connecting(place),
+            starter: owner,
             owner,
             started,
             stock: false,

@@ -86,6 +86,7 @@ impl<M: Manager> Inner<M> {
             && let Some(attempt) = queue.attempts.iter_mut().find(|attempt| overdue(attempt))
         {
             attempt.stage = Stage::Abandoned;
+            let is_blamed = attempt.blames().is_some();
             let (owner, report) = (attempt.owner.take(), attempt.report.take());
             attempt.doubted = true;
             queue.hung += 1;
@@ -102,8 +103,10 @@ impl<M: Manager> Inner<M> {
             if let Some(waiting) = owner.and_then(|owner| queue.find(owner)) {
                 waiting.attempt = None;
                 waiting.adopted_at = None;
-                waiting.deciding = true;
-                waiting.waiter.post(Signal::Failed(failure));
+                if is_blamed {
+                    waiting.deciding = true;
+                    waiting.waiter.post(Signal::Failed(failure));
+                }
             }
         }
         abandoned

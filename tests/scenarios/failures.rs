@@ -348,3 +348,34 @@ fn scenario_11_the_first_success_wakes_all_sleepers_to_open_their_own() {
         assert_eq!((theirs.len(), server.connects()), (3, 6));
     });
 }
+
+#[test]
+fn a_failed_connect_is_not_the_error_of_one_who_only_relied_on_it() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let slow = gate.clone();
+    server.on_connect(move |n| {
+        if n != 1 {
+            return Act::Succeed;
+        }
+        slow.pass();
+        Act::Fail(ErrorClass::Permanent)
+    });
+    let pool = server.pool(Settings::default().pool_size(3).max_overflow(0));
+    let first = pool.get().unwrap();
+    thread::scope(|scope| {
+        let starter = scope.spawn(|| pool.get().unwrap());
+        eventually("its connect is under way", || gate.waiting() == 1);
+        drop(first);
+        let held = starter.join().unwrap();
+        let other = scope.spawn(|| pool.get().unwrap().id);
+        eventually("it relies on that connect", || {
+            pool.status().waiting_requests == 1
+        });
+        gate.open();
+        assert_eq!(other.join().unwrap(), 2, "a connection of its own");
+        drop(held);
+    });
+    assert_eq!(pool.status().connection_errors, 1);
+    assert_laws(&pool.status());
+}
