@@ -2,7 +2,7 @@
 
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock::later;
 use crate::connection::Connection;
@@ -286,9 +286,18 @@ impl<M: Manager> Inner<M> {
         })
     }
 
+    /// A health check: noted as one, and in no other counter.
     pub(crate) fn probe(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         self.may_block_here("ping")?;
         turn.is_probe = true;
+        let result = self.ping_any(turn);
+        let mut queue = self.queue.lock();
+        queue.counters.last_health_check = Some(SystemTime::now());
+        queue.counters.health_check_failures += u64::from(result.is_err());
+        result
+    }
+
+    fn ping_any(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         loop {
             let lease = self.next_lease(&mut turn)?;
             if let Some(reason) = self.staleness(lease.live(), self.clock.now()) {

@@ -9,6 +9,7 @@ use crate::driver::{Call, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
+use crate::queue::{Queue, Signal};
 use crate::settings::{Mode, ResetOnReturn};
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
@@ -218,6 +219,41 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// To the oldest waiter, else idle, else back to the caller to be closed.
+    pub(crate) fn give(
+        self: &Arc<Self>,
+        queue: &mut Queue<M>,
+        mut lease: Lease<M>,
+    ) -> Option<Lease<M>> {
+        if queue.closed {
+            return Some(lease);
+        }
+        if let Some(waiting) = queue.remove_waiter(0) {
+            waiting.waiter.post(Signal::Lease(lease));
+            if waiting.attempt.is_some() {
+                self.open_for_waiters(queue);
+            }
+            return None;
+        }
+        if self.mode == Mode::Null || queue.idle.len() >= self.settings.pool_size as usize {
+            return Some(lease);
+        }
+        lease.live_mut().unused = false;
+        queue.idle.push(lease);
+        None
+    }
+
+    /// Gives a connection that nobody used back to the queue.
+    pub(crate) fn put_back(self: &Arc<Self>, lease: Lease<M>) {
+        let mut queue = self.queue.lock();
+        let leftover = self.give(&mut queue, lease);
+        let reason = self.leftover_reason(queue.closed);
+        drop(queue);
+        if let Some(lease) = leftover {
+            self.close_lease(lease, reason);
+        }
+    }
+
     /// The reset hook and the driver's reset. `None`: the reset did not end in time and the connection is abandoned.
     fn reset(
         self: &Arc<Self>,
@@ -292,7 +328,7 @@ impl<M: Manager> Inner<M> {
         self.count_checkin_in(&mut self.queue.lock(), holder, Instant::now());
     }
 
-    fn count_checkin_in(&self, queue: &mut crate::queue::Queue<M>, holder: usize, now: Instant) {
+    fn count_checkin_in(&self, queue: &mut Queue<M>, holder: usize, now: Instant) {
         let now = self.clock.at(now);
         let record = queue.holders.remove(holder);
         queue

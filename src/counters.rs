@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) connection_timeouts: u64,
     pub(crate) validation_failures: u64,
     pub(crate) hook_failures: u64,
+    pub(crate) health_check_failures: u64,
+    pub(crate) last_health_check: Option<SystemTime>,
     pub(crate) exhausted: u64,
     pub(crate) acquisition: Durations,
     pub(crate) hold: Durations,

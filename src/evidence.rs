@@ -37,8 +37,10 @@ impl<M: Manager> Inner<M> {
             false => Error::new(
                 ErrorKind::Timeout,
                 format!(
-                    "QueuePool limit of size {} overflow {} reached, connection timed out, timeout {seconds:.2}{evidence}",
-                    self.settings.pool_size, self.settings.max_overflow,
+                    "{} limit of size {} overflow {} reached, connection timed out, timeout {seconds:.2}{evidence}",
+                    self.pool_type(),
+                    self.settings.pool_size,
+                    self.settings.max_overflow,
                 ),
             ),
         };

@@ -15,8 +15,8 @@ use crate::driver::{Driver, Manager};
 use crate::error::Error;
 use crate::helpers::Helpers;
 use crate::hooks::HookSet;
-use crate::places::{Lease, Places};
-use crate::queue::{Queue, Signal};
+use crate::places::Places;
+use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
@@ -51,41 +51,6 @@ pub(crate) struct Inner<M: Manager> {
 }
 
 impl<M: Manager> Inner<M> {
-    /// To the oldest waiter, else idle, else back to the caller to be closed.
-    pub(crate) fn give(
-        self: &Arc<Self>,
-        queue: &mut Queue<M>,
-        mut lease: Lease<M>,
-    ) -> Option<Lease<M>> {
-        if queue.closed {
-            return Some(lease);
-        }
-        if let Some(waiting) = queue.remove_waiter(0) {
-            waiting.waiter.post(Signal::Lease(lease));
-            if waiting.attempt.is_some() {
-                self.open_for_waiters(queue);
-            }
-            return None;
-        }
-        if self.mode == Mode::Null || queue.idle.len() >= self.settings.pool_size as usize {
-            return Some(lease);
-        }
-        lease.live_mut().unused = false;
-        queue.idle.push(lease);
-        None
-    }
-
-    /// Gives a connection that nobody used back to the queue.
-    pub(crate) fn put_back(self: &Arc<Self>, lease: Lease<M>) {
-        let mut queue = self.queue.lock();
-        let leftover = self.give(&mut queue, lease);
-        let reason = self.leftover_reason(queue.closed);
-        drop(queue);
-        if let Some(lease) = leftover {
-            self.close_lease(lease, reason);
-        }
-    }
-
     /// Calls that may wait are refused inside this pool's hooks and on an async runtime's own thread.
     pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
         if self.hooks.inside() {
@@ -200,7 +165,7 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
-    /// it back, all within `health_check_timeout`. Counts no checkout, and runs no checkout hook. Where all connections are
+    /// it back, all within `health_check_timeout`. It counts as a health check, not as a checkout, and runs no checkout hook. Where all connections are
     /// out it waits for one as a checkout does: Timeout then means that the pool is used up, not that the database is down.
     ///
     /// # Errors

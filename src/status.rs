@@ -86,9 +86,9 @@ pub struct Status {
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
-    /// Checks by the monitor that failed; 0 in this version, which has no monitor.
+    /// Health checks ([`Pool::ping`]) that failed.
     pub health_check_failures: u64,
-    /// When the monitor last checked; `None` without a monitor, so always in this version.
+    /// When the last health check ([`Pool::ping`]) ended; `None` before the first.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
     pub last_health_check: Option<SystemTime>,
     /// Checkouts that had to wait because neither an idle connection nor room for another was there.
@@ -171,6 +171,14 @@ impl<M: Manager> Inner<M> {
         status
     }
 
+    /// `QueuePool` or `NullPool`.
+    pub(crate) fn pool_type(&self) -> &'static str {
+        match self.mode {
+            Mode::Queue => "QueuePool",
+            Mode::Null => "NullPool",
+        }
+    }
+
     fn snapshot(&self) -> Status {
         let queue_mode = self.mode == Mode::Queue;
         let size = if queue_mode {
@@ -199,7 +207,7 @@ impl<M: Manager> Inner<M> {
         };
         Status {
             name: self.name.to_string(),
-            pool_type: if queue_mode { "QueuePool" } else { "NullPool" },
+            pool_type: self.pool_type(),
             size,
             checked_in: total - checked_out,
             checked_out,
@@ -235,8 +243,8 @@ impl<M: Manager> Inner<M> {
             max_connection_hold_time: counters.hold.max.as_secs_f64(),
             validation_failures: counters.validation_failures,
             hook_failures: counters.hook_failures,
-            health_check_failures: 0,
-            last_health_check: None,
+            health_check_failures: counters.health_check_failures,
+            last_health_check: counters.last_health_check,
             pool_exhausted_count: counters.exhausted,
             last_error: counters
                 .last_error

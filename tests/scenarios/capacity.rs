@@ -151,15 +151,8 @@ fn scenario_6_no_more_are_open_than_there_is_room_for() {
 #[test]
 fn scenario_7_a_hung_connect_leaves_other_callers_alone() {
     let server = Server::new();
-    let gate = Gate::new();
-    let hung = gate.clone();
-    server.on_connect(move |n| {
-        if n == 0 {
-            Act::Wait(hung.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_connect(waiting);
     let pool = server.pool(settings(4, 0));
     thread::scope(|scope| {
         let first = scope.spawn(|| drop(pool.get().unwrap()));
@@ -183,9 +176,8 @@ fn scenario_7_a_hung_connect_leaves_other_callers_alone() {
 #[test]
 fn scenario_7_connects_started_together_overlap() {
     let server = Server::new();
-    let gate = Gate::new();
-    let shared = gate.clone();
-    server.on_connect(move |_| Act::Wait(shared.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(settings(4, 0));
     thread::scope(|scope| {
         let callers: Vec<_> = (0..4)
@@ -227,15 +219,8 @@ fn scenario_16_as_many_connects_as_places_for_any_number_of_callers() {
 #[test]
 fn scenario_20_after_a_mute_server_the_next_caller_has_a_fresh_connect_at_once() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_connect(move |n| {
-        if n < 10 {
-            Act::Wait(mute.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n < 10);
+    server.on_connect(waiting);
     let pool = server.pool(settings(10, 0).timeout(millis(300)));
     thread::scope(|scope| {
         let callers: Vec<_> = (0..10)
@@ -281,15 +266,8 @@ fn scenario_21_a_slow_connect_is_not_doubled_by_a_busy_loop() {
 #[test]
 fn a_caller_whose_connection_went_to_an_elder_gets_another() {
     let server = Server::new();
-    let gate = Gate::new();
-    let hung = gate.clone();
-    server.on_connect(move |n| {
-        if n == 0 {
-            Act::Wait(hung.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_connect(waiting);
     let pool = Arc::new(server.pool(settings(4, 0)));
     let elder = thread::spawn({
         let pool = pool.clone();
@@ -305,15 +283,8 @@ fn a_caller_whose_connection_went_to_an_elder_gets_another() {
 #[test]
 fn scenario_21_a_connect_that_lost_its_caller_serves_the_next_one() {
     let server = Server::new();
-    let gate = Gate::new();
-    let slow = gate.clone();
-    server.on_connect(move |n| {
-        if n >= 1 {
-            Act::Wait(slow.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n >= 1);
+    server.on_connect(waiting);
     let pool = server.pool(Settings::default().pre_ping(PrePing::Never));
     drop(pool.get().unwrap());
     let end = Instant::now() + secs(1);

@@ -79,9 +79,8 @@ fn a_connection_kept_in_a_thread_local_goes_back_when_the_thread_ends() {
 #[test]
 fn a_ping_that_takes_all_of_the_time_is_not_called_exhaustion() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_ping(move |_| Act::Wait(mute.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_ping(waiting);
     let (pool, clock) =
         server.pool_with_clock(Settings::default().health_check_timeout(millis(100)));
     drop((0..6).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
@@ -130,9 +129,8 @@ fn a_place_kept_because_too_many_calls_hang_is_freed_when_one_ends() {
 #[test]
 fn a_connect_left_by_an_impatient_caller_is_not_doubled() {
     let server = Server::new();
-    let gate = Gate::new();
-    let slow = gate.clone();
-    server.on_connect(move |_| Act::Wait(slow.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(Settings::default().pool_size(1).max_overflow(0));
     pool.get_timeout(millis(5)).unwrap_err();
     thread::scope(|scope| {
@@ -148,15 +146,8 @@ fn a_connect_left_by_an_impatient_caller_is_not_doubled() {
 fn a_local_connect_past_its_limit_is_no_closed_pool() {
     let server = Server::new();
     server.local.store(true, SeqCst);
-    let gate = Gate::new();
-    let slow = gate.clone();
-    server.on_connect(move |n| {
-        if n == 1 {
-            Act::Wait(slow.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 1);
+    server.on_connect(waiting);
     let settings = Settings::default()
         .pool_size(3)
         .max_overflow(0)
@@ -205,9 +196,8 @@ fn min_idle_is_tried_again_by_the_retry_policy() {
 #[test]
 fn min_idle_is_filled_up_when_a_hung_call_ends() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_ping(move |_| Act::Wait(mute.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_ping(waiting);
     let settings = Settings::default()
         .min_idle(1)
         .health_check_timeout(millis(20))
@@ -299,9 +289,8 @@ fn a_name_that_no_thread_can_have_fails_the_build() {
 #[test]
 fn what_comes_late_in_null_mode_is_closed_as_such() {
     let server = Server::new();
-    let gate = Gate::new();
-    let slow = gate.clone();
-    server.on_connect(move |_| Act::Wait(slow.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(Settings::default().mode(Mode::Null));
     pool.get_timeout(Duration::from_millis(20)).unwrap_err();
     gate.open();

@@ -197,15 +197,8 @@ fn a_failed_connect_lets_the_next_waiter_open() {
 #[test]
 fn a_connect_past_its_limit_is_abandoned_and_its_place_is_free() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_connect(move |n| {
-        if n == 0 {
-            Act::Wait(mute.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_connect(waiting);
     let settings = Settings::default()
         .pool_size(1)
         .max_overflow(0)
@@ -231,9 +224,8 @@ fn a_connect_past_its_limit_is_abandoned_and_its_place_is_free() {
 #[test]
 fn a_checkout_does_not_overshoot_its_deadline_on_a_mute_server() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_connect(move |_| Act::Wait(mute.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(Settings::default().timeout(millis(200)));
     let start = Instant::now();
     pool.get().unwrap_err();
@@ -282,9 +274,8 @@ fn demand_that_is_gone_before_the_connect_starts_starts_none() {
 #[test]
 fn when_all_connects_hang_the_error_says_so_and_not_that_the_pool_is_used_up() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_connect(move |_| Act::Wait(mute.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(
         Settings::default()
             .pool_size(2)

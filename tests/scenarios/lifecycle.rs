@@ -203,9 +203,8 @@ fn close_wakes_those_who_wait() {
 #[test]
 fn a_connect_that_comes_after_close_is_closed() {
     let server = Server::new();
-    let gate = Gate::new();
-    let slow = gate.clone();
-    server.on_connect(move |_| Act::Wait(slow.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
     let pool = server.pool(Settings::default());
     thread::scope(|scope| {
         let caller = scope.spawn(|| pool.get().map(drop).unwrap_err().kind());
@@ -223,15 +222,8 @@ fn a_connect_that_comes_after_close_is_closed() {
 #[test]
 fn a_close_that_hangs_frees_its_place_after_five_seconds() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_close(move |n| {
-        if n == 0 {
-            Act::Wait(mute.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_close(waiting);
     let pool = server.pool(
         Settings::default()
             .pool_size(1)
@@ -343,5 +335,7 @@ fn a_probe_is_in_no_counter_and_no_hook_hears_of_it() {
         (1, 0, 0)
     );
     assert_eq!((status.pool_exhausted_count, timeouts.load(SeqCst)), (0, 0));
+    assert_eq!(status.health_check_failures, 3, "but it is a health check");
+    assert!(status.last_health_check.is_some());
     assert_laws(&status);
 }

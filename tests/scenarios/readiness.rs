@@ -175,9 +175,8 @@ fn a_ping_that_does_not_answer_is_abandoned_at_its_limit() {
     let (pool, clock) = server.pool_with_clock(settings);
     drop(pool.get().unwrap());
     clock.advance(secs(1));
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_ping(move |_| Act::Wait(mute.clone()));
+    let (gate, waiting) = gated(|_| true);
+    server.on_ping(waiting);
     assert_eq!(pool.get().unwrap().id, 1, "a new one instead");
     let status = pool.status();
     assert_eq!((status.abandoned, status.total), (1, 1));
@@ -245,15 +244,8 @@ fn a_connection_found_broken_on_return_is_not_kept() {
 #[test]
 fn a_connection_known_to_be_lost_frees_its_place_before_its_close_has_returned() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_close(move |n| {
-        if n == 0 {
-            Act::Wait(mute.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_close(waiting);
     let settings = Settings::default()
         .pool_size(1)
         .max_overflow(0)

@@ -53,15 +53,8 @@ fn scenario_12_when_the_reset_fails_the_return_succeeds_and_the_connection_is_cl
 #[test]
 fn a_reset_that_does_not_end_is_abandoned_at_its_limit() {
     let server = Server::new();
-    let gate = Gate::new();
-    let mute = gate.clone();
-    server.on_reset(move |n| {
-        if n == 0 {
-            Act::Wait(mute.clone())
-        } else {
-            Act::Succeed
-        }
-    });
+    let (gate, waiting) = gated(|n| n == 0);
+    server.on_reset(waiting);
     let pool = server.pool(Settings::default().health_check_timeout(millis(100)));
     drop(pool.get().unwrap());
     assert_eq!((pool.status().abandoned, pool.status().total), (1, 0));
@@ -201,4 +194,21 @@ fn a_guard_checked_out_and_dropped_while_unwinding_is_returned_as_ever() {
     }))
     .unwrap_err();
     assert_eq!(*server.resets_are.lock(), [ResetOnReturn::Rollback]);
+}
+
+#[test]
+fn a_timeout_in_null_mode_says_which_pool_it_is() {
+    let server = Server::new();
+    let pool = server.pool(
+        Settings::default()
+            .mode(Mode::Null)
+            .pool_size(1)
+            .max_overflow(0),
+    );
+    let _held = pool.get().unwrap();
+    let error = pool.get_timeout(millis(1)).unwrap_err().to_string();
+    assert!(
+        error.starts_with("NullPool limit of size 1 overflow 0 reached"),
+        "{error}"
+    );
 }

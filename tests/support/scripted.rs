@@ -54,6 +54,21 @@ impl Gate {
     }
 }
 
+/// A script whose chosen calls wait for a gate; the others succeed.
+pub fn gated(
+    chosen: impl Fn(usize) -> bool + Send + 'static,
+) -> (Arc<Gate>, impl FnMut(usize) -> Act + Send + 'static) {
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    (gate, move |n| {
+        if chosen(n) {
+            Act::Wait(waiting.clone())
+        } else {
+            Act::Succeed
+        }
+    })
+}
+
 type Script = Mutex<Box<dyn FnMut(usize) -> Act + Send>>;
 
 /// The server as the test sees it.
