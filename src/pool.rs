@@ -165,8 +165,9 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
-    /// it back, all within `health_check_timeout`. It counts as a health check, not as a checkout, and runs no checkout hook. Where all connections are
-    /// out it waits for one as a checkout does: Timeout then means that the pool is used up, not that the database is down.
+    /// it back, all within `health_check_timeout`. It counts as a health check, not as a checkout, and runs no checkout
+    /// hook. Where all connections are out it waits for one as a checkout does: Timeout then means that the pool is used
+    /// up, not that the database is down.
     ///
     /// # Errors
     /// As [`get`](Pool::get); Validation when pings fail or do not end in time, `max_validation_failures` in a row.

@@ -127,7 +127,6 @@ fn every_preset_and_choice_has_its_name() {
     ];
 }
 
-#[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 #[test]
 fn databases_and_registries_have_theirs() -> Result<(), Error> {
     use queuepool::mysql::{MySqlManager, MySqlPool};
