@@ -145,10 +145,8 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
-        if let Some(attempt) = waiting.attempt.and_then(|id| queue.attempt(id)) {
-            attempt.given_up = true;
-            self.open_for_waiters(&mut queue);
-        }
+        queue.give_up(waiting.attempt);
+        self.open_for_waiters(&mut queue);
         drop(queue);
         let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
         Some(self.timed_out(turn, connecting))

@@ -362,6 +362,14 @@ impl<M: Manager> Queue<M> {
         }
     }
 
+    /// A caller timed out: the connect it relied on, and those that were doubted for long enough to fail it, may lose
+    /// their places.
+    pub(crate) fn give_up(&mut self, relied_on: Option<u64>) {
+        for attempt in &mut self.attempts {
+            attempt.given_up |= attempt.doubted || Some(attempt.id) == relied_on;
+        }
+    }
+
     /// Takes the place of a connect on which a caller timed out.
     pub(crate) fn displace(&mut self, now: Instant) -> Option<Place> {
         let attempt = self
