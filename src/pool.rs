@@ -125,8 +125,8 @@ impl<M: Manager> Pool<M> {
     /// A connection, within the setting `timeout`.
     ///
     /// # Errors
-    /// Timeout at capacity; Connect with the driver's own error beneath; Validation; Closed; Hook; and Unsupported inside
-    /// a hook of the same pool or on an async runtime's own thread.
+    /// Timeout at capacity; Overloaded beyond max_waiting; Connect with the driver's own error beneath; Validation; Closed;
+    /// Hook; and Unsupported inside a hook of the same pool or on an async runtime's own thread.
     ///
     /// # Panics
     /// With a connect or checkout hook's own panic.

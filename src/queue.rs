@@ -154,10 +154,13 @@ impl<M: Manager> Waiter<M> {
 }
 
 impl<M: Manager> Waiting<M> {
+    /// Whether no connection is being opened for it: at capacity, or between two attempts.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.attempt.is_none() && !self.deciding
+    }
+
     pub(crate) fn wants_attempt(&self, now: Instant) -> bool {
-        self.attempt.is_none()
-            && !self.deciding
-            && self.asleep_until.is_none_or(|until| until <= now)
+        self.must_wait() && self.asleep_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -257,6 +260,11 @@ impl<M: Manager> Queue<M> {
             ),
         }
         self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.len() as u64);
+    }
+
+    pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
+        let mut waiting = self.waiters.iter().filter(|waiting| waiting.must_wait());
+        waiting.nth(limit as usize).is_some()
     }
 
     fn position(&self, ticket: u64) -> Result<usize, usize> {

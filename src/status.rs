@@ -93,6 +93,8 @@ pub struct Status {
     pub last_health_check: Option<SystemTime>,
     /// Checkouts that had to wait because neither an idle connection nor room for another was there.
     pub pool_exhausted_count: u64,
+    /// Checkouts refused because as many callers waited as the setting max_waiting admits.
+    pub overloaded_count: u64,
     /// The last connect error, in words.
     pub last_error: Option<String>,
     /// When it occurred.
@@ -246,6 +248,7 @@ impl<M: Manager> Inner<M> {
             health_check_failures: counters.health_check_failures,
             last_health_check: counters.last_health_check,
             pool_exhausted_count: counters.exhausted,
+            overloaded_count: counters.overloaded,
             last_error: counters
                 .last_error
                 .as_ref()

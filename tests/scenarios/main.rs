@@ -9,6 +9,7 @@ mod failures;
 mod fairness;
 mod hooks;
 mod lifecycle;
+mod overload;
 mod random;
 mod readiness;
 mod resets;
