@@ -5,13 +5,14 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::ConnectionInfo;
+use crate::sync::Instant;
 
 /// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
 pub(crate) static TIMER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::builder::Source;
 use crate::checkout::Turn;
 use crate::clock::Clock;
@@ -18,6 +16,7 @@ use crate::hooks::HookSet;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
+use crate::sync::{Condvar, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
