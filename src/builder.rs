@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::clock::Clock;
 use crate::driver::{Driver, Manager, Undescribed};
 use crate::drivers;
@@ -17,6 +15,7 @@ use crate::places::{Places, timer};
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
+use crate::sync::{Condvar, Mutex};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";

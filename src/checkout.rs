@@ -2,7 +2,7 @@
 
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::clock::later;
 use crate::connection::Connection;
@@ -15,6 +15,7 @@ use crate::places::Lease;
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, Waiter};
 use crate::settings::Mode;
+use crate::sync::Instant;
 
 /// One checkout, from its call to its end.
 pub(crate) struct Turn<M: Manager> {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::driver::{Call, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
@@ -11,6 +10,7 @@ use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Queue, Signal};
 use crate::settings::{Mode, ResetOnReturn};
+use crate::sync::Instant;
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
 /// transaction is rolled back first (setting `reset_on_return`).

@@ -4,10 +4,11 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::hooks::CloseReason;
+use crate::sync::Instant;
 
 /// Counts of one pool since it was built.
 #[derive(Default)]

@@ -44,6 +44,7 @@ mod retry;
 mod settings;
 mod shutdown;
 mod status;
+mod sync;
 mod upkeep;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -14,6 +14,7 @@ use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::fork::Home;
 use crate::hooks::ConnectionInfo;
+use crate::sync::Instant;
 
 /// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
 pub(crate) fn timer() -> Result<Arc<ScheduledThreadPool>, Error> {

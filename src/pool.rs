@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::builder::Source;
@@ -20,6 +19,7 @@ use crate::hooks::HookSet;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
+use crate::sync::{Condvar, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///

@@ -6,9 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
 
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
@@ -16,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
+use crate::sync::{Condvar, Instant, Mutex};
 
 /// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
 const YOUNG_ATTEMPTS: usize = 16;

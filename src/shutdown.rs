@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::later;
 use crate::driver::Manager;
@@ -11,6 +11,7 @@ use crate::hooks::CloseReason;
 use crate::pool::{Inner, Pool};
 use crate::queue::Signal;
 use crate::settings::Mode;
+use crate::sync::Instant;
 
 impl<M: Manager> Pool<M> {
     /// Opens connections until `connections` are open, and waits for them, within the setting `timeout`. Transient

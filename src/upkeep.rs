@@ -4,7 +4,7 @@
 //! timer holds the pool weakly.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::later;
 use crate::driver::{ErrorClass, Manager};
@@ -14,6 +14,7 @@ use crate::opener::Failure;
 use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+use crate::sync::Instant;
 
 /// How often idle connections are looked at, at most and at least.
 const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
