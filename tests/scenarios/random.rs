@@ -2,12 +2,12 @@
 //! `QUEUEPOOL_SEED` which (19): a failure prints both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -451,17 +451,4 @@ fn unreliable_hooks(
         .on_invalidate(move |_, _| drop(invalidate()))
         .on_close(move |_, _| drop(close()))
         .on_timeout(move |_| drop(timeout()))
-}
-
-/// There are thousands.
-fn silence_scripted_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&SCRIPTED_PANIC) {
-                before(info);
-            }
-        }));
-    });
 }
