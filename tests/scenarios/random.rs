@@ -121,6 +121,15 @@ fn scenario_19_on_one_connection() {
 }
 
 #[test]
+fn scenario_19_with_a_limit_to_those_who_wait() {
+    Run {
+        settings: quick().pool_size(1).max_overflow(1).max_waiting(2),
+        ..Run::default()
+    }
+    .play();
+}
+
+#[test]
 fn scenario_19_with_a_local_driver() {
     Run {
         settings: quick().pool_size(2).max_overflow(1).min_idle(1),
@@ -316,6 +325,8 @@ impl Shared {
                 drop(catch_unwind(AssertUnwindSafe(|| pool.ping())));
             }
             90..93 => thread::sleep(Duration::from_micros(rng.u64(0..1000))),
+            93 => drop(pool.clone()),
+            94 => drop((format!("{pool:?}"), pool.is_healthy())),
             _ => {
                 let status = pool.status();
                 assert_laws(&status);
@@ -342,6 +353,7 @@ impl Shared {
                     ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Validation => true,
                     ErrorKind::Hook => self.run.hooks,
                     ErrorKind::Closed => self.run.closes_early,
+                    ErrorKind::Overloaded => self.run.settings.max_waiting.is_some(),
                     _ => false,
                 };
                 assert!(expected, "{error:?}");
