@@ -67,8 +67,8 @@ fn give_up_at_the_deadline(pool: &Pool<ScriptedManager>, seen: &Seen, end: Insta
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let words = line.expect("since Linux 4.5").split_whitespace();
-    words.skip(1).next().unwrap().parse().unwrap()
+    let mut words = line.expect("since Linux 4.5").split_whitespace();
+    words.nth(1).unwrap().parse().unwrap()
 }
 
 /// The longest wait, in shares of the fair wait by the run's own throughput.
