@@ -28,6 +28,9 @@ mod evidence;
 mod helpers;
 mod hooks;
 mod judgement;
+#[cfg(queuepool_loom)]
+#[doc(hidden)]
+pub mod model;
 mod opener;
 mod places;
 mod pool;

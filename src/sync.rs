@@ -1,12 +1,15 @@
 //! The locks, conditions, threads and moments that the core is built from, so that a model checker can put its own in
-//! their place.
+//! their place: with `--cfg queuepool_loom` they are those of [`crate::model`].
 
-use std::io;
-
+#[cfg(queuepool_loom)]
+pub(crate) use crate::model::{Condvar, Instant, Mutex, spawn};
+#[cfg(not(queuepool_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex};
+#[cfg(not(queuepool_loom))]
 pub(crate) use std::time::Instant;
 
 /// Starts a thread that nobody joins.
-pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+#[cfg(not(queuepool_loom))]
+pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new().name(name).spawn(work).map(drop)
 }
