@@ -1,5 +1,7 @@
 //! close() against all else: nobody sleeps for ever, and nothing stays open.
 
+use queuepool::Connection;
+
 use crate::database::{Database, settings};
 use crate::explore::Reach::{All, Preemptions};
 use crate::explore::{NEVER, SOON, assert_closed, caller, explore, outcome, spawn};
@@ -88,6 +90,23 @@ fn a_close_whose_deadline_passes_closes_all_the_same() {
             outcome
         },
     );
+}
+
+#[test]
+fn close_does_not_wait_for_what_is_detached() {
+    let expected = ["closed", "ok"];
+    explore("close against detach and enter", All, expected, || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let waits = caller(&pool, NEVER);
+        let closes = spawn(&pool, |pool| outcome(&pool.close(NEVER)));
+        let session = Connection::detach(held);
+        assert_eq!(closes.join().unwrap(), "ok");
+        let outcome = waits.join().unwrap();
+        drop(session);
+        assert_closed(&database, &pool);
+        outcome
+    });
 }
 
 #[test]

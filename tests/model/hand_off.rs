@@ -1,6 +1,9 @@
 //! One gives, others enter, time out or look in passing.
 
-use queuepool::Connection;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use queuepool::{Connection, Mode};
 
 use crate::database::{Database, settings};
 use crate::explore::Reach::{All, Preemptions};
@@ -107,6 +110,40 @@ fn two_whose_deadline_passes_lose_nothing() {
 }
 
 #[test]
+fn who_comes_later_is_served_later() {
+    explore(
+        "give and come again, two wait",
+        Preemptions(3),
+        ["in order"],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let served = Arc::new(Mutex::new(Vec::new()));
+            let held = pool.get().unwrap();
+            let callers = ["first", "second"].map(|name| {
+                let served = served.clone();
+                let already = pool.status().waiting_requests;
+                let caller = spawn(&pool, move |pool| {
+                    let _connection = pool.get().unwrap();
+                    served.lock().push(name);
+                });
+                while pool.status().waiting_requests == already {
+                    loom::thread::yield_now();
+                }
+                caller
+            });
+            drop(held);
+            drop(pool.get().unwrap());
+            assert_eq!(*served.lock(), ["first", "second"]);
+            callers
+                .into_iter()
+                .for_each(|caller| caller.join().unwrap());
+            assert_whole(&database, pool);
+            "in order"
+        },
+    );
+}
+
+#[test]
 fn a_look_in_passing_takes_nothing_from_a_caller_who_waits() {
     let expected = [("ok", "nothing"), ("ok", "ok")];
     explore("try_get against enter and give", All, expected, || {
@@ -195,4 +232,27 @@ fn replacing_all_connections_while_they_are_handed_on_loses_no_place() {
         assert_whole(&database, pool);
         outcome
     });
+}
+
+#[test]
+fn in_null_mode_callers_open_one_after_the_other() {
+    let expected = [("ok", "nothing"), ("ok", "ok")];
+    explore(
+        "null mode, enter against a look in passing",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1).mode(Mode::Null));
+            let waits = caller(&pool, NEVER);
+            let passes = spawn(&pool, |pool| match pool.try_get() {
+                Ok(None) => "nothing",
+                result => outcome(&result),
+            });
+            drop(pool.get().unwrap());
+            let outcomes = (waits.join().unwrap(), passes.join().unwrap());
+            assert_eq!(pool.status().peak_total, 1);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
 }

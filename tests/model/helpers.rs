@@ -119,6 +119,31 @@ fn close_waits_for_a_connect_on_a_helper() {
 }
 
 #[test]
+fn close_does_not_wait_for_an_abandoned_connect() {
+    let expected = ["closed", "connect", "ok"];
+    explore(
+        "close against connect on a helper and connect_timeout",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().on_helper(Call::Connect).pool(
+                settings(1)
+                    .connect_timeout(SOON)
+                    .retry(Retry::default().max_attempts(1)),
+            );
+            let caller = caller(&pool, NEVER);
+            let time = spawn(&pool, |pool| pool.pass_time(SOON));
+            assert_eq!(outcome(&pool.close(NEVER)), "ok");
+            let outcome = caller.join().unwrap();
+            time.join().unwrap();
+            settle(&pool);
+            assert_closed(&database, &pool);
+            outcome
+        },
+    );
+}
+
+#[test]
 fn a_ping_abandoned_at_its_limit_gives_its_place_back_once() {
     // Two places, because one hanging call for each place is the most there may be.
     explore(
