@@ -239,7 +239,7 @@ impl<M: Manager> Pool<M> {
 pub enum Fault {
     /// A caller leaves at its deadline without a look at what was handed to it at the last moment.
     IgnoresLastMoment,
-    /// A connection is posted to a waiter that is not woken.
+    /// What is posted to a waiter does not wake it.
     GivesWithoutWaking,
     /// A caller looks under one hold of the lock whether it still waits, and leaves under another.
     LeavesInTwoHolds,

@@ -1,10 +1,14 @@
-//! The locks, conditions, threads and moments that the core is built from, so that a model checker can put its own in
+//! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its own in
 //! their place: with `--cfg queuepool_loom` they are those of [`crate::model`].
 
 #[cfg(queuepool_loom)]
 pub(crate) use crate::model::{Condvar, Instant, Mutex, spawn};
+#[cfg(queuepool_loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
 #[cfg(not(queuepool_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex};
+#[cfg(not(queuepool_loom))]
+pub(crate) use std::sync::atomic::AtomicU64;
 #[cfg(not(queuepool_loom))]
 pub(crate) use std::time::Instant;
 

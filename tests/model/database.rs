@@ -66,11 +66,15 @@ pub fn settings(pool_size: u32) -> Settings {
         .reset_on_return(ResetOnReturn::Never)
 }
 
-pub struct Session(Arc<Database>);
+pub struct Session {
+    /// How many were connected before.
+    pub number: usize,
+    database: Arc<Database>,
+}
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, SeqCst);
+        self.database.open.fetch_sub(1, SeqCst);
     }
 }
 
@@ -92,12 +96,15 @@ impl queuepool::r2d2::ManageConnection for Manager {
     type Error = Refused;
 
     fn connect(&self) -> Result<Session, Refused> {
-        let is_first = self.0.connects.fetch_add(1, SeqCst) == 0;
-        match self.0.first_connect.filter(|_| is_first) {
+        let number = self.0.connects.fetch_add(1, SeqCst);
+        match self.0.first_connect.filter(|_| number == 0) {
             Some(class) => Err(Refused(class)),
             None => {
                 self.0.open.fetch_add(1, SeqCst);
-                Ok(Session(self.0.clone()))
+                Ok(Session {
+                    number,
+                    database: self.0.clone(),
+                })
             }
         }
     }

@@ -229,6 +229,7 @@ fn replacing_all_connections_while_they_are_handed_on_loses_no_place() {
         drop(held);
         let outcome = waits.join().unwrap();
         replaces.join().unwrap();
+        assert_ne!(pool.get().unwrap().number, 0, "not replaced");
         assert_whole(&database, pool);
         outcome
     });
