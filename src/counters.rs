@@ -26,6 +26,7 @@ pub(crate) struct Counters {
     pub(crate) health_check_failures: u64,
     pub(crate) last_health_check: Option<SystemTime>,
     pub(crate) exhausted: u64,
+    pub(crate) overloaded: u64,
     pub(crate) acquisition: Durations,
     pub(crate) hold: Durations,
     pub(crate) last_error: Option<LastError>,

@@ -25,6 +25,7 @@ mod driver;
 mod drivers;
 mod error;
 mod evidence;
+mod fork;
 mod helpers;
 mod hooks;
 mod judgement;

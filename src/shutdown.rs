@@ -19,7 +19,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     /// Settings when `connections` is above pool_size or the mode is null; Connect with the driver's own error; Timeout;
-    /// Closed; Unsupported from inside a hook of this pool.
+    /// Closed; Unsupported from inside a hook of this pool, or in a forked child.
     pub fn warm_up(&self, connections: u32) -> Result<(), Error> {
         self.inner().warm_up(connections)
     }
@@ -29,7 +29,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     /// Timeout when connections are still out, opening or closing at the deadline: the text names who holds them. They
-    /// are closed when they are returned. Unsupported from inside a hook of this pool.
+    /// are closed when they are returned. Unsupported from inside a hook of this pool, or in a forked child.
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
         self.inner().close(deadline)
     }

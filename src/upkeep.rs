@@ -11,7 +11,7 @@ use crate::driver::{ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
-use crate::places::{Lease, TIMER};
+use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
 use crate::sync::Instant;
@@ -38,12 +38,13 @@ impl<M: Manager> Inner<M> {
             return; // a model lets time pass itself
         }
         let pool = Arc::downgrade(self);
-        TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
-            if let Some(inner) = pool.upgrade() {
-                inner.sweep(Instant::now());
-                inner.leave_timer();
-            }
-        });
+        self.timer
+            .execute_after(at.saturating_duration_since(Instant::now()), move || {
+                if let Some(inner) = pool.upgrade() {
+                    inner.sweep(Instant::now());
+                    inner.leave_timer();
+                }
+            });
     }
 
     /// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
@@ -161,7 +162,7 @@ impl<M: Manager> Inner<M> {
         }
         let pool = Arc::downgrade(self);
         let tick = self.tick();
-        TIMER.execute_with_dynamic_delay(tick, move || {
+        self.timer.execute_with_dynamic_delay(tick, move || {
             let inner = pool.upgrade()?;
             let closed = inner.queue.lock().closed;
             if !closed {
