@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+use loom::sync::{Condvar, Mutex};
 use queuepool::{Call, Driver, ErrorClass, Pool, ResetOnReturn, Settings};
 
 use crate::explore::NEVER;
@@ -14,10 +15,33 @@ pub type ModelPool = Pool<Manager>;
 pub struct Database {
     /// The first connect fails so.
     first_connect: Option<ErrorClass>,
+    /// The first connect waits for this.
+    gate: Option<Gate>,
     /// This call runs on a helper thread; all others on the thread that needs them.
     on_helper: Option<Call>,
     connects: AtomicUsize,
     open: AtomicUsize,
+}
+
+/// Closed until opened; then open for good.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut open = self.open.lock().unwrap();
+        while !*open {
+            open = self.opened.wait(open).unwrap();
+        }
+    }
 }
 
 impl Database {
@@ -26,6 +50,19 @@ impl Database {
             first_connect: Some(class),
             ..Database::default()
         }
+    }
+
+    /// The first connect hangs until it is [let go](Database::let_go).
+    pub fn hanging_once() -> Self {
+        Database {
+            gate: Some(Gate::default()),
+            ..Database::default()
+        }
+    }
+
+    pub fn let_go(&self) {
+        let gate = self.gate.as_ref();
+        gate.expect("no connect hangs here").open();
     }
 
     pub fn on_helper(self, call: Call) -> Self {
@@ -97,6 +134,9 @@ impl queuepool::r2d2::ManageConnection for Manager {
 
     fn connect(&self) -> Result<Session, Refused> {
         let number = self.0.connects.fetch_add(1, SeqCst);
+        if let Some(gate) = self.0.gate.as_ref().filter(|_| number == 0) {
+            gate.pass();
+        }
         match self.0.first_connect.filter(|_| number == 0) {
             Some(class) => Err(Refused(class)),
             None => {

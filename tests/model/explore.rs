@@ -96,22 +96,25 @@ pub fn outcome<T>(result: &Result<T, Error>) -> &'static str {
             queuepool::ErrorKind::Timeout => "timeout",
             queuepool::ErrorKind::Connect => "connect",
             queuepool::ErrorKind::Closed => "closed",
-            queuepool::ErrorKind::Validation => "validation",
+            queuepool::ErrorKind::Overloaded => "overloaded",
             other => panic!("{other:?}: {error}"),
         },
     }
 }
 
-/// Lets the helper threads finish what is under way.
-pub fn settle(pool: &ModelPool) {
-    loop {
-        let status = pool.status();
-        let under_way = status.opening_connections + status.abandoned;
-        if under_way == 0 && status.checked_in == status.idle_connections {
-            return;
-        }
+/// Lets the others go on until `there` holds of the pool.
+pub fn until(pool: &ModelPool, there: impl Fn(&Status) -> bool) {
+    while !there(&pool.status()) {
         loom::thread::yield_now();
     }
+}
+
+/// Lets the helper threads finish what is under way.
+pub fn settle(pool: &ModelPool) {
+    until(pool, |status| {
+        status.opening_connections + status.abandoned == 0
+            && status.checked_in == status.idle_connections
+    });
 }
 
 /// Nobody waits and nothing is under way; nothing is lost, which would leave less than the capacity, and nothing has

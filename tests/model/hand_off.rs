@@ -7,7 +7,7 @@ use queuepool::{Connection, Mode};
 
 use crate::database::{Database, settings};
 use crate::explore::Reach::{All, Preemptions};
-use crate::explore::{NEVER, SOON, assert_whole, caller, explore, outcome, spawn};
+use crate::explore::{NEVER, SOON, assert_whole, caller, explore, outcome, spawn, until};
 
 #[test]
 fn one_connection_goes_round_all_callers() {
@@ -126,9 +126,7 @@ fn who_comes_later_is_served_later() {
                     let _connection = pool.get().unwrap();
                     served.lock().push(name);
                 });
-                while pool.status().waiting_requests == already {
-                    loom::thread::yield_now();
-                }
+                until(&pool, |status| status.waiting_requests > already);
                 caller
             });
             drop(held);
@@ -139,6 +137,25 @@ fn who_comes_later_is_served_later() {
                 .for_each(|caller| caller.join().unwrap());
             assert_whole(&database, pool);
             "in order"
+        },
+    );
+}
+
+#[test]
+fn beyond_max_waiting_one_is_turned_away_and_the_other_served() {
+    let expected = [("ok", "ok"), ("ok", "overloaded"), ("overloaded", "ok")];
+    explore(
+        "give against two of whom one may wait",
+        All,
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1).max_waiting(1));
+            let held = pool.get().unwrap();
+            let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+            drop(held);
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            assert_whole(&database, pool);
+            outcomes
         },
     );
 }

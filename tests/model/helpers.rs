@@ -5,7 +5,7 @@ use queuepool::{Call, Connection, ErrorClass, PrePing, Retry};
 use crate::database::{Database, settings};
 use crate::explore::Reach::Preemptions;
 use crate::explore::{
-    NEVER, SOON, assert_closed, assert_whole, caller, explore, outcome, settle, spawn,
+    NEVER, SOON, assert_closed, assert_whole, caller, explore, outcome, settle, spawn, until,
 };
 
 #[test]
@@ -119,23 +119,70 @@ fn close_waits_for_a_connect_on_a_helper() {
 }
 
 #[test]
-fn close_does_not_wait_for_an_abandoned_connect() {
-    let expected = ["closed", "connect", "ok"];
+fn close_waits_for_connects_that_fail_on_helpers() {
+    let expected = ["closed", "connect"];
     explore(
-        "close against connect on a helper and connect_timeout",
+        "close against failed attempt on a helper",
         Preemptions(3),
         expected,
         || {
-            let (database, pool) = Database::default().on_helper(Call::Connect).pool(
+            let database = Database::failing_once(ErrorClass::Permanent).on_helper(Call::Connect);
+            let (database, pool) = database.pool(settings(1));
+            let caller = caller(&pool, NEVER);
+            let closes = spawn(&pool, |pool| outcome(&pool.close(NEVER)));
+            assert_eq!(outcome(&pool.close(NEVER)), "ok");
+            assert_eq!(closes.join().unwrap(), "ok");
+            let outcome = caller.join().unwrap();
+            assert_closed(&database, &pool);
+            outcome
+        },
+    );
+}
+
+#[test]
+fn who_waits_behind_a_connect_that_hangs_has_its_own_once_the_caller_has_left() {
+    let expected = [("connect", "ok")];
+    explore(
+        "connect that hangs, against time-out, another waits",
+        Preemptions(2),
+        expected,
+        || {
+            let database = Database::hanging_once().on_helper(Call::Connect);
+            let (database, pool) = database.pool(settings(1));
+            let hurried = caller(&pool, SOON);
+            until(&pool, |_| database.connects() == 1);
+            let patient = caller(&pool, NEVER);
+            pool.pass_time(SOON);
+            let outcomes = (hurried.join().unwrap(), patient.join().unwrap());
+            assert_eq!(database.connects(), 2);
+            database.let_go();
+            settle(&pool);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn close_does_not_wait_for_an_abandoned_connect() {
+    let expected = ["closed", "connect"];
+    explore(
+        "close against connect that hangs and connect_timeout",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::hanging_once().on_helper(Call::Connect).pool(
                 settings(1)
                     .connect_timeout(SOON)
                     .retry(Retry::default().max_attempts(1)),
             );
             let caller = caller(&pool, NEVER);
+            until(&pool, |_| database.connects() == 1);
             let time = spawn(&pool, |pool| pool.pass_time(SOON));
             assert_eq!(outcome(&pool.close(NEVER)), "ok");
             let outcome = caller.join().unwrap();
             time.join().unwrap();
+            database.let_go();
             settle(&pool);
             assert_closed(&database, &pool);
             outcome

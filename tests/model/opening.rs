@@ -6,7 +6,9 @@ use queuepool::{ErrorClass, Retry, Settings};
 
 use crate::database::{Database, settings};
 use crate::explore::Reach::{All, Preemptions};
-use crate::explore::{NEVER, SOON, assert_closed, assert_whole, caller, explore, outcome, spawn};
+use crate::explore::{
+    NEVER, SOON, assert_closed, assert_whole, caller, explore, outcome, spawn, until,
+};
 
 #[test]
 fn a_failed_attempt_lets_the_next_caller_open() {
@@ -49,6 +51,29 @@ fn two_attempts(pause: Duration) -> Settings {
         .initial_delay(pause)
         .jitter(false);
     settings(1).retry(retry)
+}
+
+#[test]
+fn a_success_that_is_kept_ends_the_sleep_between_attempts_too() {
+    explore(
+        "asleep, another succeeds and keeps it",
+        Preemptions(3),
+        [("ok", "ok")],
+        || {
+            let database = Database::failing_once(ErrorClass::Transient);
+            let (database, pool) = database.pool(two_attempts(SOON).pool_size(2));
+            let sleeps = caller(&pool, NEVER);
+            until(&pool, |status| {
+                status.connection_errors == 1 && status.waiting_requests == 1
+            });
+            let other = caller(&pool, NEVER);
+            let kept = pool.get().unwrap();
+            let outcomes = (sleeps.join().unwrap(), other.join().unwrap());
+            drop(kept);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
 }
 
 #[test]
