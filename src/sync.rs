@@ -1,5 +1,5 @@
-//! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its own in
-//! their place: with `--cfg queuepool_loom` they are those of [`crate::model`].
+//! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its
+//! own in their place: with `--cfg queuepool_loom` they are those of `model.rs`.
 
 #[cfg(queuepool_loom)]
 pub(crate) use crate::model::{Condvar, Instant, Mutex, spawn};
