@@ -220,7 +220,7 @@ impl<M: Manager> Builder<M> {
             driver,
             hooks: HookSet::new(hooks, NEXT_POOL.fetch_add(1, Ordering::Relaxed)),
             clock,
-            generation: AtomicU64::new(0),
+            generation: Default::default(),
             queue: Mutex::new(Queue::new()),
             drained: Condvar::new(),
             handles: AtomicUsize::new(0),

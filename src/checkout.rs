@@ -108,6 +108,8 @@ impl<M: Manager> Inner<M> {
                 drop(queue);
                 return Err(self.timed_out(turn, false));
             }
+            #[cfg(queuepool_loom)]
+            crate::model::let_go_before_joining(&mut queue);
             match self.wait_in(&mut queue, turn) {
                 Ok(waiter) => waiter,
                 Err(limit) => {
@@ -125,6 +127,10 @@ impl<M: Manager> Inner<M> {
                 },
                 Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
                 Some(Signal::Closed) => return Err(self.closed_error()),
+                #[cfg(queuepool_loom)]
+                None if crate::model::leave_wrongly(&self.queue, turn.ticket) => {
+                    return Err(self.timed_out(turn, false));
+                }
                 None => {
                     if let Some(error) = self.leave_at_deadline(turn) {
                         return Err(error);

@@ -29,6 +29,9 @@ mod fork;
 mod helpers;
 mod hooks;
 mod judgement;
+#[cfg(queuepool_loom)]
+#[doc(hidden)]
+pub mod model;
 mod opener;
 mod places;
 mod pool;

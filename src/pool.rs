@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -19,7 +19,7 @@ use crate::hooks::HookSet;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{AtomicU64, Condvar, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
