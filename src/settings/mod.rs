@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+mod agreement;
 mod choices;
 mod durations;
 mod env;
