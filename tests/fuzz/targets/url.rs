@@ -24,7 +24,11 @@ fuzz_target!(|url: &str| {
     judge(MySqlPool::builder(url).map(drop));
     judge(SqlitePool::builder(url).map(drop));
     // The choice of the driver; only a text that none of them takes, because what is taken becomes a pool with its places.
-    if !url.trim_start().to_ascii_lowercase().starts_with(['p', 'm', 's']) {
+    if !url
+        .trim_start()
+        .to_ascii_lowercase()
+        .starts_with(['p', 'm', 's'])
+    {
         judge(Database::open(url).map(drop));
     }
 });
