@@ -39,7 +39,8 @@ impl<'a> Dsn<'a> {
     /// A `+driver` after the scheme, as SQLAlchemy writes it, is ignored.
     ///
     /// A password may contain an unescaped `?` where `userinfo_first` says that the driver looks for the `@` before it
-    /// looks for the query.
+    /// looks for the query. A URL that can be read in two ways, one of which takes a piece of the password for something
+    /// that is shown, is refused.
     pub(crate) fn parse(
         url: &'a str,
         schemes: &[&'static str],
@@ -60,9 +61,9 @@ impl<'a> Dsn<'a> {
                 format!("the database URL's scheme is not one of {schemes:?}; write {form}"),
             ));
         }
-        let searched_from = match rest.find('@') {
-            Some(at) if userinfo_first => at,
-            _ => 0,
+        let searched_from = match userinfo_end(rest, userinfo_first) {
+            Ok(end) => end.filter(|_| userinfo_first).unwrap_or(0),
+            Err(complaint) => return Err(refused(own, complaint)),
         };
         let (body, query) = match rest[searched_from..].find('?') {
             Some(at) => (&rest[..searched_from + at], &rest[searched_from + at + 1..]),
@@ -80,12 +81,6 @@ impl<'a> Dsn<'a> {
                 })
                 .collect(),
         })
-    }
-
-    /// Everything between the scheme and the query.
-    #[cfg(feature = "mysql")]
-    pub(crate) fn body(&self) -> &str {
-        self.body
     }
 
     pub(crate) fn has(&self, key: &str) -> bool {
@@ -115,7 +110,8 @@ impl<'a> Dsn<'a> {
         let mut url = format!("{}://{}", self.scheme, self.body);
         for (index, parameter) in self.parameters.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
-            url.push_str(&parameter.raw);
+            // tokio-postgres would take the first @ of all for the end of a password.
+            url.push_str(&parameter.raw.replace('@', "%40"));
         }
         url
     }
@@ -134,15 +130,7 @@ impl<'a> Dsn<'a> {
                 }
             })
             .collect();
-        Error::new(
-            ErrorKind::Settings,
-            format!(
-                "the database URL is not accepted: {text}. Write \
-                 {}://user:password@host:port/database?parameter=value, with special characters of the password \
-                 percent-encoded",
-                self.scheme
-            ),
-        )
+        refused(self.scheme, &text)
     }
 
     /// All that may be, or contain, a password: as written and decoded.
@@ -158,6 +146,50 @@ impl<'a> Dsn<'a> {
         }
         secrets
     }
+}
+
+fn refused(scheme: &str, complaint: &str) -> Error {
+    Error::new(
+        ErrorKind::Settings,
+        format!(
+            "the database URL is not accepted: {complaint}. Write {scheme}://user:password@host:port/database?parameter=value, \
+             with special characters of the password percent-encoded"
+        ),
+    )
+}
+
+/// Where the `@` stands that ends the user and password, if there is one.
+fn userinfo_end(rest: &str, userinfo_first: bool) -> Result<Option<usize>, &'static str> {
+    const ENCODE: &str = "an '@', '/', '?' or '#' of the user or password, or an '@' after them, is not percent-encoded";
+    let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let in_authority = match userinfo_first {
+        true => authority.find('@'),
+        false => authority.rfind('@'),
+    };
+    let end = match (in_authority, after.find('@')) {
+        (Some(end), _) => end,
+        (None, None) => return Ok(None),
+        (None, Some(later)) if !authority.contains(':') && after[..later].contains('?') => {
+            return Ok(None);
+        }
+        (None, Some(later)) if userinfo_first && !are_hosts_with_ports(authority) => {
+            authority.len() + later
+        }
+        (None, Some(_)) => return Err(ENCODE),
+    };
+    let address = rest[end + 1..].split('?').next().unwrap_or_default();
+    match address.contains('@') {
+        true => Err(ENCODE),
+        false => Ok(Some(end)),
+    }
+}
+
+/// Then it is not a user with the beginning of a password, or at least nobody can tell.
+fn are_hosts_with_ports(authority: &str) -> bool {
+    authority.split(',').all(|host| {
+        let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+        host.ends_with(']') || port.chars().all(|digit| digit.is_ascii_digit())
+    })
 }
 
 /// What `sslmode`, `ssl-mode` and their like say about encryption.

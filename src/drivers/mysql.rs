@@ -72,11 +72,9 @@ impl MySqlManager {
     /// asks for TLS.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["mysql", "mariadb"], false)?;
-        let body = dsn.body();
-        let authority = body.split('/').next().unwrap_or_default();
-        // Both would be read as the end of the host, and what follows lost or taken for a database.
-        if url.contains('#') || (body.contains('@') && !authority.contains('@')) {
-            return Err(dsn.refused("a '#' or '/' of the user or password is not percent-encoded"));
+        // It would be read as the end of the URL, and what follows lost.
+        if url.contains('#') {
+            return Err(dsn.refused("a '#' of the user or password is not percent-encoded"));
         }
         let mut plain_allowed = false;
         for (key, value) in dsn.take(is_about_tls) {

@@ -27,12 +27,17 @@ pub(crate) enum Scheme {
 pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     let name = scheme.split('+').next().unwrap_or_default();
+    let is_a_scheme = url.starts_with(&format!("{scheme}://"))
+        && !name.is_empty()
+        && name
+            .chars()
+            .all(|character| character.is_ascii_alphanumeric() || "-.".contains(character));
     match name.to_ascii_lowercase().as_str() {
         "postgres" | "postgresql" => Ok(Scheme::Postgres),
         "mysql" | "mariadb" => Ok(Scheme::MySql),
         "sqlite" => Ok(Scheme::Sqlite),
-        // Without "://" it may be anything, a password included.
-        other if !other.is_empty() && url.contains("://") => Err(Error::setting(
+        // Anything else may be a password, or begin with one.
+        other if is_a_scheme => Err(Error::setting(
             "the database URL's scheme",
             format_args!("{other:?}"),
             ACCEPTED,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// Longer than any duration that is meant; humantime panics in `Duration::new` when a sum reaches `u64::MAX` seconds,
+/// Longer than any duration that is meant; humantime 2.4 panics in `Duration::new` when a sum reaches `u64::MAX` seconds,
 /// which takes more digits than these two limits let through.
 const LONGEST_TEXT: usize = 100;
 const LONGEST_NUMBER: usize = 10;
 
 /// Plain seconds (`30`, `0.5`) or numbers with units (`30s`, `1h 30min`).
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.len() > LONGEST_TEXT || longest_number(text) > LONGEST_NUMBER {
         return None;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
+mod agreement;
 mod choices;
 mod durations;
 mod env;
@@ -17,6 +19,8 @@ mod validate;
 mod value;
 
 pub use choices::{Mode, PrePing, ResetOnReturn};
+#[cfg(feature = "sqlite")]
+pub(crate) use durations::parse as parse_duration;
 pub(crate) use env::database_url_from_env;
 pub use retry::Retry;
 pub(crate) use url::{UrlSettings, split_url};

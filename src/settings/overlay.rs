@@ -89,6 +89,10 @@ impl Overlay {
         Overlay::new()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.capacity.is_none()
+    }
+
     /// Takes one value; `name` is one of [`table::is_name`]. A second value for the same setting must be the same.
     pub(super) fn insert(&mut self, name: &str, written: Written) -> Result<(), Error> {
         match table::row(name) {

@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use super::overlay::{Overlay, Written};
 use super::provenance::Source;
 use super::{Settings, table};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// What a URL says about the settings.
 pub(crate) type UrlSettings = Overlay;
@@ -24,8 +24,8 @@ impl Settings {
 /// plus). Anything may be passed in; what is no URL comes back unchanged.
 ///
 /// # Errors
-/// For a value that does not parse, and for a parameter given twice with different values. The error names the parameter;
-/// the URL is never in it.
+/// For a value that does not parse, and for a parameter given twice with different values: the error names the parameter.
+/// For parameters that may be the end of a password. The URL is never in an error.
 pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
     let url = without_driver_name(url);
     let mut overlay = Overlay::new();
@@ -36,6 +36,13 @@ pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
     // An @ this late may end a password in which a ? was not encoded; then our "values" are pieces of it.
     let is_secret = rest.contains('@');
     let kept = read_query(query, "in the URL", is_secret, &mut overlay)?;
+    if is_secret && !overlay.is_empty() && may_be_cut_off(address) {
+        return Err(Error::new(
+            ErrorKind::Settings,
+            "the database URL has an '@' after the first '?', so its parameters may be the end of a password: percent-encode \
+             the '?' of the password, or the '@' of the parameter",
+        ));
+    }
     let rest_of_query = kept.join("&");
     let left = if kept.is_empty() {
         format!("{address}{fragment}")
@@ -71,6 +78,12 @@ pub(super) fn read_query<'query>(
         overlay.insert(name, written)?;
     }
     Ok(others)
+}
+
+/// Whether this may be a user and the beginning of a password.
+fn may_be_cut_off(address: &str) -> bool {
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    !rest.contains('@') && !rest.starts_with('/') && rest.contains(':')
 }
 
 /// `postgresql+psycopg2://…` without `+psycopg2`.

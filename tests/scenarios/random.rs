@@ -366,6 +366,21 @@ impl Shared {
         }
     }
 
+    /// Where a connect must not take more than 2 ms, a busy machine (or valgrind) is late several times in a row.
+    fn get_at_last(&self, n: u64) -> Connection<ScriptedManager> {
+        let start = Instant::now();
+        loop {
+            match self.pool.get_timeout(secs(20)) {
+                Ok(connection) => return connection,
+                Err(error)
+                    if error.kind() == ErrorKind::Connect
+                        && self.run.settings.connect_timeout < millis(10)
+                        && start.elapsed() < HANG => {}
+                Err(error) => panic!("after {n}: {error}: {:#?}", self.pool.status()),
+            }
+        }
+    }
+
     /// Nobody holds anything, and everything works again.
     fn check_the_end(&self) {
         let (pool, capacity) = (&self.pool, self.pool.status().total_capacity);
@@ -378,12 +393,7 @@ impl Shared {
         assert_eq!(pool.status().checked_out, 0, "{:#?}", pool.status());
         assert_eq!(pool.status().waiting_requests, 0, "{:#?}", pool.status());
         if !self.run.closes_early {
-            let all: Vec<_> = (0..capacity)
-                .map(|n| match pool.get_timeout(secs(20)) {
-                    Ok(connection) => connection,
-                    Err(error) => panic!("{n} of {capacity}: {error}: {:#?}", pool.status()),
-                })
-                .collect();
+            let all: Vec<_> = (0..capacity).map(|n| self.get_at_last(n)).collect();
             assert!(pool.get_timeout(Duration::ZERO).is_err());
             drop(all);
             assert_laws(&pool.status());

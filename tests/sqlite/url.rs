@@ -75,6 +75,18 @@ fn bad_urls_are_settings_errors_that_say_what_is_accepted() {
         ("sqlite:///app.db?foreign_keys=maybe", "on or off"),
         ("sqlite:///app.db?busy_timeout=5000", "250ms"),
         ("sqlite:///app.db?busy_timeout=25days", "24 days"),
+        (
+            "sqlite:///app.db?busy_timeout=18446744073709551615s1000000000ns",
+            "250ms",
+        ),
+        (
+            "sqlite://u:x?secret=1@host/app.db",
+            "user, password or host",
+        ),
+        (
+            "sqlite://u:x?cache_size=secret@host",
+            "user, password or host",
+        ),
         ("sqlite:///app.db?journal_size_limit=-2", "-1"),
         ("sqlite:///app.db?mode=fast", "rwc"),
         ("sqlite:///app.db?immutable=perhaps", "on or off"),

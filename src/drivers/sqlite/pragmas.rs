@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::settings::parse_duration;
 
 /// Where SQLite keeps what it needs to undo or to replay a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -367,7 +368,7 @@ fn parse_time(text: &str) -> Option<Duration> {
     if text == "0" {
         return Some(Duration::ZERO);
     }
-    humantime::parse_duration(text).ok()
+    parse_duration(text).filter(|_| text.contains(|character: char| character.is_alphabetic()))
 }
 
 pub(super) fn parse_bool(text: &str) -> Option<bool> {

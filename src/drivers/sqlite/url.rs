@@ -34,8 +34,17 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
         Some((location, query)) => (location, query),
         None => (url, ""),
     };
+    let rest = after_scheme(location)?;
+    let has_authority = rest.starts_with("//") && !rest.starts_with("///");
+    if has_authority && url.contains('@') {
+        // Not repeated: what stands before the @ may be a password, and a ? in it would look like a parameter.
+        return Err(malformed(format!(
+            "SQLite is a local file and takes no user, password or host; for a file name with an @ write three slashes \
+             ({SLASHES})"
+        )));
+    }
     let mut parsed = Parsed {
-        path: path(after_scheme(location)?)?,
+        path: path(rest)?,
         pragmas: Pragmas::default(),
         mode: None,
         passed_on: Vec::new(),
@@ -112,22 +121,10 @@ fn after_scheme(location: &str) -> Result<&str, Error> {
 
 /// `None` is memory.
 fn path(rest: &str) -> Result<Option<PathBuf>, Error> {
-    let path = match rest.strip_prefix("//") {
-        None => rest,
-        Some(path) => match path.strip_prefix('/') {
-            Some(path) => path,
-            None => {
-                if path.contains('@') {
-                    // Not repeated: what stands before the @ may be a password.
-                    return Err(malformed(format!(
-                        "SQLite is a local file and takes no user, password or host; for a file name with an @ write \
-                         three slashes ({SLASHES})"
-                    )));
-                }
-                path
-            }
-        },
-    };
+    let path = rest
+        .strip_prefix("///")
+        .or_else(|| rest.strip_prefix("//"))
+        .unwrap_or(rest);
     let path = decode(path)?;
     if path.contains('\0') {
         return Err(malformed("a path cannot contain a NUL (%00)"));

@@ -179,7 +179,12 @@ fn no_password_is_in_an_error_or_in_debug() {
         assert!(error.to_string().contains("pool_size"), "{error}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
     }
-    let (_, parameters) = split_url("postgres://u:x?validation_query=secret@host").expect("read");
+    let text = refusal("postgres://u:x?validation_query=secret@host");
+    assert!(
+        text.contains("password") && !text.contains("secret"),
+        "{text}"
+    );
+    let (_, parameters) = split_url("postgres://h/d?validation_query=secret").expect("read");
     assert!(!format!("{parameters:?}").contains("secret"));
 }
 

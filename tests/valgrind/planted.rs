@@ -1,0 +1,75 @@
+//! What the tools must see: two threads count in a variable that nothing but the pool keeps them from counting in at once.
+//! With one connection that is enough, and nothing may be reported; with two (`planted 2`) it is a race.
+
+use std::cell::UnsafeCell;
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::Barrier;
+use std::thread;
+
+use queuepool::{Pool, Settings};
+
+struct Nowhere;
+
+impl r2d2::ManageConnection for Nowhere {
+    type Connection = ();
+    type Error = Never;
+
+    fn connect(&self) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn is_valid(&self, (): &mut ()) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+struct Never(Infallible);
+
+impl fmt::Display for Never {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {}
+    }
+}
+
+impl std::error::Error for Never {}
+
+struct Count(UnsafeCell<u64>);
+
+// SAFETY: none where two connections are asked for. That is the point.
+unsafe impl Sync for Count {}
+
+/// Not on a stack: drd does not look there.
+static COUNT: Count = Count(UnsafeCell::new(0));
+
+fn main() {
+    let connections: u32 = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .expect("how many connections");
+    let settings = Settings::default().pool_size(connections).max_overflow(0);
+    let pool = Pool::builder(Nowhere)
+        .settings(settings)
+        .build()
+        .expect("a pool");
+    // Both hold one before either counts, so that the pool's locks do not order them by chance.
+    let both_hold_one = (connections > 1).then(|| Barrier::new(2));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let _connection = pool.get().expect("a connection");
+                if let Some(barrier) = &both_hold_one {
+                    barrier.wait();
+                }
+                let count = COUNT.0.get();
+                // SAFETY: see above.
+                unsafe { *count += 1 };
+            });
+        }
+    });
+}
