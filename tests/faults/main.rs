@@ -1,0 +1,14 @@
+//! Faults of real servers, networks and files, and what callers see of them. README.md has the table of results.
+
+#[allow(dead_code)]
+#[path = "../support/proxy.rs"]
+mod proxy;
+#[allow(dead_code)]
+#[path = "../support/scripted.rs"]
+mod scripted;
+#[path = "../support/servers.rs"]
+mod servers;
+
+mod backend;
+mod subject;
+mod table;
