@@ -10,5 +10,6 @@ mod scripted;
 mod servers;
 
 mod backend;
+mod sqlite;
 mod subject;
 mod table;

@@ -35,17 +35,27 @@ const FAULTS: &[&str] = &[
     "garbage: before login",
     "garbage: during login",
     "garbage: in a query",
-    "SQLite: locked by another process",
+    "SQLite: locked by another process for less than busy_timeout",
+    "SQLite: locked by another process for longer",
+    "SQLite: locked exclusively, without WAL",
     "SQLite: file removed",
+    "SQLite: file removed in the middle of transactions",
     "SQLite: file replaced",
-    "SQLite: disk full",
-    "SQLite: read-only",
+    "SQLite: quota reached (RLIMIT_FSIZE)",
+    "SQLite: disk full (a tmpfs of 2 MiB)",
+    "SQLite: read-only file",
+    "SQLite: read-only directory",
     "SQLite: corrupt header",
     "SQLite: corrupt page",
     "ledger: faults at random",
 ];
 
-const SERVERS: &[&str] = &["PostgreSQL", "MariaDB", "SQLite"];
+const SERVERS: &[&str] = &[
+    "PostgreSQL",
+    "MariaDB",
+    "SQLite, null mode",
+    "SQLite, queue mode",
+];
 const POOLS: &[&str] = &["queuepool", "r2d2"];
 
 /// How long after the end of the fault a new caller was served.

@@ -1,0 +1,100 @@
+//! SQLite under faults: queuepool in both modes and r2d2 go through the same one after the other.
+
+mod corrupt;
+mod full;
+mod gone;
+mod load;
+mod lock;
+mod process;
+mod read_only;
+mod seen;
+mod subjects;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use queuepool::Mode;
+
+use crate::table::{Recovery, Row, record};
+use load::{Load, RECOVERY_LIMIT, through};
+use process::outside;
+use seen::Seen;
+use subjects::{Subject, ours, r2d2};
+
+pub const TABLE: &str = "CREATE TABLE row (number INTEGER)";
+
+/// A fault: strikes, is felt, and is mended again.
+pub trait Fault {
+    fn happen<S: Subject>(&self, load: &Load<'_, S>, path: &Path);
+
+    /// What the callers of queuepool may be told, besides ok.
+    fn may_be_told(&self, mode: Mode) -> &'static [&'static str];
+}
+
+/// Three pools, each on a file of its own in this folder.
+pub fn put_through(folder: &Path, parameters: &str, fault: &impl Fault) -> [Seen; 3] {
+    let ours = |mode: Mode| {
+        let path = database(folder, &format!("{mode:?}"));
+        let seen = through(ours(&path, mode, parameters), &path, |load| {
+            fault.happen(load, &path);
+        });
+        eprintln!("{mode:?}: {seen:?}");
+        seen.assert_whole(fault.may_be_told(mode));
+        seen
+    };
+    let (null, queue) = (ours(Mode::Null), ours(Mode::Queue));
+    let path = database(folder, "r2d2");
+    let bare = through(r2d2(&path, parameters), &path, |load| {
+        fault.happen(load, &path);
+    });
+    eprintln!("r2d2: {bare:?}");
+    [null, queue, bare]
+}
+
+pub fn note(fault: &'static str, seen: &[Seen; 3]) {
+    let subjects = [
+        ("SQLite, null mode", "queuepool"),
+        ("SQLite, queue mode", "queuepool"),
+        ("SQLite, queue mode", "r2d2"),
+    ];
+    for ((server, pool), seen) in subjects.into_iter().zip(seen) {
+        record(&Row {
+            fault,
+            server,
+            pool,
+            load: "4 threads on 3 connections".to_owned(),
+            callers_saw: seen.words(),
+            recovery: seen
+                .recovery
+                .map_or(Recovery::NotWithin(RECOVERY_LIMIT), Recovery::After),
+            lost: seen.lost,
+            doubled: seen.doubled,
+            leaked: seen.leaked,
+        });
+    }
+}
+
+/// A database in a folder of its own, closed, with the table that the load wants.
+pub fn database(folder: &Path, name: &str) -> PathBuf {
+    let own = folder.join(name);
+    std::fs::create_dir(&own).unwrap();
+    let path = own.join("app.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(TABLE).unwrap();
+    path
+}
+
+pub fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+pub fn remove(path: &Path) {
+    let files = ["", "-wal", "-shm", "-journal"].map(|ending| beside(path, ending));
+    let force: &OsStr = "-f".as_ref();
+    outside(
+        "rm",
+        std::iter::once(force).chain(files.iter().map(|file| file.as_os_str())),
+    );
+}
