@@ -10,6 +10,7 @@ mod scripted;
 mod servers;
 
 mod backend;
+mod ledger;
 mod sqlite;
 mod subject;
 mod table;
