@@ -1,6 +1,5 @@
 //! Faults of real servers, networks and files, and what callers see of them. README.md has the table of results.
 
-#[allow(dead_code)]
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[allow(dead_code)]
@@ -10,5 +9,9 @@ mod scripted;
 mod servers;
 
 mod backend;
+mod load;
+mod network;
+mod server;
 mod subject;
 mod table;
+mod trial;
