@@ -23,7 +23,6 @@ pub trait Backend: Sized {
     /// Ends sessions that were idle for one second.
     fn start_impatient() -> Self;
     fn url(&self) -> String;
-    fn admin_url(&self) -> String;
     fn port(&self) -> u16;
     fn stop(&mut self);
     fn kill(&mut self);
@@ -43,6 +42,30 @@ pub trait Backend: Sized {
     /// All numbers of the table `ledger`, the smallest first.
     fn ledger(&self) -> Vec<u64>;
 }
+
+/// Makes each function a test for PostgreSQL and one for MariaDB.
+macro_rules! on_both {
+    ($($test:ident,)+) => {
+        mod postgres {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test::<crate::servers::Postgres>();
+                }
+            )+
+        }
+
+        mod mariadb {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test::<crate::servers::MariaDb>();
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_both;
 
 impl Backend for Postgres {
     const NAME: &str = "PostgreSQL";
@@ -64,10 +87,6 @@ impl Backend for Postgres {
 
     fn url(&self) -> String {
         Postgres::url(self)
-    }
-
-    fn admin_url(&self) -> String {
-        Postgres::admin_url(self)
     }
 
     fn port(&self) -> u16 {
@@ -149,10 +168,6 @@ impl Backend for MariaDb {
 
     fn url(&self) -> String {
         MariaDb::url(self)
-    }
-
-    fn admin_url(&self) -> String {
-        MariaDb::admin_url(self)
     }
 
     fn port(&self) -> u16 {

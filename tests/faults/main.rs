@@ -1,6 +1,5 @@
 //! Faults of real servers, networks and files, and what callers see of them. README.md has the table of results.
 
-#[allow(dead_code)]
 #[path = "../support/proxy.rs"]
 mod proxy;
 #[allow(dead_code)]
@@ -11,6 +10,10 @@ mod servers;
 
 mod backend;
 mod ledger;
+mod load;
+mod network;
+mod server;
 mod sqlite;
 mod subject;
 mod table;
+mod trial;

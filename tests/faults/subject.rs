@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use ::mysql::prelude::Queryable;
 use queuepool::{Driver, Manager, Pool, Settings};
 
+use crate::scripted::assert_laws;
+
 /// What the load does with a driver's connection.
 pub trait Session: Send + 'static {
     /// Runs one statement to its end.
@@ -67,6 +69,12 @@ pub trait Subject: Send + Sync {
         }
     }
 
+    /// Connects that hang and that the pool has given up.
+    fn hung(&self) -> u64;
+
+    /// What must hold of its counters.
+    fn check(&self);
+
     fn close(self);
 }
 
@@ -119,6 +127,14 @@ impl<M: Manager<Connection: Session>> Subject for Pool<M> {
         self.settings().pool_size + self.settings().max_overflow
     }
 
+    fn hung(&self) -> u64 {
+        self.status().abandoned
+    }
+
+    fn check(&self) {
+        assert_laws(&self.status());
+    }
+
     fn close(self) {
         Pool::close(&self, Duration::from_secs(10)).unwrap();
     }
@@ -137,7 +153,14 @@ impl<M: Manager<Connection: Session>> Subject for r2d2::Pool<M> {
         self.max_size()
     }
 
-    /// All that r2d2 offers.
+    fn hung(&self) -> u64 {
+        0
+    }
+
+    /// It has none.
+    fn check(&self) {}
+
+    /// All that it offers is to be dropped.
     fn close(self) {}
 }
 
