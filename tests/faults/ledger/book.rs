@@ -23,8 +23,8 @@ pub struct Audit {
     acknowledged: usize,
     /// Why, and how many.
     rolled_back: BTreeMap<String, usize>,
-    in_doubt: usize,
-    in_doubt_and_there: usize,
+    in_doubt_and_there: Vec<u64>,
+    in_doubt_and_not_there: Vec<u64>,
     /// Acknowledged and not there.
     pub lost: Vec<u64>,
     /// There more than once, or although rolled back.
@@ -54,8 +54,8 @@ impl Book {
         let mut audit = Audit {
             acknowledged: 0,
             rolled_back: BTreeMap::new(),
-            in_doubt: 0,
-            in_doubt_and_there: 0,
+            in_doubt_and_there: Vec::new(),
+            in_doubt_and_not_there: Vec::new(),
             lost: Vec::new(),
             doubled: Vec::new(),
         };
@@ -74,8 +74,11 @@ impl Book {
                     0
                 }
                 Fate::InDoubt => {
-                    audit.in_doubt += 1;
-                    audit.in_doubt_and_there += usize::from(times > 0);
+                    let in_doubt = match times {
+                        0 => &mut audit.in_doubt_and_not_there,
+                        _ => &mut audit.in_doubt_and_there,
+                    };
+                    in_doubt.push(*number);
                     1
                 }
             };
@@ -99,7 +102,8 @@ impl Audit {
         );
         words.push(format!(
             "in doubt × {}, of which {} are there",
-            self.in_doubt, self.in_doubt_and_there
+            self.in_doubt_and_not_there.len() + self.in_doubt_and_there.len(),
+            self.in_doubt_and_there.len()
         ));
         words.join(", ")
     }
@@ -108,10 +112,13 @@ impl Audit {
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.words())?;
-        for (what, numbers) in [("lost", &self.lost), ("too much", &self.doubled)] {
-            if !numbers.is_empty() {
-                write!(f, "; {what}: {numbers:?}")?;
-            }
+        for (what, numbers) in [
+            ("in doubt and there", &self.in_doubt_and_there),
+            ("in doubt and not there", &self.in_doubt_and_not_there),
+            ("lost", &self.lost),
+            ("too much", &self.doubled),
+        ] {
+            write!(f, "\n{what}: {numbers:?}")?;
         }
         Ok(())
     }

@@ -43,6 +43,13 @@ const ALL: [Fault; 11] = [
     Fault::AllInvalidated,
 ];
 
+impl Fault {
+    /// Whether there is a moment from which on all is well again. Bytes that were delayed still are.
+    fn is_an_outage(self) -> bool {
+        !matches!(self, Fault::Delay | Fault::AllInvalidated)
+    }
+}
+
 /// Strikes as long as it is asked to: every fault once in a random order, then all again in another.
 pub struct Strikes<'a, B: Backend> {
     server: &'a mut B,
@@ -103,7 +110,9 @@ impl<'a, B: Backend> Strikes<'a, B> {
                 self.pool.status()
             );
         }
-        self.recoveries.push((mended.elapsed(), fault));
+        if fault.is_an_outage() {
+            self.recoveries.push((mended.elapsed(), fault));
+        }
         crew.goes_on(1);
     }
 

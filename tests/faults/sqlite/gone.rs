@@ -7,7 +7,7 @@ use queuepool::Mode;
 use super::load::Load;
 use super::process::outside;
 use super::subjects::Subject;
-use super::{Fault, TABLE, database, note, put_through, remove};
+use super::{Fault, TABLE, database, in_wal_mode, note, put_through, remove};
 
 /// The files of the database go while the pool is in use, and no transaction is under way; somebody makes the table again.
 struct Removed;
@@ -119,7 +119,7 @@ impl Fault for Replaced {
 #[test]
 fn a_replaced_file_is_used_from_the_next_connect_on() {
     let folder = tempfile::tempdir().unwrap();
-    let backup = database(folder.path(), "backup");
+    let backup = in_wal_mode(database(folder.path(), "backup"));
     note(
         "SQLite: file replaced",
         &put_through(folder.path(), "", &Replaced { backup }),

@@ -84,6 +84,15 @@ pub fn database(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
+/// SQLite leaves it so for whoever opens it next.
+pub fn in_wal_mode(path: PathBuf) -> PathBuf {
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .pragma_update(None, "journal_mode", "wal")
+        .unwrap();
+    path
+}
+
 pub fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);

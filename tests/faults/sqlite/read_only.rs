@@ -8,7 +8,7 @@ use super::load::Load;
 use super::process::{again, allow, outside, where_permissions_count};
 use super::seen::Seen;
 use super::subjects::Subject;
-use super::{Fault, beside, database, note, put_through, remove};
+use super::{Fault, beside, database, in_wal_mode, note, put_through, remove};
 
 /// A restored backup that may not be written, and then may. (To take the permission away from a file that is open does
 /// nothing: SQLite uses its open files again as long as one connection is open.)
@@ -85,12 +85,4 @@ fn a_wal_file_in_a_directory_that_may_not_be_written_fails_connects_until_it_may
     if let Some(seen) = seen {
         note("SQLite: read-only directory", &Seen::read(&seen));
     }
-}
-
-fn in_wal_mode(path: PathBuf) -> PathBuf {
-    let connection = rusqlite::Connection::open(&path).unwrap();
-    connection
-        .pragma_update(None, "journal_mode", "wal")
-        .unwrap();
-    path
 }
