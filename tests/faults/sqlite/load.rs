@@ -167,7 +167,7 @@ pub fn through<S: Subject>(subject: S, path: &Path, fault: impl FnOnce(&Load<'_,
         .iter()
         .filter(|number| !there.contains_key(number));
     let missing = missing.count() as u64;
-    subject.close();
+    let _closed = subject.close();
     Seen {
         told,
         recovery,

@@ -64,9 +64,11 @@ pub fn note(fault: &'static str, seen: &[Seen; 3]) {
             pool,
             load: "4 threads on 3 connections".to_owned(),
             callers_saw: seen.words(),
-            recovery: seen
-                .recovery
-                .map_or(Recovery::NotWithin(RECOVERY_LIMIT), Recovery::After),
+            recovery: match seen.recovery {
+                _ if seen.told.keys().eq(["ok"]) => Recovery::NoOutage,
+                Some(time) => Recovery::After(time),
+                None => Recovery::NotWithin(RECOVERY_LIMIT),
+            },
             lost: seen.lost,
             doubled: seen.doubled,
             leaked: seen.leaked,

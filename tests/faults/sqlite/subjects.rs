@@ -26,7 +26,8 @@ pub trait Subject: Sync {
     fn capacity(&self) -> u64;
     /// New connections from now on.
     fn start_afresh(&self);
-    fn close(self);
+    /// What is left in users' hands after it.
+    fn close(self) -> Option<Database>;
 }
 
 pub struct Ours(pub Database);
@@ -79,11 +80,12 @@ impl Subject for Ours {
         self.0.invalidate_all();
     }
 
-    fn close(self) {
+    fn close(self) -> Option<Database> {
         self.0.close(secs(10)).unwrap();
         let status = self.0.status();
         assert_laws(&status);
         assert_eq!(status.total, 0, "{status:#?}");
+        Some(self.0)
     }
 }
 
@@ -119,7 +121,10 @@ impl Subject for R2d2 {
     /// r2d2 has nothing of the kind.
     fn start_afresh(&self) {}
 
-    fn close(self) {}
+    /// All that it offers is to be dropped.
+    fn close(self) -> Option<Database> {
+        None
+    }
 }
 
 /// queuepool's settings in these tests: callers give up soon, so that a fault is felt soon.
