@@ -11,6 +11,7 @@ mod servers;
 mod backend;
 mod load;
 mod network;
+mod proxy_itself;
 mod server;
 mod subject;
 mod table;
