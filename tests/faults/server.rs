@@ -172,9 +172,11 @@ fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() 
         B::Driver::default(),
         settings().retry(retry).timeout(secs(20)),
     );
+    // One that has just begun to listen may miss the word to stop.
+    drop(B::bare(&server.url()).unwrap());
     server.stop();
     // Nobody is served by what another has given back.
-    let all_have_one = Barrier::new(SLEEPERS + 1);
+    let all_have_one = Barrier::new(SLEEPERS);
     std::thread::scope(|scope| {
         let sleepers: Vec<_> = (0..SLEEPERS)
             .map(|_| {
@@ -189,9 +191,8 @@ fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() 
             pool.status().connection_errors == SLEEPERS as u64
         });
         start_again(&mut server);
-        let connection = pool.get();
-        all_have_one.wait();
-        connection.unwrap();
+        // Not a caller, who would open as long as somebody waits ahead of him.
+        pool.warm_up(1).unwrap();
         for sleeper in sleepers {
             sleeper.join().unwrap().unwrap();
         }
