@@ -12,6 +12,7 @@ mod backend;
 mod ledger;
 mod load;
 mod network;
+mod proxy_itself;
 mod server;
 mod sqlite;
 mod subject;

@@ -14,6 +14,7 @@ crate::backend::on_both! {
     connections_half_closed_towards_the_client_are_replaced,
     connections_half_closed_towards_the_server_are_replaced,
     swallowed_traffic_holds_nobody_up_afterwards,
+    connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait,
     a_server_that_answers_garbage_is_left_and_tried_again,
 }
 
@@ -145,6 +146,24 @@ fn swallowed_traffic_holds_nobody_up_afterwards<B: Backend>() {
         Mode::Swallow,
         true,
     );
+}
+
+fn connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait<B: Backend>() {
+    let Network { mut server, proxy } = Network::<B>::start();
+    let mut trial = Trial {
+        fault: "three connects hang for ever",
+        begin: Begin::Cold,
+        workers: 6,
+        sql: String::new(),
+        url: proxy.url(server.port(), &server.url()),
+        // One fewer than the capacity, and as many as r2d2 has threads to connect on.
+        strike: &mut |_| proxy.set_when(When::Among(3), Mode::Swallow),
+        lasts: OUTAGE,
+        is_noticed: false,
+        mend: &mut |_| Instant::now(),
+    };
+    trial.queuepool(&mut server);
+    trial.r2d2(&mut server);
 }
 
 fn a_server_that_answers_garbage_is_left_and_tried_again<B: Backend>() {

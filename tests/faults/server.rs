@@ -1,11 +1,15 @@
 //! Faults of the server itself, under load: each function here is a test for PostgreSQL and for MariaDB.
 
 use std::cell::RefCell;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use queuepool::Retry;
+
 use crate::backend::Backend;
-use crate::scripted::{eventually, millis, secs};
-use crate::trial::{Begin, Trial};
+use crate::scripted::{assert_laws, eventually, millis, secs};
+use crate::subject::queuepool;
+use crate::trial::{Begin, Trial, settings};
 
 crate::backend::on_both! {
     a_killed_server_is_used_again_as_soon_as_it_is_back,
@@ -14,6 +18,7 @@ crate::backend::on_both! {
     when_every_session_is_ended_at_once_the_next_caller_is_served,
     when_others_leave_a_full_server_the_next_caller_is_served,
     sessions_that_the_server_ends_for_their_idleness_never_reach_a_caller,
+    callers_asleep_between_attempts_are_woken_by_the_first_success,
 }
 
 /// Long enough for callers to be in a pause that would last for seconds more.
@@ -152,4 +157,45 @@ fn sessions_that_the_server_ends_for_their_idleness_never_reach_a_caller<B: Back
     };
     trial.queuepool(&mut server);
     trial.r2d2(&mut server);
+}
+
+fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() {
+    const SLEEPERS: usize = 3;
+    let mut server = B::start();
+    // Beyond the limit of a checkout: a caller who is not woken is not served.
+    let retry = Retry::default()
+        .initial_delay(secs(60))
+        .max_delay(secs(60))
+        .jitter(false);
+    let pool = queuepool(
+        B::manager(&server.url(), secs(1)),
+        B::Driver::default(),
+        settings().retry(retry).timeout(secs(20)),
+    );
+    // One that has just begun to listen may miss the word to stop.
+    drop(B::bare(&server.url()).unwrap());
+    server.stop();
+    // Nobody is served by what another has given back.
+    let all_have_one = Barrier::new(SLEEPERS);
+    std::thread::scope(|scope| {
+        let sleepers: Vec<_> = (0..SLEEPERS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let connection = pool.get();
+                    all_have_one.wait();
+                    connection.map(drop)
+                })
+            })
+            .collect();
+        eventually("all have failed once", || {
+            pool.status().connection_errors == SLEEPERS as u64
+        });
+        start_again(&mut server);
+        // Not a caller, who would open as long as somebody waits ahead of him.
+        pool.warm_up(1).unwrap();
+        for sleeper in sleepers {
+            sleeper.join().unwrap().unwrap();
+        }
+    });
+    assert_laws(&pool.status());
 }

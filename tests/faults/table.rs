@@ -37,6 +37,7 @@ const FAULTS: &[&str] = &[
     "swallowed: during login",
     "swallowed: idle",
     "swallowed: in a query",
+    "three connects hang for ever",
     "garbage: before login",
     "garbage: during login",
     "garbage: idle",

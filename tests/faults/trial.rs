@@ -60,6 +60,8 @@ struct Report {
     refusals: Vec<String>,
     /// As many connects hung as the pool may open, when the fault ended.
     hung_to_capacity: bool,
+    is_noticed: bool,
+    lasted: Duration,
     /// When the last worker was served again, counted as the recovery is.
     all_back: Option<Duration>,
 }
@@ -130,7 +132,11 @@ impl<B: Backend> Trial<'_, B> {
                 hung_to_capacity,
                 ..a_new_caller(&subject, accepts)
             };
-            (mended, load.all_back(accepts, LIMIT))
+            let all_back = match mended.recovery {
+                Recovery::NotWithin(_) => None,
+                _ => load.all_back(accepts, LIMIT),
+            };
+            (mended, all_back)
         });
         let outcome = load.outcome(&server.ledger());
         let places = subject.capacity() - subject.at_once(secs(5));
@@ -149,15 +155,19 @@ impl<B: Backend> Trial<'_, B> {
                 pool: S::POOL,
                 load: self.describe_load(),
                 callers_saw: outcome.to_string(),
-                recovery: match self.is_noticed {
-                    true => mended.recovery,
-                    false => Recovery::NoOutage,
+                recovery: match mended.recovery {
+                    Recovery::After(_) if !self.is_noticed && outcome.unwished() == 0 => {
+                        Recovery::NoOutage
+                    }
+                    recovery => recovery,
                 },
                 lost: outcome.lost + u64::from(places),
                 doubled: outcome.doubled,
                 leaked,
             },
             outcome,
+            is_noticed: self.is_noticed,
+            lasted: self.lasts,
             refusals: mended.refusals,
             hung_to_capacity: mended.hung_to_capacity,
             all_back,
@@ -235,12 +245,15 @@ impl Report {
             "{fault}: lost, doubled, leaked: {:?}",
             self.outcome
         );
+        let outcome = &self.outcome;
         match recovery {
-            Recovery::NoOutage => {
-                assert_eq!(self.outcome.unwished(), 0, "{fault}: {:?}", self.outcome);
+            Recovery::NoOutage => {}
+            Recovery::After(time) if self.is_noticed => {
+                assert!(*time <= RECOVERY, "{fault}: {time:?}");
+                let felt = outcome.unwished() > 0 || outcome.longest_wait >= self.lasted / 2;
+                assert!(felt, "{fault}: nobody has noticed: {outcome:?}");
             }
-            Recovery::After(time) => assert!(*time <= RECOVERY, "{fault}: {time:?}"),
-            Recovery::NotWithin(_) => panic!("{fault}: no recovery"),
+            _ => panic!("{fault}: {recovery:?}: {outcome:?}"),
         }
         assert!(
             self.refusals.is_empty() || self.hung_to_capacity,

@@ -52,6 +52,8 @@ pub enum When {
     ServerSent(usize),
     /// Once the client has sent this text, which is forwarded.
     ClientSent(&'static str),
+    /// From its first byte, if it is among so many that come after the order.
+    Among(usize),
 }
 
 struct Order {
@@ -83,6 +85,7 @@ impl Proxy {
             woken,
             mode: Mode::Pass,
             when: When::Now,
+            accepted: 0,
             links: Vec::new(),
         };
         let thread = std::thread::Builder::new().name("proxy".into());
@@ -156,6 +159,8 @@ struct Switchboard {
     woken: UnixStream,
     mode: Mode,
     when: When,
+    /// Connections accepted since the last order.
+    accepted: usize,
     links: Vec<Link>,
 }
 
@@ -186,9 +191,10 @@ impl Switchboard {
             (_, Some(listener)) => Some(listener),
             (_, None) => Some(listen(self.port)),
         };
+        self.accepted = 0;
         self.links
             .iter_mut()
-            .for_each(|link| link.has_sent_word = false);
+            .for_each(|link| link.is_chosen = false);
         self.pump();
         // The test may have given up.
         let _ = order.done.send(());
@@ -218,22 +224,20 @@ impl Switchboard {
 
     fn accept(&mut self) {
         while let Some(Ok((client, _))) = self.listener.as_ref().map(TcpListener::accept) {
-            let is_struck = self.when == When::Now;
-            let link = match self.mode {
-                Mode::Cut if is_struck => {
-                    reset(client);
-                    continue;
-                }
-                Mode::Swallow | Mode::Garbage(_) if is_struck => Link::new(client, None),
+            self.accepted += 1;
+            let is_chosen = matches!(self.when, When::Among(most) if self.accepted <= most);
+            let is_struck = is_chosen || self.when == When::Now;
+            let server = match self.mode {
+                Mode::Swallow | Mode::Garbage(_) if is_struck => None,
                 _ => match TcpStream::connect(("127.0.0.1", self.server)) {
-                    Ok(server) => Link::new(client, Some(server)),
+                    Ok(server) => Some(server),
                     Err(_) => {
                         reset(client);
                         continue;
                     }
                 },
             };
-            self.links.push(link);
+            self.links.push(Link::new(client, server, is_chosen));
         }
     }
 
@@ -265,7 +269,8 @@ struct Link {
     up: Lane,
     down: Lane,
     from_server: usize,
-    has_sent_word: bool,
+    /// Its time has come, where that is not told by `from_server`.
+    is_chosen: bool,
     has_lost: bool,
     has_garbage: bool,
 }
@@ -279,7 +284,7 @@ struct Lane {
 }
 
 impl Link {
-    fn new(client: TcpStream, server: Option<TcpStream>) -> Link {
+    fn new(client: TcpStream, server: Option<TcpStream>, is_chosen: bool) -> Link {
         for socket in server.iter().chain([&client]) {
             socket.set_nonblocking(true).expect("a socket");
             socket.set_nodelay(true).expect("a socket");
@@ -291,7 +296,7 @@ impl Link {
             up: Lane::default(),
             down: Lane::default(),
             from_server: 0,
-            has_sent_word: false,
+            is_chosen,
             has_garbage: false,
         }
     }
@@ -300,7 +305,7 @@ impl Link {
         match when {
             When::Now => true,
             When::ServerSent(bytes) => self.from_server >= bytes,
-            When::ClientSent(_) => self.has_sent_word,
+            When::ClientSent(_) | When::Among(_) => self.is_chosen,
         }
     }
 
@@ -364,7 +369,7 @@ impl Link {
         while let Some(chunk) = self.up.read(&mut self.client)? {
             let struck = self.is_struck(when);
             if let When::ClientSent(word) = when {
-                self.has_sent_word |= contains(&chunk, word.as_bytes());
+                self.is_chosen |= contains(&chunk, word.as_bytes());
             }
             self.carry(chunk, Side::Server, mode, struck);
         }
