@@ -25,6 +25,7 @@ mod driver;
 mod drivers;
 mod error;
 mod evidence;
+mod fork;
 mod helpers;
 mod hooks;
 mod judgement;
@@ -43,6 +44,7 @@ mod retry;
 mod settings;
 mod shutdown;
 mod status;
+mod sync;
 mod upkeep;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
