@@ -8,7 +8,7 @@ use queuepool::Mode;
 
 use super::load::Load;
 use super::subjects::Subject;
-use super::{Fault, note, put_through};
+use super::{Fault, note_helped, put_through};
 
 /// The first bytes of the file are overwritten, and restored.
 struct CorruptHeader;
@@ -36,7 +36,7 @@ impl Fault for CorruptHeader {
 #[test]
 fn a_corrupt_header_is_told_at_connect_until_it_is_restored() {
     let folder = tempfile::tempdir().unwrap();
-    note(
+    note_helped(
         "SQLite: corrupt header",
         &put_through(folder.path(), "", &CorruptHeader),
     );
@@ -122,7 +122,7 @@ fn overwrite(path: &Path, at: usize, bytes: &[u8]) {
 #[test]
 fn a_corrupt_page_fails_the_statements_that_read_it_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
-    note(
+    note_helped(
         "SQLite: corrupt page",
         &put_through(folder.path(), "", &CorruptPage),
     );

@@ -7,7 +7,7 @@ use queuepool::Mode;
 use super::load::Load;
 use super::process::outside;
 use super::subjects::Subject;
-use super::{Fault, TABLE, database, in_wal_mode, note, put_through, remove};
+use super::{Fault, TABLE, database, in_wal_mode, note_helped, put_through, remove};
 
 /// The files of the database go while the pool is in use, and no transaction is under way; somebody makes the table again.
 struct Removed;
@@ -47,7 +47,7 @@ fn try_to_make_table(path: &Path) -> rusqlite::Result<()> {
 #[test]
 fn a_removed_file_is_made_again_by_the_next_connect() {
     let folder = tempfile::tempdir().unwrap();
-    note(
+    note_helped(
         "SQLite: file removed",
         &put_through(folder.path(), "", &Removed),
     );
@@ -95,7 +95,7 @@ impl Fault for RemovedMidway {
 fn a_file_removed_in_the_middle_of_transactions_costs_its_rows_and_no_place() {
     let folder = tempfile::tempdir().unwrap();
     let seen = put_through(folder.path(), "", &RemovedMidway);
-    note("SQLite: file removed in the middle of transactions", &seen);
+    note_helped("SQLite: file removed in the middle of transactions", &seen);
 }
 
 /// Another database takes the place of the file, as after a restored backup.
@@ -123,7 +123,7 @@ impl Fault for Replaced {
 fn a_replaced_file_is_used_from_the_next_connect_on() {
     let folder = tempfile::tempdir().unwrap();
     let backup = in_wal_mode(database(folder.path(), "backup"));
-    note(
+    note_helped(
         "SQLite: file replaced",
         &put_through(folder.path(), "", &Replaced { backup }),
     );

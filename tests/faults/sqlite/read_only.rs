@@ -8,7 +8,7 @@ use super::load::Load;
 use super::process::{again, allow, outside, where_permissions_count};
 use super::seen::Seen;
 use super::subjects::Subject;
-use super::{Fault, beside, database, in_wal_mode, note, put_through, remove};
+use super::{Fault, beside, database, in_wal_mode, note_helped, put_through, remove};
 
 /// A restored backup that may not be written, and then may. (To take the permission away from a file that is open does
 /// nothing: SQLite uses its open files again as long as one connection is open.)
@@ -67,7 +67,7 @@ fn a_file_that_may_not_be_written_fails_writes_until_it_may() {
         Seen::write_down(&put_through(folder, "", &fault))
     });
     if let Some(seen) = seen {
-        note("SQLite: read-only file", &Seen::read(&seen));
+        note_helped("SQLite: read-only file", &Seen::read(&seen));
     }
 }
 
@@ -83,6 +83,6 @@ fn a_wal_file_in_a_directory_that_may_not_be_written_fails_connects_until_it_may
         Seen::write_down(&put_through(folder, "", &fault))
     });
     if let Some(seen) = seen {
-        note("SQLite: read-only directory", &Seen::read(&seen));
+        note_helped("SQLite: read-only directory", &Seen::read(&seen));
     }
 }
