@@ -20,7 +20,7 @@ pub trait Backend: Sized {
     fn start() -> Self;
     /// Lets in `app` this many times at most.
     fn start_for(connections: usize) -> Self;
-    /// Ends sessions that were idle for one second.
+    /// Ends sessions of `app` that were idle for one second.
     fn start_impatient() -> Self;
     fn url(&self) -> String;
     fn port(&self) -> u16;
@@ -82,7 +82,10 @@ impl Backend for Postgres {
     }
 
     fn start_impatient() -> Self {
-        Postgres::start_with(&["idle_session_timeout=1s"])
+        let server = Postgres::start();
+        let sql = "ALTER ROLE app SET idle_session_timeout = '1s'";
+        Self::bare(&server.admin_url()).unwrap().run(sql).unwrap();
+        server
     }
 
     fn url(&self) -> String {
@@ -163,7 +166,8 @@ impl Backend for MariaDb {
     }
 
     fn start_impatient() -> Self {
-        MariaDb::start_with(&["--wait-timeout=1"])
+        // Not for administrators, whose own sessions ask whether the others are gone.
+        MariaDb::start_with(&["--init-connect=SET SESSION wait_timeout = 1"])
     }
 
     fn url(&self) -> String {
