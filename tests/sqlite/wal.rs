@@ -43,6 +43,34 @@ fn a_dropped_manager_lets_go_of_the_log_too() {
 }
 
 #[test]
+fn the_log_outlives_the_last_pooled_connection_of_a_file_that_replaced_another_too() {
+    let folder = folder();
+    let (file, backup) = (
+        folder.path().join("app.db"),
+        folder.path().join("backup.db"),
+    );
+    drop(with_table(&SqliteManager::file(&backup)));
+    let manager = SqliteManager::file(&file);
+    drop(with_table(&manager));
+    assert!(wal_of(&file).exists());
+    std::fs::remove_file(wal_of(&file)).unwrap();
+    std::fs::remove_file(folder.path().join("app.db-shm")).unwrap();
+    std::fs::rename(&backup, &file).unwrap();
+
+    let conn = manager.connect().unwrap();
+    conn.execute("INSERT INTO t VALUES (1)", []).unwrap();
+    drop(conn);
+    assert!(
+        wal_of(&file).exists(),
+        "no connection is kept open on the new file"
+    );
+    assert_eq!(count(&manager.connect().unwrap()), 1);
+    drop(manager);
+    assert!(!wal_of(&file).exists());
+    assert_eq!(count(&rusqlite::Connection::open(&file).unwrap()), 1);
+}
+
+#[test]
 fn eight_threads_open_and_write_a_new_file_at_once_without_an_error() {
     for _ in 0..60 {
         let folder = folder();

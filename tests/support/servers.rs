@@ -232,16 +232,37 @@ impl Server {
         let _ = running.watcher.wait();
     }
 
-    fn signal(&self, signal: Signal) {
+    /// The server and, before it, PostgreSQL's backends.
+    fn processes(&self) -> Vec<Pid> {
         let pid = self.running.as_ref().expect("the server runs").pid;
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let children = children.unwrap_or_default();
         let pids = children
             .split_whitespace()
             .filter_map(|pid| pid.parse().ok());
-        let all: Vec<Pid> = std::iter::once(pid)
-            .chain(pids.map(Pid::from_raw))
-            .collect();
+        let backends = pids.map(Pid::from_raw);
+        backends.chain([pid]).collect()
+    }
+
+    /// A backend outlives the server for as long as its statement takes. One that still writes its log while the next
+    /// server recovers from it would lose what it has acknowledged.
+    fn kill(&mut self) {
+        // Stopped, so that none of them starts another meanwhile.
+        self.signal(Signal::SIGSTOP);
+        let processes = self.processes();
+        for pid in &processes {
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+        self.end("KILL");
+        let limit = Instant::now() + START_LIMIT;
+        while !processes.iter().all(|pid| is_gone(*pid)) {
+            assert!(Instant::now() < limit, "the server cannot be killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let all = self.processes();
         for pid in &all {
             // A child may have ended since.
             let _ = kill(*pid, signal);
@@ -291,9 +312,9 @@ macro_rules! server_methods {
             self.0.end(self.0.kind.stop());
         }
 
-        /// Ends the server as a crash would.
+        /// Ends the server as a crash would, its backends too; returns when all are gone.
         pub fn kill(&mut self) {
-            self.0.end("KILL");
+            self.0.kill();
         }
 
         /// Freezes the server: the kernel goes on accepting connections, and nobody answers.

@@ -22,6 +22,8 @@ const BUSY_WHILE_CONNECTING: Duration = Duration::from_millis(20);
 pub(super) struct Kept {
     /// Open and idle, so that no other connection is ever the last to close the file's log.
     pub connection: Option<Connection>,
+    /// Which file that is, where the system tells.
+    file: Option<FileId>,
     /// The folder of a database in memory. After `connection`, so that it goes once the files in it are closed.
     pub folder: Option<TempDir>,
     /// The journal mode that was not possible: said once, and not tried again.
@@ -161,8 +163,10 @@ impl SqliteManager {
     }
 
     fn keep_one(&self, path: &Path, deadline: Instant) -> rusqlite::Result<()> {
+        let file = file_id(path);
         let mut kept = self.lock_kept(deadline)?;
-        if kept.shut || kept.connection.is_some() {
+        // A file that took the place of another may be in WAL mode already: then nothing was switched.
+        if kept.shut || (kept.connection.is_some() && kept.file == file) {
             return Ok(());
         }
         // It counts as open on the log only once it has read.
@@ -170,7 +174,12 @@ impl SqliteManager {
             .open(path)
             .and_then(|conn| journal_mode(&conn).map(|_| conn));
         match opened {
-            Ok(conn) => kept.connection = Some(conn),
+            Ok(conn) => {
+                let of_another_file = kept.connection.replace(conn);
+                kept.file = file;
+                drop(kept);
+                drop(of_another_file);
+            }
             // It makes things faster, nothing else: the next connect tries again.
             Err(error) => log::debug!(
                 target: &self.log_target,
@@ -180,6 +189,22 @@ impl SqliteManager {
         }
         Ok(())
     }
+}
+
+/// What tells a file from one that took its place.
+type FileId = (u64, u64);
+
+/// Takes 0.4 µs, where opening takes 67 and more (`SqliteManager`).
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> Option<FileId> {
+    None
 }
 
 fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {

@@ -1,0 +1,180 @@
+//! Faults of the network, and of what answers in the server's place: before, during and after login and in the middle of
+//! a query. Each function here is a test for PostgreSQL and for MariaDB.
+
+use std::time::{Duration, Instant};
+
+use crate::backend::Backend;
+use crate::proxy::{Mode, Proxy, Side, When};
+use crate::scripted::{millis, secs};
+use crate::trial::{Begin, Trial};
+
+crate::backend::on_both! {
+    callers_are_slowed_by_a_delay_and_nothing_else,
+    cut_connections_are_replaced,
+    connections_half_closed_towards_the_client_are_replaced,
+    connections_half_closed_towards_the_server_are_replaced,
+    swallowed_traffic_holds_nobody_up_afterwards,
+    connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait,
+    a_server_that_answers_garbage_is_left_and_tried_again,
+}
+
+/// Longer than a connect_timeout and two pings.
+const OUTAGE: Duration = Duration::from_millis(2_200);
+
+/// The server has greeted: PostgreSQL's first message has 24 bytes, MariaDB's about 100.
+const IN_THE_GREETING: When = When::ServerSent(20);
+
+/// Puts a proxy before a server of its own and lets a fault strike at each point of a connection's life.
+struct Network<B> {
+    server: B,
+    proxy: Proxy,
+}
+
+impl<B: Backend> Network<B> {
+    fn start() -> Self {
+        let server = B::start();
+        let proxy = Proxy::start(server.port());
+        Network { server, proxy }
+    }
+
+    fn strike(
+        &mut self,
+        [before_login, during_login, idle, in_a_query]: [&'static str; 4],
+        mode: Mode,
+        beside_r2d2: bool,
+    ) {
+        // SLEEP or pg_sleep, with the bracket: the text must not be found in what logs in.
+        let word = match B::sleep(secs(1)).contains("pg_sleep") {
+            true => "pg_sleep(",
+            false => "SLEEP(",
+        };
+        for (fault, begin, when) in [
+            (before_login, Begin::Cold, When::Now),
+            (during_login, Begin::Cold, IN_THE_GREETING),
+            (idle, Begin::Idle, When::Now),
+            (in_a_query, Begin::Loaded, When::ClientSent(word)),
+        ] {
+            let asleep = begin == Begin::Loaded;
+            let proxy = &self.proxy;
+            let mut trial = Trial {
+                fault,
+                begin,
+                // With as many sleepers as connections a new caller would wait for one of them.
+                workers: if asleep { 3 } else { 6 },
+                sql: match asleep {
+                    true => B::sleep(millis(300)),
+                    false => String::new(),
+                },
+                url: proxy.url(self.server.port(), &self.server.url()),
+                strike: &mut |_| proxy.set_when(when, mode),
+                lasts: OUTAGE,
+                is_noticed: !matches!(mode, Mode::Delay(_)),
+                mend: &mut |_| {
+                    let now = Instant::now();
+                    proxy.set(Mode::Pass);
+                    now
+                },
+            };
+            trial.queuepool(&mut self.server);
+            if beside_r2d2 {
+                trial.r2d2(&mut self.server);
+            }
+        }
+    }
+}
+
+fn callers_are_slowed_by_a_delay_and_nothing_else<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "delay of 50 ms: before login",
+            "delay of 50 ms: during login",
+            "delay of 50 ms: idle",
+            "delay of 50 ms: in a query",
+        ],
+        Mode::Delay(millis(50)),
+        false,
+    );
+}
+
+fn cut_connections_are_replaced<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "cut: before login",
+            "cut: during login",
+            "cut: idle",
+            "cut: in a query",
+        ],
+        Mode::Cut,
+        true,
+    );
+}
+
+fn connections_half_closed_towards_the_client_are_replaced<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "half-closed towards the client: before login",
+            "half-closed towards the client: during login",
+            "half-closed towards the client: idle",
+            "half-closed towards the client: in a query",
+        ],
+        Mode::HalfClose(Side::Client),
+        false,
+    );
+}
+
+fn connections_half_closed_towards_the_server_are_replaced<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "half-closed towards the server: before login",
+            "half-closed towards the server: during login",
+            "half-closed towards the server: idle",
+            "half-closed towards the server: in a query",
+        ],
+        Mode::HalfClose(Side::Server),
+        false,
+    );
+}
+
+fn swallowed_traffic_holds_nobody_up_afterwards<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "swallowed: before login",
+            "swallowed: during login",
+            "swallowed: idle",
+            "swallowed: in a query",
+        ],
+        Mode::Swallow,
+        true,
+    );
+}
+
+fn connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait<B: Backend>() {
+    let Network { mut server, proxy } = Network::<B>::start();
+    let mut trial = Trial {
+        fault: "three connects hang for ever",
+        begin: Begin::Cold,
+        workers: 6,
+        sql: String::new(),
+        url: proxy.url(server.port(), &server.url()),
+        // One fewer than the capacity, and as many as r2d2 has threads to connect on.
+        strike: &mut |_| proxy.set_when(When::Among(3), Mode::Swallow),
+        lasts: OUTAGE,
+        is_noticed: false,
+        mend: &mut |_| Instant::now(),
+    };
+    trial.queuepool(&mut server);
+    trial.r2d2(&mut server);
+}
+
+fn a_server_that_answers_garbage_is_left_and_tried_again<B: Backend>() {
+    Network::<B>::start().strike(
+        [
+            "garbage: before login",
+            "garbage: during login",
+            "garbage: idle",
+            "garbage: in a query",
+        ],
+        Mode::Garbage(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
+        false,
+    );
+}
