@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
-
 use crate::clock::Clock;
 use crate::driver::{Driver, Manager, Undescribed};
 use crate::drivers;
 use crate::error::Error;
+use crate::fork::Home;
 use crate::helpers::Helpers;
 use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
-use crate::places::Places;
+use crate::places::{Places, timer};
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
+use crate::sync::{Condvar, Mutex};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";
@@ -205,9 +205,12 @@ impl<M: Manager> Builder<M> {
         }
         driver.prepare(&mut manager, &name, &settings)?;
         let capacity = settings.pool_size + settings.max_overflow;
+        let timer = timer()?;
         let inner = Arc::new(Inner {
+            home: Home::here()?,
             target: format!("queuepool::{name}"),
-            places: Places::new(capacity)?,
+            places: Places::new(capacity, &timer)?,
+            timer,
             // Each place has at most one call under way, and at most as many again hang without one.
             helpers: Helpers::new(&name, 2 * capacity as usize + 1),
             name: Arc::from(name),
@@ -217,7 +220,7 @@ impl<M: Manager> Builder<M> {
             driver,
             hooks: HookSet::new(hooks, NEXT_POOL.fetch_add(1, Ordering::Relaxed)),
             clock,
-            generation: AtomicU64::new(0),
+            generation: Default::default(),
             queue: Mutex::new(Queue::new()),
             drained: Condvar::new(),
             handles: AtomicUsize::new(0),

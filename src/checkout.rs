@@ -2,7 +2,7 @@
 
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::clock::later;
 use crate::connection::Connection;
@@ -15,6 +15,7 @@ use crate::places::Lease;
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, Waiter};
 use crate::settings::Mode;
+use crate::sync::Instant;
 
 /// One checkout, from its call to its end.
 pub(crate) struct Turn<M: Manager> {
@@ -107,7 +108,15 @@ impl<M: Manager> Inner<M> {
                 drop(queue);
                 return Err(self.timed_out(turn, false));
             }
-            self.wait_in(&mut queue, turn)
+            #[cfg(queuepool_loom)]
+            crate::model::let_go_before_joining(&mut queue);
+            match self.wait_in(&mut queue, turn) {
+                Ok(waiter) => waiter,
+                Err(limit) => {
+                    drop(queue);
+                    return Err(self.overloaded(limit));
+                }
+            }
         };
         loop {
             match waiter.wait(turn.deadline) {
@@ -118,6 +127,10 @@ impl<M: Manager> Inner<M> {
                 },
                 Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
                 Some(Signal::Closed) => return Err(self.closed_error()),
+                #[cfg(queuepool_loom)]
+                None if crate::model::leave_wrongly(&self.queue, turn.ticket) => {
+                    return Err(self.timed_out(turn, false));
+                }
                 None => {
                     if let Some(error) = self.leave_at_deadline(turn) {
                         return Err(error);
@@ -145,28 +158,41 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
-        if let Some(attempt) = waiting.attempt.and_then(|id| queue.attempt(id)) {
-            attempt.given_up = true;
-            self.open_for_waiters(&mut queue);
-        }
+        queue.give_up(waiting.attempt);
+        self.open_for_waiters(&mut queue);
         drop(queue);
         let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
         Some(self.timed_out(turn, connecting))
     }
 
-    /// Joins the queue and starts a connect if there is room for one.
-    fn wait_in(self: &Arc<Self>, queue: &mut Queue<M>, turn: &mut Turn<M>) -> Arc<Waiter<M>> {
+    /// Joins the queue and starts a connect if there is room for one. The error is the max_waiting that is reached.
+    fn wait_in(
+        self: &Arc<Self>,
+        queue: &mut Queue<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Arc<Waiter<M>>, u32> {
+        let is_new = turn.waiter.is_none();
         let waiter = turn.waiter.get_or_insert_with(Waiter::new).clone();
         queue.join(turn.ticket, &waiter, None);
         self.open_for_waiters(queue);
         let must_wait = queue
             .find(turn.ticket)
-            .is_some_and(|waiting| waiting.attempt.is_none() && !waiting.deciding);
-        if must_wait && !turn.counted_exhausted && !turn.is_probe {
+            .is_some_and(|waiting| waiting.must_wait());
+        if !must_wait {
+            return Ok(waiter);
+        }
+        if !turn.counted_exhausted && !turn.is_probe {
             turn.counted_exhausted = true;
             queue.counters.exhausted += 1;
         }
-        waiter
+        match self.settings.max_waiting {
+            Some(limit) if is_new && queue.wait_more_than(limit) => {
+                queue.leave(turn.ticket);
+                queue.counters.overloaded += u64::from(!turn.is_probe);
+                Err(limit)
+            }
+            _ => Ok(waiter),
+        }
     }
 
     /// Opens on the caller's own thread, for a driver whose connect is local.

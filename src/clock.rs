@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::sync::Instant;
 
 /// The machine's monotonic clock, or one that stands still until it is moved. Clones move together.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::driver::{Call, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
@@ -11,6 +10,7 @@ use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Queue, Signal};
 use crate::settings::{Mode, ResetOnReturn};
+use crate::sync::Instant;
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
 /// transaction is rolled back first (setting `reset_on_return`).
@@ -46,6 +46,9 @@ impl<M: Manager> Connection<M> {
     /// that the holder knows to be unfit.
     pub fn invalidate(mut this: Self) {
         let (pool, mut lease) = this.end();
+        if pool.home.is_left() {
+            return pool.forget(lease);
+        }
         pool.count_checkin(this.holder);
         if pool
             .hooks
@@ -62,6 +65,10 @@ impl<M: Manager> Connection<M> {
     pub fn detach(mut this: Self) -> M::Connection {
         let (pool, lease) = this.end();
         let (place, live) = lease.empty();
+        if pool.home.is_left() {
+            pool.forget(place);
+            return live.connection;
+        }
         pool.event(format_args!("connection {} is detached", live.info.id));
         let mut queue = pool.queue.lock();
         pool.count_checkin_in(&mut queue, this.holder, Instant::now());
@@ -124,6 +131,9 @@ impl<M: Manager> DerefMut for Connection<M> {
 impl<M: Manager> Drop for Connection<M> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
+            if self.pool.home.is_left() {
+                return self.pool.forget(lease);
+            }
             let panicked = std::thread::panicking() && !self.panicking_at_checkout;
             self.pool.check_in(lease, self.holder, panicked);
         }

@@ -4,10 +4,11 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
 use crate::hooks::CloseReason;
+use crate::sync::Instant;
 
 /// Counts of one pool since it was built.
 #[derive(Default)]
@@ -25,6 +26,7 @@ pub(crate) struct Counters {
     pub(crate) health_check_failures: u64,
     pub(crate) last_health_check: Option<SystemTime>,
     pub(crate) exhausted: u64,
+    pub(crate) overloaded: u64,
     pub(crate) acquisition: Durations,
     pub(crate) hold: Durations,
     pub(crate) last_error: Option<LastError>,

@@ -18,7 +18,7 @@ pub enum ErrorKind {
     Validation,
     /// The pool is closed.
     Closed,
-    /// More callers wait than the pool admits. Reserved: this version admits any number and never returns it.
+    /// As many callers wait as the setting [`max_waiting`](crate::Settings#structfield.max_waiting) admits.
     Overloaded,
     /// A setting, a URL or an environment variable is out of range or malformed.
     Settings,

@@ -89,6 +89,17 @@ impl<M: Manager> Inner<M> {
         text
     }
 
+    /// Told at once, and without the evidence: an overloaded pool has no time for it.
+    pub(crate) fn overloaded(&self, limit: u32) -> Error {
+        Error::new(
+            ErrorKind::Overloaded,
+            format!(
+                "the pool {} is overloaded: {limit} callers wait for a connection already, which is max_waiting",
+                self.name
+            ),
+        )
+    }
+
     pub(crate) fn closed_error(&self) -> Error {
         Error::new(
             ErrorKind::Closed,

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
 
 use crate::clock::later;
+use crate::sync::{Condvar, Instant, Mutex, spawn};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -84,12 +83,10 @@ impl Shared {
         // thread that never starts.
         let first = Arc::new(Mutex::new(Some(job)));
         let (shared, cell) = (self.clone(), first.clone());
-        let spawned = std::thread::Builder::new()
-            .name(self.name.clone())
-            .spawn(move || {
-                let job = cell.lock().take();
-                shared.work(job);
-            });
+        let spawned = spawn(self.name.clone(), move || {
+            let job = cell.lock().take();
+            shared.work(job);
+        });
         let Err(error) = spawned else {
             state.threads += 1;
             return Ok(());

@@ -6,13 +6,14 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
 use crate::clock::Clock;
 use crate::driver::Manager;
 use crate::places::Live;
+use crate::sync::Instant;
 
 /// The error a connect or checkout hook may return.
 pub type HookError = Box<dyn StdError + Send + Sync>;

@@ -25,9 +25,13 @@ mod driver;
 mod drivers;
 mod error;
 mod evidence;
+mod fork;
 mod helpers;
 mod hooks;
 mod judgement;
+#[cfg(queuepool_loom)]
+#[doc(hidden)]
+pub mod model;
 mod opener;
 mod places;
 mod pool;
@@ -43,6 +47,7 @@ mod retry;
 mod settings;
 mod shutdown;
 mod status;
+mod sync;
 mod upkeep;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
@@ -13,6 +13,7 @@ use crate::hooks::{CloseReason, ConnectionInfo, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
 use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+use crate::sync::Instant;
 
 /// Why an attempt brought no connection.
 pub(crate) struct Failure {

@@ -2,10 +2,10 @@
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::builder::Source;
 use crate::checkout::Turn;
@@ -13,21 +13,31 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::driver::{Driver, Manager};
 use crate::error::Error;
+use crate::fork::Home;
 use crate::helpers::Helpers;
 use crate::hooks::HookSet;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
+use crate::sync::{AtomicU64, Condvar, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
 /// The last handle's drop closes the pool without waiting; connections still out are closed when they are returned.
+///
+/// A process that is forked off builds pools of its own. One that it inherits is its parent's: calls that may wait are
+/// Unsupported, its status is that of an empty pool, and dropping it, or a guard of it, closes and returns nothing. A guard
+/// that was out at the fork still leads to the parent's connection: do not use it there. (A child made by a raw `clone`
+/// system call is not noticed.)
 pub struct Pool<M: Manager> {
     inner: Arc<Inner<M>>,
 }
 
 /// What all handles, guards and helper threads of one pool share.
 pub(crate) struct Inner<M: Manager> {
+    /// In a forked child nothing here is touched: locks may be held by threads that are not there, and the connections are
+    /// the parent's.
+    pub(crate) home: Home,
     pub(crate) name: Arc<str>,
     /// The log target, `queuepool::<name>`.
     pub(crate) target: String,
@@ -39,6 +49,7 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) driver: Box<dyn Driver<M>>,
     pub(crate) hooks: HookSet<M>,
     pub(crate) places: Places,
+    pub(crate) timer: Arc<ScheduledThreadPool>,
     pub(crate) helpers: Helpers,
     pub(crate) clock: Clock,
     /// Raised when all connections opened so far must be replaced.
@@ -51,8 +62,15 @@ pub(crate) struct Inner<M: Manager> {
 }
 
 impl<M: Manager> Inner<M> {
-    /// Calls that may wait are refused inside this pool's hooks and on an async runtime's own thread.
+    /// Calls that may wait are refused in a forked child, inside this pool's hooks and on an async runtime's own thread.
     pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
+        if self.home.is_left() {
+            return Err(Error::unsupported(format!(
+                "{call}: the pool {} was built before this process was forked off, and its connections are the \
+                 parent's: build another pool here",
+                self.name
+            )));
+        }
         if self.hooks.inside() {
             return Err(Error::unsupported(format!(
                 "{call} inside a hook of the same pool would wait for itself"
@@ -64,6 +82,12 @@ impl<M: Manager> Inner<M> {
             )));
         }
         Ok(())
+    }
+
+    /// In a forked child: neither closed nor counted, and what is shared stays for good, with all that is idle in it.
+    pub(crate) fn forget(self: &Arc<Self>, of_the_parent: impl Sized) {
+        std::mem::forget(of_the_parent);
+        std::mem::forget(self.clone());
     }
 
     /// A lifecycle event: debug, or info with echo_pool.
@@ -125,8 +149,8 @@ impl<M: Manager> Pool<M> {
     /// A connection, within the setting `timeout`.
     ///
     /// # Errors
-    /// Timeout at capacity; Connect with the driver's own error beneath; Validation; Closed; Hook; and Unsupported inside
-    /// a hook of the same pool or on an async runtime's own thread.
+    /// Timeout at capacity; Overloaded beyond max_waiting; Connect with the driver's own error beneath; Validation; Closed;
+    /// Hook; and Unsupported inside a hook of the same pool, on an async runtime's own thread, or in a forked child.
     ///
     /// # Panics
     /// With a connect or checkout hook's own panic.
@@ -196,6 +220,9 @@ impl<M: Manager> Pool<M> {
 
     /// Replaces every connection opened so far: the idle ones now, those checked out after their return.
     pub fn invalidate_all(&self) {
+        if self.inner.home.is_left() {
+            return;
+        }
         self.inner.generation.fetch_add(1, Ordering::AcqRel);
         self.inner.close_idle_of_older_generations();
     }
@@ -209,6 +236,9 @@ impl<M: Manager> Clone for Pool<M> {
 
 impl<M: Manager> Drop for Pool<M> {
     fn drop(&mut self) {
+        if self.inner.home.is_left() {
+            return self.inner.forget(());
+        }
         if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.inner.shut();
         }
@@ -217,10 +247,15 @@ impl<M: Manager> Drop for Pool<M> {
 
 impl<M: Manager> std::fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let queue = self.inner.queue.lock();
-        f.debug_struct("Pool")
+        let mut debug = f.debug_struct("Pool");
+        debug
             .field("name", &self.inner.name)
-            .field("mode", &self.inner.mode)
+            .field("mode", &self.inner.mode);
+        if self.inner.home.is_left() {
+            return debug.finish_non_exhaustive();
+        }
+        let queue = self.inner.queue.lock();
+        debug
             .field("total", &queue.counters.total())
             .field("checked_out", &queue.counters.out())
             .field("waiting", &queue.waiters.len())

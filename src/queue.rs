@@ -6,9 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
-
-use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
 
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
@@ -16,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
+use crate::sync::{Condvar, Instant, Mutex};
 
 /// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
 const YOUNG_ATTEMPTS: usize = 16;
@@ -154,10 +153,13 @@ impl<M: Manager> Waiter<M> {
 }
 
 impl<M: Manager> Waiting<M> {
+    /// Whether no connection is being opened for it: at capacity, or between two attempts.
+    pub(crate) fn must_wait(&self) -> bool {
+        self.attempt.is_none() && !self.deciding
+    }
+
     pub(crate) fn wants_attempt(&self, now: Instant) -> bool {
-        self.attempt.is_none()
-            && !self.deciding
-            && self.asleep_until.is_none_or(|until| until <= now)
+        self.must_wait() && self.asleep_until.is_none_or(|until| until <= now)
     }
 }
 
@@ -257,6 +259,11 @@ impl<M: Manager> Queue<M> {
             ),
         }
         self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.len() as u64);
+    }
+
+    pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
+        let mut waiting = self.waiters.iter().filter(|waiting| waiting.must_wait());
+        waiting.nth(limit as usize).is_some()
     }
 
     fn position(&self, ticket: u64) -> Result<usize, usize> {
@@ -359,6 +366,14 @@ impl<M: Manager> Queue<M> {
                 attempt.owner = None;
                 attempt.doubted = true;
             }
+        }
+    }
+
+    /// A caller timed out: the connect it relied on, and those that were doubted for long enough to fail it, may lose
+    /// their places.
+    pub(crate) fn give_up(&mut self, relied_on: Option<u64>) {
+        for attempt in &mut self.attempts {
+            attempt.given_up |= attempt.doubted || Some(attempt.id) == relied_on;
         }
     }
 

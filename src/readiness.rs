@@ -4,7 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::checkout::Turn;
 use crate::clock::later;
@@ -16,6 +16,7 @@ use crate::opener::{Failure, words};
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
 use crate::settings::PrePing;
+use crate::sync::Instant;
 
 /// Connections that a checkout hook may refuse within one checkout.
 const REFUSALS: u32 = 3;

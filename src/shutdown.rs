@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::later;
 use crate::driver::Manager;
@@ -11,6 +11,7 @@ use crate::hooks::CloseReason;
 use crate::pool::{Inner, Pool};
 use crate::queue::Signal;
 use crate::settings::Mode;
+use crate::sync::Instant;
 
 impl<M: Manager> Pool<M> {
     /// Opens connections until `connections` are open, and waits for them, within the setting `timeout`. Transient
@@ -18,7 +19,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     /// Settings when `connections` is above pool_size or the mode is null; Connect with the driver's own error; Timeout;
-    /// Closed; Unsupported from inside a hook of this pool.
+    /// Closed; Unsupported from inside a hook of this pool, or in a forked child.
     pub fn warm_up(&self, connections: u32) -> Result<(), Error> {
         self.inner().warm_up(connections)
     }
@@ -28,7 +29,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Errors
     /// Timeout when connections are still out, opening or closing at the deadline: the text names who holds them. They
-    /// are closed when they are returned. Unsupported from inside a hook of this pool.
+    /// are closed when they are returned. Unsupported from inside a hook of this pool, or in a forked child.
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
         self.inner().close(deadline)
     }

@@ -10,6 +10,7 @@ use crate::driver::Manager;
 use crate::hooks::CloseReason;
 use crate::judgement::{Health, health, recommendations};
 use crate::pool::{Inner, Pool};
+use crate::queue::Queue;
 use crate::settings::{Mode, PrePing, Settings};
 
 /// A snapshot of one pool, taken under its lock: all counts are of one instant. Plain data; print it for a report.
@@ -93,6 +94,8 @@ pub struct Status {
     pub last_health_check: Option<SystemTime>,
     /// Checkouts that had to wait because neither an idle connection nor room for another was there.
     pub pool_exhausted_count: u64,
+    /// Checkouts refused because as many callers waited as the setting max_waiting admits.
+    pub overloaded_count: u64,
     /// The last connect error, in words.
     pub last_error: Option<String>,
     /// When it occurred.
@@ -162,7 +165,15 @@ impl Status {
 
 impl<M: Manager> Inner<M> {
     pub(crate) fn status(&self) -> Status {
-        let mut status = self.snapshot();
+        if self.home.is_left() {
+            let mut status = self.snapshot(&Queue::new());
+            status.recommendations = vec![
+                "This process was forked off from the one that built the pool: build another here."
+                    .to_owned(),
+            ];
+            return status;
+        }
+        let mut status = self.snapshot(&self.queue.lock());
         status
             .holders
             .sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
@@ -179,14 +190,13 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn snapshot(&self) -> Status {
+    fn snapshot(&self, queue: &Queue<M>) -> Status {
         let queue_mode = self.mode == Mode::Queue;
         let size = if queue_mode {
             u64::from(self.settings.pool_size)
         } else {
             0
         };
-        let queue = self.queue.lock();
         let now = self.clock.now();
         let counters = &queue.counters;
         let (total, checked_out) = (counters.total(), counters.out());
@@ -246,6 +256,7 @@ impl<M: Manager> Inner<M> {
             health_check_failures: counters.health_check_failures,
             last_health_check: counters.last_health_check,
             pool_exhausted_count: counters.exhausted,
+            overloaded_count: counters.overloaded,
             last_error: counters
                 .last_error
                 .as_ref()

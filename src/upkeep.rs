@@ -4,16 +4,17 @@
 //! timer holds the pool weakly.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::later;
 use crate::driver::{ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
-use crate::places::{Lease, TIMER};
+use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+use crate::sync::Instant;
 
 /// How often idle connections are looked at, at most and at least.
 const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
@@ -33,13 +34,17 @@ impl<M: Manager> Inner<M> {
             return;
         }
         queue.sweep_at = Some(at);
+        if cfg!(queuepool_loom) {
+            return; // a model lets time pass itself
+        }
         let pool = Arc::downgrade(self);
-        TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
-            if let Some(inner) = pool.upgrade() {
-                inner.sweep(Instant::now());
-                inner.leave_timer();
-            }
-        });
+        self.timer
+            .execute_after(at.saturating_duration_since(Instant::now()), move || {
+                if let Some(inner) = pool.upgrade() {
+                    inner.sweep(Instant::now());
+                    inner.leave_timer();
+                }
+            });
     }
 
     /// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
@@ -54,7 +59,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Ends what is past its time.
-    fn sweep(self: &Arc<Self>, now: Instant) {
+    pub(crate) fn sweep(self: &Arc<Self>, now: Instant) {
         let mut queue = self.queue.lock();
         if queue.sweep_at.is_none_or(|planned| planned > now) {
             return;
@@ -152,9 +157,12 @@ impl<M: Manager> Inner<M> {
 
     /// Starts the regular look at idle connections.
     pub(crate) fn start_upkeep(self: &Arc<Self>) {
+        if cfg!(queuepool_loom) {
+            return;
+        }
         let pool = Arc::downgrade(self);
         let tick = self.tick();
-        TIMER.execute_with_dynamic_delay(tick, move || {
+        self.timer.execute_with_dynamic_delay(tick, move || {
             let inner = pool.upgrade()?;
             let closed = inner.queue.lock().closed;
             if !closed {

@@ -53,6 +53,7 @@ fn every_promised_name_is_there_with_its_type() {
             "validation_failures",
             "health_check_failures",
             "pool_exhausted_count",
+            "overloaded_count",
             "peak_checked_out",
             "peak_total",
             "peak_waiting",

@@ -100,6 +100,14 @@ pub struct Settings {
     /// URL `pool_timeout`, environment `DB_POOL_TIMEOUT`.
     pub timeout: Duration,
 
+    /// How many callers may wait for a connection at once: one more is refused at once, as
+    /// [`Overloaded`](crate::ErrorKind::Overloaded), which sheds load instead of letting everybody time out. Counted are
+    /// those for whom no connection is being opened: at capacity, or asleep between two attempts. Default off: any
+    /// number. From 0, with which nobody waits.
+    ///
+    /// URL `max_waiting`, environment `DB_MAX_WAITING`: a whole number, or `off`.
+    pub max_waiting: Option<u32>,
+
     /// The greatest age of a connection, counted from its connect and looked at before hand-out and while it is idle.
     /// Default 1 h: under MySQL's `wait_timeout` of 8 h, and often enough to follow a failover or a changed password
     /// within the hour. More than zero, at most 100 years; [`Duration::MAX`] (`never` in writing) is no limit.

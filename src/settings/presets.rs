@@ -124,6 +124,7 @@ fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         pool_size,
         max_overflow,
         timeout: Duration::from_secs(30),
+        max_waiting: None,
         recycle: Duration::from_secs(60 * 60),
         recycle_jitter: 0.1,
         pre_ping: PrePing::default(),

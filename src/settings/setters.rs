@@ -26,6 +26,7 @@ setters! {
     pool_size: u32,
     max_overflow: u32,
     timeout: Duration,
+    max_waiting: impl Into<Option<u32>>,
     recycle: Duration,
     recycle_jitter: f64,
     pre_ping: impl Into<PrePing>,

@@ -1,8 +1,8 @@
 //! The one table of all settings in writing: what each is called, and how it is read, printed and compared.
 
 use super::value::{
-    Count, Form, Number, Overflow, Ping, PoolMode, Query, Reset, Switch, Time, TimeOrNever,
-    TimeOrOff,
+    Count, CountOrOff, Form, Number, Overflow, Ping, PoolMode, Query, Reset, Switch, Time,
+    TimeOrNever, TimeOrOff,
 };
 use super::{Retry, Settings};
 
@@ -66,6 +66,7 @@ rows! {
         pool_size: Count = "pool_size",
         max_overflow: Overflow = "max_overflow",
         timeout: Time = "pool_timeout",
+        max_waiting: CountOrOff = "max_waiting",
         recycle: TimeOrNever = "pool_recycle",
         recycle_jitter: Number = "pool_recycle_jitter",
         pre_ping: Ping = "pool_pre_ping",

@@ -34,6 +34,7 @@ impl Settings {
             pool_size: _,
             max_overflow: _,
             timeout,
+            max_waiting: _,
             recycle,
             recycle_jitter,
             pre_ping,

@@ -39,6 +39,24 @@ impl Form for Count {
     }
 }
 
+pub(super) struct CountOrOff;
+
+impl Form for CountOrOff {
+    type Value = Option<u32>;
+    const ACCEPTED: &'static str = "a whole number from 0 is; or off";
+
+    fn parse(text: &str) -> Option<Option<u32>> {
+        if means_off(text) {
+            return Some(None);
+        }
+        Count::parse(text).map(Some)
+    }
+
+    fn print(value: &Option<u32>) -> String {
+        value.map_or_else(|| "off".to_owned(), |count| count.to_string())
+    }
+}
+
 /// A [`Count`] where SQLAlchemy's users look for -1.
 pub(super) struct Overflow;
 

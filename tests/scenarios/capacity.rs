@@ -246,6 +246,26 @@ fn scenario_20_after_a_mute_server_the_next_caller_has_a_fresh_connect_at_once()
 }
 
 #[test]
+fn scenario_20_a_hung_connect_that_lost_its_caller_gives_its_place_once_another_timed_out_for_it() {
+    let server = Server::new();
+    let (gate, waiting) = gated(|n| n == 1);
+    server.on_connect(waiting);
+    let pool = server.pool(settings(2, 0).connect_timeout(secs(60)));
+    let first = pool.get().unwrap();
+    let held = thread::scope(|scope| {
+        let caller = scope.spawn(|| pool.get().unwrap());
+        eventually("its connect hangs", || gate.waiting() == 1);
+        drop(first);
+        caller.join().unwrap()
+    });
+    let error = pool.get_timeout(millis(300)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let fresh = pool.get().unwrap();
+    assert_eq!((held.id, fresh.id), (0, 2));
+    gate.open();
+}
+
+#[test]
 fn scenario_21_a_slow_connect_is_not_doubled_by_a_busy_loop() {
     let server = Server::new();
     server.on_connect(|_| Act::Take(millis(1500)));

@@ -2,12 +2,12 @@
 //! `QUEUEPOOL_SEED` which (19): a failure prints both.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -115,6 +115,15 @@ fn scenario_19_on_one_connection() {
             .max_overflow(0)
             .health_check_timeout(millis(50))
             .pre_ping(PrePing::Always),
+        ..Run::default()
+    }
+    .play();
+}
+
+#[test]
+fn scenario_19_with_a_limit_to_those_who_wait() {
+    Run {
+        settings: quick().pool_size(1).max_overflow(1).max_waiting(2),
         ..Run::default()
     }
     .play();
@@ -316,6 +325,8 @@ impl Shared {
                 drop(catch_unwind(AssertUnwindSafe(|| pool.ping())));
             }
             90..93 => thread::sleep(Duration::from_micros(rng.u64(0..1000))),
+            93 => drop(pool.clone()),
+            94 => drop((format!("{pool:?}"), pool.is_healthy())),
             _ => {
                 let status = pool.status();
                 assert_laws(&status);
@@ -342,6 +353,7 @@ impl Shared {
                     ErrorKind::Timeout | ErrorKind::Connect | ErrorKind::Validation => true,
                     ErrorKind::Hook => self.run.hooks,
                     ErrorKind::Closed => self.run.closes_early,
+                    ErrorKind::Overloaded => self.run.settings.max_waiting.is_some(),
                     _ => false,
                 };
                 assert!(expected, "{error:?}");
@@ -461,17 +473,4 @@ fn unreliable_hooks(
         .on_invalidate(move |_, _| drop(invalidate()))
         .on_close(move |_, _| drop(close()))
         .on_timeout(move |_| drop(timeout()))
-}
-
-/// There are thousands.
-fn silence_scripted_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() != Some(&SCRIPTED_PANIC) {
-                before(info);
-            }
-        }));
-    });
 }

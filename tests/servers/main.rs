@@ -1,5 +1,7 @@
 //! PostgreSQL, MariaDB and PgBouncer: real servers, started by the tests on private ports.
 
+#[path = "../support/fork.rs"]
+mod fork;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;

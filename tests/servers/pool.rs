@@ -1,6 +1,7 @@
 //! What PostgreSQL and MariaDB have in common when they are used through a pool: each function here is a test of
 //! `pool_postgres` and of `pool_mysql`.
 
+use std::cell::Cell;
 use std::error::Error as StdError;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -12,6 +13,7 @@ use queuepool::{
     Status,
 };
 
+use crate::fork::in_child;
 use crate::scripted::{assert_laws, eventually, millis, secs, state};
 use crate::servers::{MariaDb, Postgres, free_port};
 
@@ -237,6 +239,7 @@ macro_rules! all_on {
             a_full_server_is_tried_again_until_there_is_room,
             the_command_timeout_ends_a_statement_also_after_a_full_reset,
             the_server_never_sees_more_than_the_capacity_and_nobody_after_close,
+            a_forked_child_leaves_the_connections_of_its_parent_alone_and_has_its_own,
             the_common_surface_works_and_tells_statement_from_connection,
         }
     };
@@ -759,6 +762,39 @@ pub fn the_server_never_sees_more_than_the_capacity_and_nobody_after_close<B: Ba
         B::sessions(&mut admin.get().unwrap()) == 0
     });
     assert_eq!(database.get().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+pub fn a_forked_child_leaves_the_connections_of_its_parent_alone_and_has_its_own<B: Backend>() {
+    let server = B::start();
+    let database = open(&server, size(2, 0).pre_ping(PrePing::Always));
+    let sessions = fill::<B>(&database, 2);
+    let mut held = database.get().unwrap();
+    let held_session = session::<B>(&mut held);
+    held.execute("BEGIN").unwrap();
+    // The child owns copies: what it drops is still there in the parent.
+    let inherited = Cell::new(Some((database, held)));
+    in_child(|| {
+        let (database, held) = inherited.take().unwrap();
+        assert_eq!(
+            database.get().unwrap_err().kind(),
+            ErrorKind::Unsupported,
+            "the parent's"
+        );
+        drop(held);
+        drop(database);
+        let own = open(&server, size(2, 0));
+        let session = session::<B>(&mut own.get().unwrap());
+        assert!(!sessions.contains(&session));
+        own.close(secs(10)).unwrap();
+    });
+    let (database, mut held) = inherited.take().unwrap();
+    assert_eq!(session::<B>(&mut held), held_session);
+    held.execute("COMMIT").unwrap();
+    let mut other = database.get().unwrap();
+    assert!(sessions.contains(&session::<B>(&mut other)));
+    drop((held, other));
+    assert_eq!(database.status().total_connections_created, 2);
+    assert_eq!(database.status().total_connections_closed, 0);
 }
 
 pub fn the_common_surface_works_and_tells_statement_from_connection<B: Backend>() {

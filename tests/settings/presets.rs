@@ -82,6 +82,7 @@ fn the_default_is_as_promised() {
     );
     assert_eq!(settings.reset_on_return, ResetOnReturn::Rollback);
     assert_eq!(settings.mode, None);
+    assert_eq!(settings.max_waiting, None);
     assert_eq!(settings.connect_timeout, seconds(10));
     assert_eq!(settings.command_timeout, None);
     assert_eq!((settings.idle_timeout, settings.keepalive), (None, None));

@@ -9,8 +9,8 @@ use queuepool::{ErrorKind, Mode, PrePing, ResetOnReturn, Settings};
 fn the_default_settings_read_as_a_url_s_query() {
     assert_eq!(
         Settings::default().to_string(),
-        "pool_size=10&max_overflow=20&pool_timeout=30s&pool_recycle=1h&pool_recycle_jitter=0.1&pool_pre_ping=500ms&\
-         reset_on_return=rollback&pool_mode=auto&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
+        "pool_size=10&max_overflow=20&pool_timeout=30s&max_waiting=off&pool_recycle=1h&\
+         pool_recycle_jitter=0.1&pool_pre_ping=500ms&reset_on_return=rollback&pool_mode=auto&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
          keepalive=off&warm_up=0&min_pool_size=0&max_validation_failures=3&validation_query=off&\
          health_check_interval=10s&health_check_timeout=5s&enable_pool_metrics=false&\
          metrics_collection_interval=5s&leak_after=10s&holder_warn_after=off&echo=false&echo_pool=false&\
@@ -92,6 +92,7 @@ prop_compose! {
         choices in (pre_ping(), reset_on_return(), proptest::sample::select(vec![None, Some(Mode::Queue), Some(Mode::Null)])),
         query in proptest::option::of(" ?SELECT \\PC*"),
         retry in (any::<u32>(), time()),
+        max_waiting in proptest::option::of(any::<u32>()),
     ) -> Settings {
         let mut settings = Settings::default();
         [
@@ -131,6 +132,7 @@ prop_compose! {
         ] = switches;
         (settings.pre_ping, settings.reset_on_return, settings.mode) = choices;
         settings.validation_query = query;
+        settings.max_waiting = max_waiting;
         (settings.retry.max_attempts, settings.retry.initial_delay) = retry;
         settings
     }

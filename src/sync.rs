@@ -1,0 +1,19 @@
+//! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its
+//! own in their place: with `--cfg queuepool_loom` they are those of `model.rs`.
+
+#[cfg(queuepool_loom)]
+pub(crate) use crate::model::{Condvar, Instant, Mutex, spawn};
+#[cfg(queuepool_loom)]
+pub(crate) use loom::sync::atomic::AtomicU64;
+#[cfg(not(queuepool_loom))]
+pub(crate) use parking_lot::{Condvar, Mutex};
+#[cfg(not(queuepool_loom))]
+pub(crate) use std::sync::atomic::AtomicU64;
+#[cfg(not(queuepool_loom))]
+pub(crate) use std::time::Instant;
+
+/// Starts a thread that nobody joins.
+#[cfg(not(queuepool_loom))]
+pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name).spawn(work).map(drop)
+}

@@ -1,0 +1,175 @@
+//! A process that is forked off leaves its parent's pool alone and can have its own.
+
+#[path = "support/fork.rs"]
+mod fork;
+#[allow(dead_code)]
+#[path = "support/scripted.rs"]
+mod scripted;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+use queuepool::{Connection, Error, ErrorKind, Pool, PrePing, Settings};
+
+use fork::in_child;
+use scripted::{ScriptedManager, Server, assert_laws, millis, secs, state};
+
+fn settings() -> Settings {
+    Settings::default()
+        .pool_size(3)
+        .max_overflow(0)
+        .timeout(secs(20))
+}
+
+#[track_caller]
+fn assert_refused<T>(result: Result<T, Error>) {
+    let error = result.err().expect("a refusal");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("forked"), "{error}");
+}
+
+/// What a server hears from a child: it would hear every call of the driver.
+fn calls(server: &Server) -> [usize; 4] {
+    [
+        server.connects(),
+        server.pings(),
+        server.resets(),
+        server.closes(),
+    ]
+}
+
+#[test]
+fn in_a_forked_child_every_call_that_may_wait_is_unsupported() {
+    let server = Server::new();
+    let pool = server.pool(settings().pre_ping(PrePing::Always));
+    drop(pool.get().unwrap());
+    in_child(|| {
+        let before = calls(&server);
+        assert_refused(pool.get());
+        assert_refused(pool.get_timeout(millis(0)));
+        assert_refused(pool.try_get());
+        assert_refused(pool.ping());
+        assert_refused(pool.warm_up(1));
+        assert_refused(pool.close(secs(1)));
+        pool.invalidate_all();
+        assert_eq!(calls(&server), before);
+    });
+    assert_eq!(state(&pool.status()), (3, 1, 0, 0));
+}
+
+#[test]
+fn what_a_forked_child_inherited_is_forgotten_and_not_closed() {
+    let server = Server::new();
+    let told = Arc::new(AtomicUsize::new(0));
+    let hear = || {
+        let told = told.clone();
+        move || {
+            told.fetch_add(1, SeqCst);
+        }
+    };
+    let (checkin, reset, invalidate, close) = (hear(), hear(), hear(), hear());
+    let pool = server
+        .builder(settings())
+        .on_checkin(move |_, _| checkin())
+        .on_reset(move |_, _| reset())
+        .on_invalidate(move |_, _| invalidate())
+        .on_close(move |_, _| close())
+        .build()
+        .unwrap();
+    let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+    drop(held.pop());
+    let heard = told.load(SeqCst);
+    // The child owns copies: what it drops is still there in the parent.
+    let (pool, held) = (std::cell::Cell::new(Some(pool)), std::cell::Cell::new(held));
+    in_child(|| {
+        let before = calls(&server);
+        let mut held = held.take();
+        drop(held.pop());
+        Connection::invalidate(held.pop().unwrap());
+        drop(pool.take());
+        assert_eq!(calls(&server), before);
+        assert_eq!(told.load(SeqCst), heard);
+    });
+    let (pool, held) = (pool.take().unwrap(), held.take());
+    assert_eq!(state(&pool.status()), (3, 1, 0, 2));
+    assert_eq!(server.open(), 3);
+    drop(held);
+    assert_eq!(state(&pool.status()), (3, 3, 0, 0));
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn a_connection_that_a_forked_child_detaches_is_its_own_to_answer_for() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let held = std::cell::Cell::new(Some(pool.get().unwrap()));
+    in_child(|| {
+        let detached = Connection::detach(held.take().unwrap());
+        assert_eq!(detached.id, 0);
+        std::mem::forget(detached);
+    });
+    drop(held.take());
+    assert_eq!(state(&pool.status()), (3, 1, 0, 0));
+}
+
+#[test]
+fn in_a_forked_child_the_status_is_of_an_empty_pool_and_says_why() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let _held = pool.get().unwrap();
+    in_child(|| {
+        let status = pool.status();
+        assert_eq!((state(&status), status.total), ((3, 0, 0, 0), 0));
+        assert!(status.recommendations[0].contains("forked"), "{status}");
+        assert!(format!("{pool:?}").contains("db_pool"));
+    });
+}
+
+/// A lock that another thread held at the fork stays locked in the child for ever.
+#[test]
+fn a_forked_child_hangs_on_no_lock_that_another_thread_held() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(SeqCst) {
+                    drop(pool.get().unwrap());
+                    drop(pool.status());
+                }
+            });
+        }
+        for _ in 0..50 {
+            in_child(|| {
+                assert_refused(pool.get());
+                drop(pool.status());
+                drop(format!("{pool:?}"));
+                drop(pool.clone());
+            });
+        }
+        over.store(true, SeqCst);
+    });
+}
+
+#[test]
+fn a_forked_child_builds_a_pool_of_its_own_that_works() {
+    let server = Server::new();
+    let inherited = server.pool(settings());
+    drop(inherited.get().unwrap());
+    in_child(|| {
+        let own: Pool<ScriptedManager> = server.pool(settings().min_idle(1));
+        let held: Vec<_> = (0..3).map(|_| own.get().unwrap()).collect();
+        assert!(own.get_timeout(millis(20)).is_err());
+        drop(held);
+        own.close(secs(10)).unwrap();
+        assert_laws(&own.status());
+        assert_refused(inherited.get());
+        // A child of the child inherits from it in turn.
+        let own = server.pool(settings());
+        in_child(|| assert_refused(own.get()));
+        drop(own.get().unwrap());
+    });
+    drop(inherited.get().unwrap());
+}

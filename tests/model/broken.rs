@@ -1,0 +1,58 @@
+//! The models notice a broken core: each fault in turn, in a process of its own, which must fail for the right reason.
+
+use std::process::Command;
+
+use queuepool::model::Fault;
+
+use crate::explore::FAULT;
+
+/// With this fault, that model fails and says so.
+fn expect_caught(fault: Fault, model: &str, reason: &str) {
+    let broken = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", model, "--nocapture"])
+        .env(FAULT, format!("{fault:?}"))
+        .output()
+        .unwrap();
+    let said = [broken.stdout, broken.stderr].map(|said| String::from_utf8(said).unwrap());
+    assert!(said[0].contains("running 1 test"), "no such model: {model}");
+    assert!(
+        !broken.status.success() && said[1].contains(reason),
+        "{fault:?} passed {model}, or failed it for another reason: {said:?}"
+    );
+}
+
+#[test]
+fn a_time_out_that_ignores_what_was_handed_over_at_the_last_moment_is_caught() {
+    expect_caught(
+        Fault::IgnoresLastMoment,
+        "hand_off::a_caller_whose_deadline_passes_while_another_gives_is_served_or_gone",
+        "a connection is lost",
+    );
+}
+
+#[test]
+fn a_time_out_that_looks_and_leaves_in_two_holds_of_the_lock_is_caught() {
+    expect_caught(
+        Fault::LeavesInTwoHolds,
+        "hand_off::a_caller_whose_deadline_passes_while_another_gives_is_served_or_gone",
+        "a connection is lost",
+    );
+}
+
+#[test]
+fn a_connection_given_without_waking_is_caught() {
+    expect_caught(
+        Fault::GivesWithoutWaking,
+        "hand_off::one_connection_goes_round_all_callers",
+        "deadlock",
+    );
+}
+
+#[test]
+fn a_caller_who_looks_and_joins_in_two_holds_of_the_lock_is_caught() {
+    expect_caught(
+        Fault::JoinsInTwoHolds,
+        "hand_off::one_connection_goes_round_all_callers",
+        "deadlock",
+    );
+}

@@ -1,0 +1,276 @@
+//! One gives, others enter, time out or look in passing.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use queuepool::{Connection, Mode};
+
+use crate::database::{Database, settings};
+use crate::explore::Reach::{All, Preemptions};
+use crate::explore::{NEVER, SOON, assert_whole, caller, explore, outcome, spawn, until};
+
+#[test]
+fn one_connection_goes_round_all_callers() {
+    explore("one connection, three callers", All, [("ok", "ok")], || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+        drop(held);
+        let outcomes = (first.join().unwrap(), second.join().unwrap());
+        assert_eq!(database.connects(), 1);
+        assert_eq!(pool.status().peak_checked_out, 1);
+        assert_whole(&database, pool);
+        outcomes
+    });
+}
+
+#[test]
+fn two_connections_go_round_all_callers() {
+    explore(
+        "two connections, four callers",
+        Preemptions(3),
+        ["ok"],
+        || {
+            let (database, pool) = Database::default().pool(settings(2));
+            let held = (pool.get().unwrap(), pool.get().unwrap());
+            let callers = [(); 3].map(|()| caller(&pool, NEVER));
+            drop(held.1);
+            let one = callers.map(|caller| caller.join().unwrap());
+            drop(held.0);
+            assert_eq!(one, ["ok"; 3]);
+            assert_eq!(database.connects(), 2);
+            assert_whole(&database, pool);
+            "ok"
+        },
+    );
+}
+
+#[test]
+fn a_caller_whose_deadline_passes_while_another_gives_is_served_or_gone() {
+    explore("give against time-out", All, ["ok", "timeout"], || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let caller = caller(&pool, SOON);
+        let time = spawn(&pool, |pool| pool.pass_time(SOON));
+        drop(held);
+        let outcome = caller.join().unwrap();
+        time.join().unwrap();
+        assert_eq!(database.connects(), 1);
+        assert_whole(&database, pool);
+        outcome
+    });
+}
+
+#[test]
+fn what_one_leaves_at_its_deadline_reaches_the_other() {
+    let expected = [("ok", "ok"), ("timeout", "ok")];
+    explore(
+        "give against time-out, another waits",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let (hurried, patient) = (caller(&pool, SOON), caller(&pool, NEVER));
+            let time = spawn(&pool, |pool| pool.pass_time(SOON));
+            drop(held);
+            let outcomes = (hurried.join().unwrap(), patient.join().unwrap());
+            time.join().unwrap();
+            assert_eq!(database.connects(), 1);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn two_whose_deadline_passes_lose_nothing() {
+    let expected = [
+        ("ok", "ok"),
+        ("ok", "timeout"),
+        ("timeout", "ok"),
+        ("timeout", "timeout"),
+    ];
+    explore(
+        "give against two time-outs",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let (first, second) = (caller(&pool, SOON), caller(&pool, SOON));
+            let time = spawn(&pool, |pool| pool.pass_time(SOON));
+            drop(held);
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            time.join().unwrap();
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn who_comes_later_is_served_later() {
+    explore(
+        "give and come again, two wait",
+        Preemptions(3),
+        ["in order"],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let served = Arc::new(Mutex::new(Vec::new()));
+            let held = pool.get().unwrap();
+            let callers = ["first", "second"].map(|name| {
+                let served = served.clone();
+                let already = pool.status().waiting_requests;
+                let caller = spawn(&pool, move |pool| {
+                    let _connection = pool.get().unwrap();
+                    served.lock().push(name);
+                });
+                until(&pool, |status| status.waiting_requests > already);
+                caller
+            });
+            drop(held);
+            drop(pool.get().unwrap());
+            assert_eq!(*served.lock(), ["first", "second"]);
+            callers
+                .into_iter()
+                .for_each(|caller| caller.join().unwrap());
+            assert_whole(&database, pool);
+            "in order"
+        },
+    );
+}
+
+#[test]
+fn beyond_max_waiting_one_is_turned_away_and_the_other_served() {
+    let expected = [("ok", "ok"), ("ok", "overloaded"), ("overloaded", "ok")];
+    explore(
+        "give against two of whom one may wait",
+        All,
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1).max_waiting(1));
+            let held = pool.get().unwrap();
+            let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+            drop(held);
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn a_look_in_passing_takes_nothing_from_a_caller_who_waits() {
+    let expected = [("ok", "nothing"), ("ok", "ok")];
+    explore("try_get against enter and give", All, expected, || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let waits = caller(&pool, NEVER);
+        let passes = spawn(&pool, |pool| match pool.try_get() {
+            Ok(None) => "nothing",
+            result => outcome(&result),
+        });
+        drop(held);
+        let outcomes = (waits.join().unwrap(), passes.join().unwrap());
+        assert_whole(&database, pool);
+        outcomes
+    });
+}
+
+#[test]
+fn what_overflows_is_closed_and_its_place_serves_a_caller() {
+    explore("two given back, one kept", All, [("ok", "ok")], || {
+        let (database, pool) = Database::default().pool(settings(1).max_overflow(1));
+        let held = (pool.get().unwrap(), pool.get().unwrap());
+        let waits = caller(&pool, NEVER);
+        let gives = spawn(&pool, |_pool| drop(held.0));
+        drop(held.1);
+        gives.join().unwrap();
+        let outcome = waits.join().unwrap();
+        assert_eq!(pool.status().total, 1);
+        assert_whole(&database, pool);
+        (outcome, "ok")
+    });
+}
+
+#[test]
+fn an_invalidated_connections_place_serves_those_who_wait() {
+    explore(
+        "invalidate against enter",
+        Preemptions(3),
+        [("ok", "ok")],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+            Connection::invalidate(held);
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            assert_eq!(database.connects(), 2);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn a_detached_connections_place_serves_those_who_wait() {
+    let expected = [("ok", "ok"), ("timeout", "ok")];
+    explore(
+        "detach against enter and time-out",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let (hurried, patient) = (caller(&pool, SOON), caller(&pool, NEVER));
+            let time = spawn(&pool, |pool| pool.pass_time(SOON));
+            let session = Connection::detach(held);
+            let outcomes = (hurried.join().unwrap(), patient.join().unwrap());
+            time.join().unwrap();
+            assert_eq!(database.connects(), 2);
+            drop(session);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn replacing_all_connections_while_they_are_handed_on_loses_no_place() {
+    explore("invalidate_all against give and enter", All, ["ok"], || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let waits = caller(&pool, NEVER);
+        let replaces = spawn(&pool, |pool| pool.invalidate_all());
+        drop(held);
+        let outcome = waits.join().unwrap();
+        replaces.join().unwrap();
+        assert_ne!(pool.get().unwrap().number, 0, "not replaced");
+        assert_whole(&database, pool);
+        outcome
+    });
+}
+
+#[test]
+fn in_null_mode_callers_open_one_after_the_other() {
+    let expected = [("ok", "nothing"), ("ok", "ok")];
+    explore(
+        "null mode, enter against a look in passing",
+        Preemptions(3),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1).mode(Mode::Null));
+            let waits = caller(&pool, NEVER);
+            let passes = spawn(&pool, |pool| match pool.try_get() {
+                Ok(None) => "nothing",
+                result => outcome(&result),
+            });
+            drop(pool.get().unwrap());
+            let outcomes = (waits.join().unwrap(), passes.join().unwrap());
+            assert_eq!(pool.status().peak_total, 1);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
