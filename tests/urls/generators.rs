@@ -101,10 +101,11 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// The pool's own parameters, and those of the three drivers.
-pub const OWN: [&str; 32] = [
+pub const OWN: [&str; 33] = [
     "pool_size",
     "max_overflow",
     "max_pool_size",
+    "max_waiting",
     "pool_timeout",
     "pool_recycle",
     "pool_recycle_jitter",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::postgres::{PostgresManager, PostgresPool};
 use queuepool::sqlite::{SqliteManager, SqlitePool};
-use queuepool::{Database, Error, Settings};
+use queuepool::{Database, Error, ErrorKind, Settings};
 
 use crate::generators::*;
 
@@ -106,4 +106,35 @@ proptest! {
         let mark = if rest.contains('?') { "&" } else { "?" };
         assert_silent_everywhere(&format!("{scheme}://{}{mark}password={SECRET}{after}", rest.replace(['@', '#'], "")));
     }
+}
+
+/// What the tests above have found.
+#[test]
+fn not_a_password_that_is_cut_off_by_what_it_holds() {
+    for url in [
+        "mysql://app:?s3cret0@",
+        "mysql://app:12?socket=s3cret@host/d",
+        "mysql://app:12?validation_query=s3cret@host/d",
+        "postgres://app:@s3cret@999.1.1.1:1",
+        "postgres://app:p@host/s3cret@host/d",
+        "postgres://app:12?application_name=s3cret@host/d",
+        "postgres://host:5432/d?password=p@s3cret",
+        "sqlite://app:x?s3cret@host",
+        "sqlite://app:x?cache_size=s3cret@host",
+        "app/s3cret@host:5432/d?next=http://other",
+    ] {
+        let error = Database::open(url).expect_err(url);
+        assert_eq!(error.kind(), ErrorKind::Settings, "{url}: {error}");
+        assert_silent_everywhere(url);
+    }
+}
+
+#[test]
+fn an_at_sign_that_can_be_read_in_one_way_only_is_read() {
+    let user_of = |url: &str| format!("{:?}", PostgresManager::from_url(url).expect(url));
+    assert!(user_of("postgres://app:p?w/d@host/d").contains("Tcp(\"host\")"));
+    assert!(user_of("postgres://host/d?user=me@server").contains("\"me@server\""));
+    assert!(user_of("postgres://app:p@host/d?application_name=a@b").contains("\"a@b\""));
+    let manager = MySqlManager::from_url("mysql://host/d?user=me@server").expect("one way only");
+    assert!(format!("{manager:?}").contains("\"me@server\""));
 }

@@ -8,7 +8,7 @@ use crate::mutex::{Mutex, MutexGuard};
 pub struct RwLock<T: ?Sized>(Mutex<T>);
 
 impl<T> RwLock<T> {
-    pub fn new(value: T) -> Self {
+    pub const fn new(value: T) -> Self {
         RwLock(Mutex::new(value))
     }
 }
