@@ -1,5 +1,5 @@
-//! What stands in for the core's locks, conditions, threads and time under `--cfg queuepool_loom`, so that loom runs the
-//! core itself through all interleavings (`tests/model`).
+//! What stands in for the core's locks, conditions, threads and time under `--cfg queuepool_loom`, so that loom runs
+//! the core itself through all interleavings (`tests/model`).
 //!
 //! loom fires no timed wait. Here time stands still until the model lets it [pass](Pool::pass_time), and that ends the
 //! timed waits whose deadline it reaches: a time-out is a step like any other, which loom puts before and after each
