@@ -226,7 +226,10 @@ impl<M: Manager> Inner<M> {
         queue.end_attempt(attempt);
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
-        result
+        result.map_err(|failure| Failure {
+            successes: queue.successes,
+            ..failure
+        })
     }
 
     /// The caller's own attempt failed: asleep until the next, or out with the driver's error.
@@ -245,6 +248,11 @@ impl<M: Manager> Inner<M> {
             // It was not in the queue while it opened on its own thread.
             if let Some(lease) = queue.take_idle(turn.ticket) {
                 waiter.post(Signal::Lease(lease));
+                return Ok(());
+            }
+            if queue.successes > failure.successes {
+                queue.join(turn.ticket, &waiter, None);
+                self.open_for_waiters(&mut queue);
                 return Ok(());
             }
             let until = later(Instant::now(), delay);

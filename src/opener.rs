@@ -22,6 +22,8 @@ pub(crate) struct Failure {
     pub(crate) transient: bool,
     /// A connect hook's panic, to be resumed in the caller.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
+    /// How many connects had succeeded by then: after another success nobody sleeps.
+    pub(crate) successes: u64,
 }
 
 impl Failure {
@@ -30,6 +32,7 @@ impl Failure {
             error: Error::new(kind, message),
             transient: false,
             panic: None,
+            successes: 0,
         }
     }
 
@@ -38,6 +41,7 @@ impl Failure {
             error: Error::new(ErrorKind::Connect, message),
             transient: true,
             panic: None,
+            successes: 0,
         }
     }
 
@@ -52,6 +56,7 @@ impl Failure {
                     error: error.with_source(Arc::from(source)),
                     transient: false,
                     panic: None,
+                    successes: 0,
                 }
             }
             HookFailure::Panicked(panic) => {
@@ -63,6 +68,7 @@ impl Failure {
                     error,
                     transient: false,
                     panic: Some(panic),
+                    successes: 0,
                 }
             }
         }
@@ -239,6 +245,7 @@ impl<M: Manager> Inner<M> {
                     error,
                     transient,
                     panic: None,
+                    successes: 0,
                 });
             }
             Err(panic) => {
@@ -327,7 +334,8 @@ impl<M: Manager> Inner<M> {
 
     /// The place goes back and the error goes to the caller who started the attempt; another who relies on it may start
     /// its own.
-    pub(crate) fn fail(self: &Arc<Self>, queue: &mut Queue<M>, id: u64, failure: Failure) {
+    pub(crate) fn fail(self: &Arc<Self>, queue: &mut Queue<M>, id: u64, mut failure: Failure) {
+        failure.successes = queue.successes;
         let blamed = queue.attempt(id).and_then(|attempt| attempt.blames());
         let Some(attempt) = queue.end_attempt(id) else {
             return;

@@ -31,6 +31,8 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) waiters: VecDeque<Waiting<M>>,
     next_ticket: u64,
     pub(crate) attempts: Vec<Attempt>,
+    /// Connects that succeeded.
+    pub(crate) successes: u64,
     next_attempt: u64,
     pub(crate) closings: Vec<Closing>,
     /// Driver calls past their limit that have not returned, and hold no place any more.
@@ -203,6 +205,7 @@ impl<M: Manager> Queue<M> {
             waiters: VecDeque::new(),
             next_ticket: 0,
             attempts: Vec::new(),
+            successes: 0,
             next_attempt: 0,
             closings: Vec::new(),
             hung: 0,
@@ -422,6 +425,7 @@ impl<M: Manager> Queue<M> {
 
     /// The first success ends everybody's sleep.
     pub(crate) fn wake_sleepers(&mut self) {
+        self.successes += 1;
         self.waiters
             .iter_mut()
             .for_each(|waiting| waiting.asleep_until = None);

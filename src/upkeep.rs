@@ -98,6 +98,7 @@ impl<M: Manager> Inner<M> {
             let message = format!("connecting did not finish within connect_timeout {limit:?}");
             let failure = Failure {
                 transient: true,
+                successes: queue.successes,
                 ..Failure::permanent(ErrorKind::Connect, message)
             };
             queue.counters.connect_failed(&failure.error);

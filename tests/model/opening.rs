@@ -77,6 +77,26 @@ fn a_success_that_is_kept_ends_the_sleep_between_attempts_too() {
 }
 
 #[test]
+fn a_success_between_a_failure_and_the_sleep_after_it_lets_nobody_sleep() {
+    explore(
+        "about to sleep, another succeeds and keeps it",
+        All,
+        ["ok"],
+        || {
+            let database = Database::failing_once(ErrorClass::Transient);
+            let (database, pool) = database.pool(two_attempts(SOON).pool_size(2));
+            let about_to_sleep = caller(&pool, NEVER);
+            until(&pool, |status| status.connection_errors == 1);
+            let kept = pool.get().unwrap();
+            let outcome = about_to_sleep.join().unwrap();
+            drop(kept);
+            assert_whole(&database, pool);
+            outcome
+        },
+    );
+}
+
+#[test]
 fn another_callers_success_ends_the_sleep_between_attempts() {
     explore("asleep, another succeeds", All, [("ok", "ok")], || {
         let database = Database::failing_once(ErrorClass::Transient);
