@@ -41,7 +41,6 @@ impl<B: Backend> Network<B> {
         &mut self,
         [before_login, during_login, idle, in_a_query]: [&'static str; 4],
         mode: Mode,
-        beside_r2d2: bool,
     ) {
         // SLEEP or pg_sleep, with the bracket: the text must not be found in what logs in.
         let word = match B::sleep(secs(1)).contains("pg_sleep") {
@@ -76,9 +75,7 @@ impl<B: Backend> Network<B> {
                 },
             };
             trial.queuepool(&mut self.server);
-            if beside_r2d2 {
-                trial.r2d2(&mut self.server);
-            }
+            trial.r2d2(&mut self.server);
         }
     }
 }
@@ -92,7 +89,6 @@ fn callers_are_slowed_by_a_delay_and_nothing_else<B: Backend>() {
             "delay of 50 ms: in a query",
         ],
         Mode::Delay(millis(50)),
-        false,
     );
 }
 
@@ -105,7 +101,6 @@ fn cut_connections_are_replaced<B: Backend>() {
             "cut: in a query",
         ],
         Mode::Cut,
-        true,
     );
 }
 
@@ -118,7 +113,6 @@ fn connections_half_closed_towards_the_client_are_replaced<B: Backend>() {
             "half-closed towards the client: in a query",
         ],
         Mode::HalfClose(Side::Client),
-        false,
     );
 }
 
@@ -131,7 +125,6 @@ fn connections_half_closed_towards_the_server_are_replaced<B: Backend>() {
             "half-closed towards the server: in a query",
         ],
         Mode::HalfClose(Side::Server),
-        false,
     );
 }
 
@@ -144,7 +137,6 @@ fn swallowed_traffic_holds_nobody_up_afterwards<B: Backend>() {
             "swallowed: in a query",
         ],
         Mode::Swallow,
-        true,
     );
 }
 
@@ -175,6 +167,5 @@ fn a_server_that_answers_garbage_is_left_and_tried_again<B: Backend>() {
             "garbage: in a query",
         ],
         Mode::Garbage(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"),
-        false,
     );
 }

@@ -1,5 +1,5 @@
 //! Numbered rows are committed through the pool while faults strike at random; at the end the book is compared with the
-//! table. `QUEUEPOOL_SOAK` is for how many seconds (10, for each of two servers), and `QUEUEPOOL_SEED` which faults (3):
+//! table. `QUEUEPOOL_SOAK` is for how many seconds (20, for each of two servers), and `QUEUEPOOL_SEED` which faults (3):
 //! a run prints both. What the server does meanwhile no seed decides.
 
 mod book;
@@ -48,7 +48,7 @@ fn every_row_acknowledged_by_mariadb_is_there_once_and_none_rolled_back() {
 
 fn keep_the_book<B: Backend>() {
     let (soak, seed) = (
-        from_env("QUEUEPOOL_SOAK", 10),
+        from_env("QUEUEPOOL_SOAK", 20),
         from_env("QUEUEPOOL_SEED", 3),
     );
     eprintln!("QUEUEPOOL_SOAK={soak} QUEUEPOOL_SEED={seed}");
