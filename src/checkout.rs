@@ -158,7 +158,7 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
-        queue.give_up(waiting.attempt);
+        queue.give_up(turn.ticket, waiting.attempt);
         self.open_for_waiters(&mut queue);
         drop(queue);
         let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();

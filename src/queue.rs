@@ -84,6 +84,8 @@ pub(crate) struct Attempt {
     pub(crate) report: Option<Report>,
     /// An adopter lost patience: nobody relies on it any more.
     pub(crate) doubted: bool,
+    /// The ticket of that adopter.
+    doubted_by: Option<u64>,
     /// A caller timed out on it: once it is older than [`PATIENCE`], its place may be taken by the next who needs one.
     pub(crate) given_up: bool,
 }
@@ -314,6 +316,7 @@ impl<M: Manager> Queue<M> {
             stock: false,
             report: None,
             doubted: false,
+            doubted_by: None,
             given_up: false,
         });
         self.attempts
@@ -360,6 +363,7 @@ impl<M: Manager> Queue<M> {
             {
                 continue;
             }
+            let ticket = self.waiters[position].ticket;
             self.waiters[position].adopted_at = None;
             if let Some(attempt) = self.waiters[position]
                 .attempt
@@ -368,15 +372,16 @@ impl<M: Manager> Queue<M> {
             {
                 attempt.owner = None;
                 attempt.doubted = true;
+                attempt.doubted_by = Some(ticket);
             }
         }
     }
 
-    /// A caller timed out: the connect it relied on, and those that were doubted for long enough to fail it, may lose
-    /// their places.
-    pub(crate) fn give_up(&mut self, relied_on: Option<u64>) {
+    /// A caller timed out: the connect it relied on, and those that it doubted before, may lose their places. Not those of
+    /// others: who comes for 5 ms would end every connect that takes longer than [`PATIENCE`].
+    pub(crate) fn give_up(&mut self, ticket: u64, relied_on: Option<u64>) {
         for attempt in &mut self.attempts {
-            attempt.given_up |= attempt.doubted || Some(attempt.id) == relied_on;
+            attempt.given_up |= attempt.doubted_by == Some(ticket) || Some(attempt.id) == relied_on;
         }
     }
 
