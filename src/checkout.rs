@@ -30,6 +30,8 @@ pub(crate) struct Turn<M: Manager> {
     connect_failures: u32,
     pub(crate) last_connect_error: Option<Error>,
     counted_exhausted: bool,
+    /// It was let into the queue, or had a connection already: max_waiting does not apply to it any more.
+    admitted: bool,
     /// Not a checkout: in no counter, and no hook hears of it.
     pub(crate) is_probe: bool,
     location: &'static Location<'static>,
@@ -49,6 +51,7 @@ impl<M: Manager> Turn<M> {
             connect_failures: 0,
             last_connect_error: None,
             counted_exhausted: false,
+            admitted: false,
             is_probe: false,
             location,
         }
@@ -102,6 +105,7 @@ impl<M: Manager> Inner<M> {
         let waiter = {
             let mut queue = self.queue.lock();
             if let Some(lease) = self.arrive(&mut queue, turn)? {
+                turn.admitted = true;
                 return Ok(lease);
             }
             if turn.remaining().is_zero() {
@@ -171,7 +175,7 @@ impl<M: Manager> Inner<M> {
         queue: &mut Queue<M>,
         turn: &mut Turn<M>,
     ) -> Result<Arc<Waiter<M>>, u32> {
-        let is_new = turn.waiter.is_none();
+        let is_new = !std::mem::replace(&mut turn.admitted, true);
         let waiter = turn.waiter.get_or_insert_with(Waiter::new).clone();
         queue.join(turn.ticket, &waiter, None);
         self.open_for_waiters(queue);

@@ -170,3 +170,24 @@ fn who_was_admitted_stays_when_it_has_to_wait_again() {
         }
     });
 }
+
+#[test]
+fn who_had_a_connection_that_was_unfit_is_not_refused_while_it_is_being_closed() {
+    let server = Server::new();
+    let settings = settings(1, 0).recycle(secs(30)).recycle_jitter(0.0);
+    let (pool, clock) = server.pool_with_clock(settings);
+    drop(pool.get().unwrap());
+    let (closing, closes) = gated(|_| true);
+    server.on_close(closes);
+    clock.advance(secs(31));
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| pool.get().map(|had| had.id));
+        eventually("the old one is being closed", || closing.waiting() == 1);
+        eventually("its caller waits for the place", || {
+            pool.status().waiting_requests == 1
+        });
+        assert_refused(pool.get());
+        closing.open();
+        assert_eq!(caller.join().unwrap().unwrap(), 1);
+    });
+}
