@@ -26,7 +26,8 @@ pub enum ErrorKind {
     Hook,
     /// The database refused a statement that ran on a healthy connection.
     Statement,
-    /// The call cannot work here: from inside a hook of the same pool, on an async runtime's thread, or with this driver.
+    /// The call cannot work here: from inside a hook of the same pool, on an async runtime's thread, in a forked child, or
+    /// with this driver.
     Unsupported,
 }
 
