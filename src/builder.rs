@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::fork::Home;
 use crate::helpers::Helpers;
 use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
-use crate::places::{Places, timer};
+use crate::places::Places;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
@@ -173,8 +173,8 @@ impl<M: Manager> Builder<M> {
     /// (those are opened in the background). Logs one info line with the sizes.
     ///
     /// # Errors
-    /// Settings for nonsense in the settings or a blank name; Unsupported for a setting that the driver cannot honour; with warm_up also the
-    /// errors of [`Pool::warm_up`].
+    /// Settings for nonsense in the settings or a blank name; Unsupported for a setting that the driver cannot honour, and in
+    /// a process that was forked off from one with a pool; with warm_up also the errors of [`Pool::warm_up`].
     pub fn build(self) -> Result<Pool<M>, Error> {
         static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
         let Builder {
@@ -186,6 +186,7 @@ impl<M: Manager> Builder<M> {
             hooks,
             clock,
         } = self;
+        let home = Home::of_a_pool()?;
         let settings = settings.with_url(&url);
         let mode = settings.mode.unwrap_or_else(|| driver.default_mode());
         settings.validate_for(mode)?;
@@ -205,12 +206,10 @@ impl<M: Manager> Builder<M> {
         }
         driver.prepare(&mut manager, &name, &settings)?;
         let capacity = settings.pool_size + settings.max_overflow;
-        let timer = timer()?;
         let inner = Arc::new(Inner {
-            home: Home::here()?,
+            home,
             target: format!("queuepool::{name}"),
-            places: Places::new(capacity, &timer)?,
-            timer,
+            places: Places::new(capacity)?,
             // Each place has at most one call under way, and at most as many again hang without one.
             helpers: Helpers::new(&name, 2 * capacity as usize + 1),
             name: Arc::from(name),

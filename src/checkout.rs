@@ -162,7 +162,7 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
-        queue.give_up(turn.ticket, waiting.attempt);
+        queue.give_up(turn.ticket);
         self.open_for_waiters(&mut queue);
         drop(queue);
         let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
@@ -182,21 +182,21 @@ impl<M: Manager> Inner<M> {
         let must_wait = queue
             .find(turn.ticket)
             .is_some_and(|waiting| waiting.must_wait());
-        if !must_wait {
-            return Ok(waiter);
+        if must_wait
+            && is_new
+            && let Some(limit) = self.settings.max_waiting
+            && queue.wait_more_than(limit)
+        {
+            queue.leave(turn.ticket);
+            queue.counters.overloaded += u64::from(!turn.is_probe);
+            return Err(limit);
         }
-        if !turn.counted_exhausted && !turn.is_probe {
+        if must_wait && !turn.counted_exhausted && !turn.is_probe {
             turn.counted_exhausted = true;
             queue.counters.exhausted += 1;
         }
-        match self.settings.max_waiting {
-            Some(limit) if is_new && queue.wait_more_than(limit) => {
-                queue.leave(turn.ticket);
-                queue.counters.overloaded += u64::from(!turn.is_probe);
-                Err(limit)
-            }
-            _ => Ok(waiter),
-        }
+        queue.note_waiting();
+        Ok(waiter)
     }
 
     /// Opens on the caller's own thread, for a driver whose connect is local.
@@ -261,6 +261,7 @@ impl<M: Manager> Inner<M> {
             }
             let until = later(Instant::now(), delay);
             queue.join(turn.ticket, &waiter, Some(until));
+            queue.note_waiting();
             self.wake_timer(&mut queue, until);
             return Ok(());
         }

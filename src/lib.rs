@@ -11,6 +11,7 @@
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod any_connection;
+mod attempt;
 mod builder;
 mod checkout;
 mod clock;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::attempt::{PATIENCE, Stage};
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::{CloseReason, ConnectionInfo, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
-use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+use crate::queue::{Queue, Signal, YOUNG};
 use crate::sync::Instant;
 
 /// Why an attempt brought no connection.

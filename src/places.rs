@@ -4,36 +4,25 @@
 //! the empty places and hands out no more of them than there are; it never sees a connection, and so never does I/O.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
-use crate::fork::Home;
 use crate::hooks::ConnectionInfo;
 use crate::sync::Instant;
 
 /// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
-pub(crate) fn timer() -> Result<Arc<ScheduledThreadPool>, Error> {
-    static TIMER: Mutex<Option<(Home, Arc<ScheduledThreadPool>)>> = Mutex::new(None);
-    let mut timer = TIMER.lock();
-    match &*timer {
-        Some((home, timer)) if !home.is_left() => return Ok(timer.clone()),
-        _ => {}
-    }
-    let started = Arc::new(
+pub(crate) static TIMER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
+    Arc::new(
         ScheduledThreadPool::builder()
             .num_threads(1)
             .thread_name_pattern("queuepool-timer")
             .build(),
-    );
-    // The parent's thread is not in a forked child, and may have held the lock that dropping it takes.
-    std::mem::forget(timer.replace((Home::here()?, started.clone())));
-    Ok(started)
-}
+    )
+});
 
 /// The r2d2 manager of places: there is nothing in them that could break.
 struct PlaceMaker;
@@ -130,7 +119,7 @@ impl<M: Manager> Live<M> {
 pub(crate) struct Places(r2d2::Pool<PlaceMaker>);
 
 impl Places {
-    pub(crate) fn new(capacity: u32, timer: &Arc<ScheduledThreadPool>) -> Result<Self, Error> {
+    pub(crate) fn new(capacity: u32) -> Result<Self, Error> {
         r2d2::Pool::builder()
             .max_size(capacity)
             .min_idle(None)
@@ -139,7 +128,7 @@ impl Places {
             .idle_timeout(None)
             .connection_timeout(Duration::from_secs(30))
             .error_handler(Box::new(r2d2::NopErrorHandler))
-            .thread_pool(timer.clone())
+            .thread_pool(TIMER.clone())
             .build(PlaceMaker)
             .map(Places)
             .map_err(|_| {

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use scheduled_thread_pool::ScheduledThreadPool;
-
 use crate::builder::Source;
 use crate::checkout::Turn;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::driver::{Driver, Manager};
 use crate::error::Error;
-use crate::fork::Home;
+use crate::fork::{FORK_FIRST, Home};
 use crate::helpers::Helpers;
 use crate::hooks::HookSet;
 use crate::places::Places;
@@ -25,10 +23,11 @@ use crate::sync::{AtomicU64, Condvar, Mutex};
 ///
 /// The last handle's drop closes the pool without waiting; connections still out are closed when they are returned.
 ///
-/// A process that is forked off builds pools of its own. One that it inherits is its parent's: calls that may wait are
-/// Unsupported, its status is that of an empty pool, and dropping it, or a guard of it, closes and returns nothing. A guard
-/// that was out at the fork still leads to the parent's connection: do not use it there. (A child made by a raw `clone`
-/// system call is not noticed.)
+/// Fork before the first pool is built, or `exec` in the child. A pool that a child inherits is its parent's: calls that
+/// may wait are Unsupported, its status is that of an empty pool, and dropping it, or a guard of it, closes and returns
+/// nothing. A guard that was out at the fork still leads to the parent's connection: do not use it there. Nor can the child
+/// build a pool of its own: threads that are not there have left locks behind that a pool needs, and SQLite's. (A child made
+/// by a raw `clone` system call is not noticed.)
 pub struct Pool<M: Manager> {
     inner: Arc<Inner<M>>,
 }
@@ -49,7 +48,6 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) driver: Box<dyn Driver<M>>,
     pub(crate) hooks: HookSet<M>,
     pub(crate) places: Places,
-    pub(crate) timer: Arc<ScheduledThreadPool>,
     pub(crate) helpers: Helpers,
     pub(crate) clock: Clock,
     /// Raised when all connections opened so far must be replaced.
@@ -67,7 +65,7 @@ impl<M: Manager> Inner<M> {
         if self.home.is_left() {
             return Err(Error::unsupported(format!(
                 "{call}: the pool {} was built before this process was forked off, and its connections are the \
-                 parent's: build another pool here",
+                 parent's: {FORK_FIRST}",
                 self.name
             )));
         }

@@ -5,12 +5,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::attempt::{Attempt, PATIENCE, Stage};
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
-use crate::error::{Error, ErrorKind};
+use crate::error::ErrorKind;
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
@@ -19,9 +19,6 @@ use crate::sync::{Condvar, Instant, Mutex};
 /// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
 const YOUNG_ATTEMPTS: usize = 16;
 pub(crate) const YOUNG: Duration = Duration::from_secs(1);
-
-/// A caller that relies on a connect started for somebody else may open another after this long.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Queue<M: Manager> {
     pub(crate) closed: bool,
@@ -64,38 +61,6 @@ pub(crate) struct Waiting<M: Manager> {
     pub(crate) deciding: bool,
     /// Asleep between attempts until then.
     pub(crate) asleep_until: Option<Instant>,
-}
-
-/// Where warm_up hears how its attempts end; an error comes with whether it is transient.
-pub(crate) type Report = Sender<Result<(), (Error, bool)>>;
-
-/// A connect under way.
-pub(crate) struct Attempt {
-    pub(crate) id: u64,
-    pub(crate) stage: Stage,
-    /// The ticket of the caller for whom it was started: its error is that caller's alone.
-    pub(crate) starter: Option<u64>,
-    /// The ticket of the caller who relies on it.
-    pub(crate) owner: Option<u64>,
-    pub(crate) started: Instant,
-    /// Nobody asked for it: warm_up or min_idle did.
-    pub(crate) stock: bool,
-    /// Where warm_up hears of the outcome.
-    pub(crate) report: Option<Report>,
-    /// An adopter lost patience: nobody relies on it any more.
-    pub(crate) doubted: bool,
-    /// The ticket of that adopter.
-    doubted_by: Option<u64>,
-    /// A caller timed out on it: once it is older than [`PATIENCE`], its place may be taken by the next who needs one.
-    pub(crate) given_up: bool,
-}
-
-pub(crate) enum Stage {
-    Connecting(Place),
-    /// Past its limit, or its place was taken: counted as hung.
-    Abandoned,
-    /// Connected and counted; the connect hook runs.
-    Admitted,
 }
 
 /// A connection that is being closed.
@@ -167,38 +132,6 @@ impl<M: Manager> Waiting<M> {
     }
 }
 
-impl Attempt {
-    pub(crate) fn holds_place(&self) -> bool {
-        matches!(self.stage, Stage::Connecting(_))
-    }
-
-    pub(crate) fn is_abandoned(&self) -> bool {
-        matches!(self.stage, Stage::Abandoned)
-    }
-
-    /// Whether a caller may rely on it although it was started for somebody else.
-    fn is_adoptable(&self, now: Instant) -> bool {
-        self.owner.is_none()
-            && !self.doubted
-            && (!self.given_up || !self.is_slow(now))
-            && !self.is_abandoned()
-    }
-
-    /// Who is told when it fails: its starter, if that one still relies on it.
-    pub(crate) fn blames(&self) -> Option<u64> {
-        self.starter.filter(|_| self.starter == self.owner)
-    }
-
-    /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.
-    fn is_displaceable(&self, now: Instant) -> bool {
-        self.given_up && self.owner.is_none() && self.holds_place() && self.is_slow(now)
-    }
-
-    fn is_slow(&self, now: Instant) -> bool {
-        self.started + PATIENCE <= now
-    }
-}
-
 impl<M: Manager> Queue<M> {
     pub(crate) fn new() -> Self {
         Queue {
@@ -263,6 +196,10 @@ impl<M: Manager> Queue<M> {
                 },
             ),
         }
+    }
+
+    /// Called when a caller has joined and is let stay.
+    pub(crate) fn note_waiting(&mut self) {
         self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.len() as u64);
     }
 
@@ -315,7 +252,6 @@ impl<M: Manager> Queue<M> {
             started,
             stock: false,
             report: None,
-            doubted: false,
             doubted_by: None,
             given_up: false,
         });
@@ -371,17 +307,17 @@ impl<M: Manager> Queue<M> {
                 .and_then(|id| self.attempt(id))
             {
                 attempt.owner = None;
-                attempt.doubted = true;
                 attempt.doubted_by = Some(ticket);
             }
         }
     }
 
-    /// A caller timed out: the connect it relied on, and those that it doubted before, may lose their places. Not those of
-    /// others: who comes for 5 ms would end every connect that takes longer than [`PATIENCE`].
-    pub(crate) fn give_up(&mut self, ticket: u64, relied_on: Option<u64>) {
+    /// A caller timed out: the connects that it started, or doubted after [`PATIENCE`], may lose their places. Not one that
+    /// it relied on for less: who comes for 5 ms would end every connect that takes longer than that.
+    pub(crate) fn give_up(&mut self, ticket: u64) {
         for attempt in &mut self.attempts {
-            attempt.given_up |= attempt.doubted_by == Some(ticket) || Some(attempt.id) == relied_on;
+            attempt.given_up |=
+                attempt.starter == Some(ticket) || attempt.doubted_by == Some(ticket);
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use crate::attempt::Report;
 use crate::clock::later;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
@@ -84,11 +85,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Starts what is missing, as far as there is room. True when enough are open.
-    fn start_warming(
-        self: &Arc<Self>,
-        wanted: usize,
-        report: &crate::queue::Report,
-    ) -> Result<bool, Error> {
+    fn start_warming(self: &Arc<Self>, wanted: usize, report: &Report) -> Result<bool, Error> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(self.closed_error());

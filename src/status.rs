@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::driver::Manager;
+use crate::fork::FORK_FIRST;
 use crate::hooks::CloseReason;
 use crate::judgement::{Health, health, recommendations};
 use crate::pool::{Inner, Pool};
@@ -167,10 +168,9 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn status(&self) -> Status {
         if self.home.is_left() {
             let mut status = self.snapshot(&Queue::new());
-            status.recommendations = vec![
-                "This process was forked off from the one that built the pool: build another here."
-                    .to_owned(),
-            ];
+            status.recommendations = vec![format!(
+                "This process was forked off from the one that built the pool: {FORK_FIRST}."
+            )];
             return status;
         }
         let mut status = self.snapshot(&self.queue.lock());

@@ -6,14 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::attempt::{Attempt, PATIENCE, Stage};
 use crate::clock::later;
 use crate::driver::{ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
-use crate::places::Lease;
+use crate::places::{Lease, TIMER};
 use crate::pool::{Inner, Pool};
-use crate::queue::{PATIENCE, Queue, Signal, Stage, YOUNG};
+use crate::queue::{Queue, Signal, YOUNG};
 use crate::sync::Instant;
 
 /// How often idle connections are looked at, at most and at least.
@@ -38,13 +39,12 @@ impl<M: Manager> Inner<M> {
             return; // a model lets time pass itself
         }
         let pool = Arc::downgrade(self);
-        self.timer
-            .execute_after(at.saturating_duration_since(Instant::now()), move || {
-                if let Some(inner) = pool.upgrade() {
-                    inner.sweep(Instant::now());
-                    inner.leave_timer();
-                }
-            });
+        TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
+            if let Some(inner) = pool.upgrade() {
+                inner.sweep(Instant::now());
+                inner.leave_timer();
+            }
+        });
     }
 
     /// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
@@ -84,16 +84,14 @@ impl<M: Manager> Inner<M> {
     fn abandon_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) -> Vec<Error> {
         let mut abandoned = Vec::new();
         let limit = self.settings.connect_timeout;
-        let overdue = |attempt: &crate::queue::Attempt| {
-            attempt.holds_place() && later(attempt.started, limit) <= now
-        };
+        let overdue =
+            |attempt: &Attempt| attempt.holds_place() && later(attempt.started, limit) <= now;
         while queue.hung < self.capacity as usize
             && let Some(attempt) = queue.attempts.iter_mut().find(|attempt| overdue(attempt))
         {
             attempt.stage = Stage::Abandoned;
             let is_blamed = attempt.blames().is_some();
             let (owner, report) = (attempt.owner.take(), attempt.report.take());
-            attempt.doubted = true;
             queue.hung += 1;
             let message = format!("connecting did not finish within connect_timeout {limit:?}");
             let failure = Failure {
@@ -163,7 +161,7 @@ impl<M: Manager> Inner<M> {
         }
         let pool = Arc::downgrade(self);
         let tick = self.tick();
-        self.timer.execute_with_dynamic_delay(tick, move || {
+        TIMER.execute_with_dynamic_delay(tick, move || {
             let inner = pool.upgrade()?;
             let closed = inner.queue.lock().closed;
             if !closed {

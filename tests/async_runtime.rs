@@ -89,11 +89,14 @@ fn works_where_blocking_is_allowed<M: Manager>(pool: &Pool<M>, use_it: fn(&mut M
     current_thread()
         .block_on(async { tokio::task::spawn_blocking(move || works(&blocking, use_it)).await })
         .unwrap();
-    let closing = pool.clone();
+    let (closing, again) = (pool.clone(), pool.clone());
     runtime
         .block_on(async { tokio::task::spawn_blocking(move || closing.close(secs(10))).await })
         .unwrap()
         .unwrap();
+    let again = async move { tokio::task::block_in_place(|| again.close(secs(10))) };
+    let closed_twice = runtime.block_on(async { tokio::spawn(again).await });
+    closed_twice.unwrap().unwrap();
 }
 
 /// A guard that was checked out elsewhere ends on the runtime's thread.

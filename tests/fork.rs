@@ -1,4 +1,4 @@
-//! A process that is forked off leaves its parent's pool alone and can have its own.
+//! A process that is forked off from one with a pool leaves that alone, and is told so.
 
 #[path = "support/fork.rs"]
 mod fork;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use queuepool::{Connection, Error, ErrorKind, Pool, PrePing, Settings};
+use queuepool::{Connection, Error, ErrorKind, PrePing, Settings};
 
 use fork::in_child;
-use scripted::{ScriptedManager, Server, assert_laws, millis, secs, state};
+use scripted::{Server, assert_laws, millis, secs, state};
 
 fn settings() -> Settings {
     Settings::default()
@@ -154,22 +154,46 @@ fn a_forked_child_hangs_on_no_lock_that_another_thread_held() {
 }
 
 #[test]
-fn a_forked_child_builds_a_pool_of_its_own_that_works() {
+fn a_forked_child_of_a_process_with_a_pool_builds_none() {
     let server = Server::new();
-    let inherited = server.pool(settings());
-    drop(inherited.get().unwrap());
+    drop(server.pool(settings()));
     in_child(|| {
-        let own: Pool<ScriptedManager> = server.pool(settings().min_idle(1));
-        let held: Vec<_> = (0..3).map(|_| own.get().unwrap()).collect();
-        assert!(own.get_timeout(millis(20)).is_err());
-        drop(held);
-        own.close(secs(10)).unwrap();
-        assert_laws(&own.status());
-        assert_refused(inherited.get());
-        // A child of the child inherits from it in turn.
-        let own = server.pool(settings());
-        in_child(|| assert_refused(own.get()));
-        drop(own.get().unwrap());
+        assert_refused(server.builder(settings()).build());
+        // Nor does a child of the child.
+        in_child(|| assert_refused(server.builder(settings()).build()));
     });
-    drop(inherited.get().unwrap());
+    drop(server.pool(settings()).get().unwrap());
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_forked_child_leaves_its_parents_sqlite_file_alone() {
+    use queuepool::{Database, Mode};
+
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:///{}", folder.path().join("app.db").display());
+    for mode in [Mode::Null, Mode::Queue] {
+        let database = Database::open_with(&url, settings().mode(mode)).unwrap();
+        let mut held = database.get().unwrap();
+        held.execute("CREATE TABLE IF NOT EXISTS t (v INTEGER)")
+            .unwrap();
+        held.execute("BEGIN IMMEDIATE").unwrap();
+        held.execute("INSERT INTO t VALUES (1)").unwrap();
+        // The child owns copies: what it drops is still there in the parent.
+        let inherited = std::cell::Cell::new(Some((database, held)));
+        in_child(|| {
+            let (database, held) = inherited.take().unwrap();
+            assert_refused(database.get());
+            drop(held);
+            drop(database);
+            assert_refused(Database::open_with(&url, settings()));
+        });
+        let (database, mut held) = inherited.take().unwrap();
+        held.execute("COMMIT").unwrap();
+        drop(held);
+        database.close(secs(20)).unwrap();
+    }
+    let database = Database::open(&url).unwrap();
+    let rows = database.get().unwrap().query_i64("SELECT sum(v) FROM t");
+    assert_eq!(rows.unwrap(), 2);
 }

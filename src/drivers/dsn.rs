@@ -169,7 +169,10 @@ fn userinfo_end(rest: &str, userinfo_first: bool) -> Result<Option<usize>, &'sta
     let end = match (in_authority, after.find('@')) {
         (Some(end), _) => end,
         (None, None) => return Ok(None),
-        (None, Some(later)) if !authority.contains(':') && after[..later].contains('?') => {
+        (None, Some(later))
+            if (!authority.contains(':') || authority.starts_with('['))
+                && after[..later].contains('?') =>
+        {
             return Ok(None);
         }
         (None, Some(later)) if userinfo_first && !are_hosts_with_ports(authority) => {

@@ -83,7 +83,7 @@ pub(super) fn read_query<'query>(
 /// Whether this may be a user and the beginning of a password.
 fn may_be_cut_off(address: &str) -> bool {
     let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    !rest.contains('@') && !rest.starts_with('/') && rest.contains(':')
+    !rest.contains('@') && !rest.starts_with(['/', '[']) && rest.contains(':')
 }
 
 /// `postgresql+psycopg2://…` without `+psycopg2`.

@@ -250,7 +250,8 @@ impl Report {
             Recovery::NoOutage => {}
             Recovery::After(time) if self.is_noticed => {
                 assert!(*time <= RECOVERY, "{fault}: {time:?}");
-                let felt = outcome.unwished() > 0 || outcome.longest_wait >= self.lasted / 2;
+                let waited = !self.lasted.is_zero() && outcome.longest_wait >= self.lasted / 2;
+                let felt = outcome.unwished() > 0 || waited;
                 assert!(felt, "{fault}: nobody has noticed: {outcome:?}");
             }
             _ => panic!("{fault}: {recovery:?}: {outcome:?}"),

@@ -291,6 +291,32 @@ fn scenario_20_a_slow_connect_keeps_its_place_when_a_caller_times_out_who_never_
 }
 
 #[test]
+fn scenario_20_a_slow_connect_keeps_its_place_when_one_times_out_who_relied_on_it_for_a_moment() {
+    let server = Server::new();
+    let (gate, waiting) = gated(|n| n == 1);
+    server.on_connect(waiting);
+    let pool = server.pool(settings(2, 0).connect_timeout(secs(60)));
+    let first = pool.get().unwrap();
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| pool.get().unwrap());
+        eventually("its connect is slow", || gate.waiting() == 1);
+        drop(first);
+        let _held = caller.join().unwrap();
+        let error = pool.get_timeout(millis(20)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        // Older than a caller's patience.
+        thread::sleep(millis(150));
+        let patient = scope.spawn(|| pool.get().map(|had| had.id));
+        eventually("the patient one relies on it", || {
+            pool.status().waiting_requests == 1
+        });
+        gate.open();
+        assert_eq!(patient.join().unwrap().unwrap(), 1);
+    });
+    assert_eq!((server.connects(), server.most_open()), (2, 2));
+}
+
+#[test]
 fn scenario_21_a_slow_connect_is_not_doubled_by_a_busy_loop() {
     let server = Server::new();
     server.on_connect(|_| Act::Take(millis(1500)));

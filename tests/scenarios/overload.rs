@@ -65,6 +65,7 @@ fn one_caller_more_than_max_waiting_is_refused_and_those_who_wait_are_served() {
         (status.overloaded_count, status.connection_timeouts),
         (3, 0)
     );
+    assert_eq!((status.pool_exhausted_count, status.peak_waiting), (2, 2));
     assert_eq!(state(&status), (1, 1, 0, 0));
     assert_laws(&status);
 }

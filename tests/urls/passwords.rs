@@ -135,6 +135,7 @@ fn an_at_sign_that_can_be_read_in_one_way_only_is_read() {
     assert!(user_of("postgres://app:p?w/d@host/d").contains("Tcp(\"host\")"));
     assert!(user_of("postgres://host/d?user=me@server").contains("\"me@server\""));
     assert!(user_of("postgres://app:p@host/d?application_name=a@b").contains("\"a@b\""));
+    assert!(user_of("postgres://[::1]:5432/d?application_name=a@b").contains("\"a@b\""));
     let manager = MySqlManager::from_url("mysql://host/d?user=me@server").expect("one way only");
     assert!(format!("{manager:?}").contains("\"me@server\""));
 }
