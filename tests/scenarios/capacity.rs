@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use queuepool::{ErrorKind, PrePing, Settings};
+use queuepool::{Connection, ErrorKind, Pool, PrePing, Settings};
 
 use crate::scripted::*;
 
@@ -245,8 +245,13 @@ fn scenario_20_after_a_mute_server_the_next_caller_has_a_fresh_connect_at_once()
     assert!(pool.status().total <= 10);
 }
 
-#[test]
-fn scenario_20_a_hung_connect_that_lost_its_caller_gives_its_place_once_another_timed_out_for_it() {
+/// Of two connections one is out, and the other, whose connect waits for the gate, has lost its caller to the first.
+fn one_out_and_one_without_its_caller() -> (
+    Arc<Server>,
+    Pool<ScriptedManager>,
+    Connection<ScriptedManager>,
+    Arc<Gate>,
+) {
     let server = Server::new();
     let (gate, waiting) = gated(|n| n == 1);
     server.on_connect(waiting);
@@ -254,10 +259,16 @@ fn scenario_20_a_hung_connect_that_lost_its_caller_gives_its_place_once_another_
     let first = pool.get().unwrap();
     let held = thread::scope(|scope| {
         let caller = scope.spawn(|| pool.get().unwrap());
-        eventually("its connect hangs", || gate.waiting() == 1);
+        eventually("its connect is under way", || gate.waiting() == 1);
         drop(first);
         caller.join().unwrap()
     });
+    (server, pool, held, gate)
+}
+
+#[test]
+fn scenario_20_a_hung_connect_that_lost_its_caller_gives_its_place_once_another_timed_out_for_it() {
+    let (_server, pool, held, gate) = one_out_and_one_without_its_caller();
     let error = pool.get_timeout(millis(300)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     let fresh = pool.get().unwrap();
@@ -267,16 +278,8 @@ fn scenario_20_a_hung_connect_that_lost_its_caller_gives_its_place_once_another_
 
 #[test]
 fn scenario_20_a_slow_connect_keeps_its_place_when_a_caller_times_out_who_never_relied_on_it() {
-    let server = Server::new();
-    let (gate, waiting) = gated(|n| n == 1);
-    server.on_connect(waiting);
-    let pool = server.pool(settings(2, 0).connect_timeout(secs(60)));
-    let first = pool.get().unwrap();
+    let (server, pool, _held, gate) = one_out_and_one_without_its_caller();
     thread::scope(|scope| {
-        let caller = scope.spawn(|| pool.get().unwrap());
-        eventually("its connect is slow", || gate.waiting() == 1);
-        drop(first);
-        let _held = caller.join().unwrap();
         let patient = scope.spawn(|| pool.get().map(|had| had.id));
         eventually("the patient one relies on it", || {
             pool.status().waiting_requests == 1
@@ -292,20 +295,12 @@ fn scenario_20_a_slow_connect_keeps_its_place_when_a_caller_times_out_who_never_
 
 #[test]
 fn scenario_20_a_slow_connect_keeps_its_place_when_one_times_out_who_relied_on_it_for_a_moment() {
-    let server = Server::new();
-    let (gate, waiting) = gated(|n| n == 1);
-    server.on_connect(waiting);
-    let pool = server.pool(settings(2, 0).connect_timeout(secs(60)));
-    let first = pool.get().unwrap();
+    let (server, pool, _held, gate) = one_out_and_one_without_its_caller();
+    let error = pool.get_timeout(millis(20)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    // Older than a caller's patience.
+    thread::sleep(millis(150));
     thread::scope(|scope| {
-        let caller = scope.spawn(|| pool.get().unwrap());
-        eventually("its connect is slow", || gate.waiting() == 1);
-        drop(first);
-        let _held = caller.join().unwrap();
-        let error = pool.get_timeout(millis(20)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-        // Older than a caller's patience.
-        thread::sleep(millis(150));
         let patient = scope.spawn(|| pool.get().map(|had| had.id));
         eventually("the patient one relies on it", || {
             pool.status().waiting_requests == 1
