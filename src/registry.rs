@@ -11,7 +11,7 @@ use parking_lot::RwLock;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::database::Database;
 use crate::driver::Manager;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::pool::Pool;
 use crate::status::Status;
 
@@ -168,11 +168,12 @@ impl Registry {
     /// Closes every member, all within one deadline.
     ///
     /// # Errors
-    /// Timeout, with the texts of all members that did not drain.
+    /// With the texts of all members that failed, of the first one's kind: Timeout where one did not drain, Unsupported as in
+    /// [`Pool::close`](crate::Pool::close).
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
         let members = self.members.read().clone();
         let start = std::time::Instant::now();
-        let failed: Vec<String> = members
+        let failed: Vec<Error> = members
             .values()
             .filter_map(|member| {
                 member
@@ -180,12 +181,13 @@ impl Registry {
                     .close(deadline.saturating_sub(start.elapsed()))
                     .err()
             })
-            .map(|error| error.to_string())
             .collect();
-        if failed.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::new(ErrorKind::Timeout, failed.join("; ")))
+        match failed.first().map(Error::kind) {
+            None => Ok(()),
+            Some(kind) => {
+                let words: Vec<String> = failed.iter().map(Error::to_string).collect();
+                Err(Error::new(kind, words.join("; ")))
+            }
         }
     }
 }

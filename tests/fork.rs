@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use queuepool::{Connection, Error, ErrorKind, PrePing, Settings};
+use queuepool::{Connection, Error, ErrorKind, PrePing, Registry, Settings};
 
 use fork::in_child;
 use scripted::{Server, assert_laws, millis, secs, state};
@@ -43,6 +43,7 @@ fn calls(server: &Server) -> [usize; 4] {
 fn in_a_forked_child_every_call_that_may_wait_is_unsupported() {
     let server = Server::new();
     let pool = server.pool(settings().pre_ping(PrePing::Always));
+    let registry = Registry::new().add("orders", pool.clone()).unwrap();
     drop(pool.get().unwrap());
     in_child(|| {
         let before = calls(&server);
@@ -52,6 +53,7 @@ fn in_a_forked_child_every_call_that_may_wait_is_unsupported() {
         assert_refused(pool.ping());
         assert_refused(pool.warm_up(1));
         assert_refused(pool.close(secs(1)));
+        assert_refused(registry.close(secs(1)));
         pool.invalidate_all();
         assert_eq!(calls(&server), before);
     });
