@@ -28,48 +28,35 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn permanent(kind: ErrorKind, message: impl Into<String>) -> Self {
+    fn new(error: Error, transient: bool) -> Self {
         Failure {
-            error: Error::new(kind, message),
-            transient: false,
+            error,
+            transient,
             panic: None,
             successes: 0,
         }
     }
 
+    pub(crate) fn permanent(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Failure::new(Error::new(kind, message), false)
+    }
+
     fn transient(message: impl Into<String>) -> Self {
-        Failure {
-            error: Error::new(ErrorKind::Connect, message),
-            transient: true,
-            panic: None,
-            successes: 0,
-        }
+        Failure::new(Error::new(ErrorKind::Connect, message), true)
     }
 
     pub(crate) fn of_hook(hook: &str, failure: HookFailure) -> Self {
         match failure {
             HookFailure::Refused(source) => {
-                let error = Error::new(
-                    ErrorKind::Hook,
-                    format!("the {hook} hook refused the connection: {source}"),
-                );
-                Failure {
-                    error: error.with_source(Arc::from(source)),
-                    transient: false,
-                    panic: None,
-                    successes: 0,
-                }
+                let message = format!("the {hook} hook refused the connection: {source}");
+                let error = Error::new(ErrorKind::Hook, message).with_source(Arc::from(source));
+                Failure::new(error, false)
             }
             HookFailure::Panicked(panic) => {
-                let error = Error::new(
-                    ErrorKind::Hook,
-                    format!("the {hook} hook panicked: {}", words(&*panic)),
-                );
+                let message = format!("the {hook} hook panicked: {}", words(&*panic));
                 Failure {
-                    error,
-                    transient: false,
                     panic: Some(panic),
-                    successes: 0,
+                    ..Failure::permanent(ErrorKind::Hook, message)
                 }
             }
         }
@@ -242,12 +229,7 @@ impl<M: Manager> Inner<M> {
                 let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
                 let message = format!("connecting failed: {words}");
                 let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
-                return Err(Failure {
-                    error,
-                    transient,
-                    panic: None,
-                    successes: 0,
-                });
+                return Err(Failure::new(error, transient));
             }
             Err(panic) => {
                 let message = format!("the driver panicked while connecting: {}", words(&*panic));
