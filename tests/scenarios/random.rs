@@ -275,8 +275,10 @@ impl Shared {
                 };
                 let start = Instant::now();
                 held.extend(self.checkout(|| pool.get_timeout(short).map(Some)));
-                // A loaded machine is late; a clock that is started again is late by far more.
-                assert!(start.elapsed() < secs(20), "{:?}", start.elapsed());
+                // A loaded machine is late; a clock that is started again is late by far more. Under Miri an operation takes
+                // ten seconds and more.
+                let late = !cfg!(miri) && start.elapsed() >= secs(20);
+                assert!(!late, "{:?}", start.elapsed());
             }
             40..48 => held.extend(self.checkout(|| pool.try_get())),
             48..60 => held.clear(),
