@@ -9,8 +9,10 @@ use crate::driver::{Driver, Manager, Undescribed};
 use crate::drivers;
 use crate::error::Error;
 use crate::fork::Home;
+use crate::health_check::Checking;
 use crate::helpers::Helpers;
 use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
+use crate::monitor::MonitorSwitch;
 use crate::places::Places;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
@@ -222,6 +224,9 @@ impl<M: Manager> Builder<M> {
             generation: Default::default(),
             queue: Mutex::new(Queue::new()),
             drained: Condvar::new(),
+            history: Mutex::default(),
+            checking: Checking::new(),
+            monitor: MonitorSwitch::new(),
             handles: AtomicUsize::new(0),
             settings,
         });
@@ -233,6 +238,7 @@ impl<M: Manager> Builder<M> {
         );
         let pool = Pool::from_inner(inner);
         pool.inner().start_upkeep();
+        pool.inner().start_monitor()?;
         if pool.settings().warm_up > 0 {
             pool.warm_up(pool.settings().warm_up)?;
         }

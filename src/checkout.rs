@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::later;
 use crate::connection::Connection;
-use crate::counters::{HolderRecord, thread_name};
+use crate::counters::{HolderRecord, LastCheck, thread_name};
 use crate::driver::{Call, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
@@ -329,10 +329,14 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn probe(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         self.may_block_here("ping")?;
         turn.is_probe = true;
+        let started = turn.started;
         let result = self.ping_any(turn);
-        let mut queue = self.queue.lock();
-        queue.counters.last_health_check = Some(SystemTime::now());
-        queue.counters.health_check_failures += u64::from(result.is_err());
+        self.note_check(LastCheck {
+            at: SystemTime::now(),
+            ended: Instant::now(),
+            took: started.elapsed(),
+            error: result.as_ref().err().cloned(),
+        });
         result
     }
 

@@ -214,6 +214,7 @@ impl<M: Manager> Inner<M> {
         live.proven = self.clock.at(now);
         live.idle_since = live.proven;
         let mut queue = self.queue.lock();
+        queue.proven = Some(now);
         if let Some(holder) = holder {
             self.count_checkin_in(&mut queue, holder, now);
         }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
+use crate::histogram::Histogram;
 use crate::hooks::CloseReason;
 use crate::sync::Instant;
 
 /// Counts of one pool since it was built.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Counters {
     pub(crate) created: u64,
     closed_by_reason: [u64; CloseReason::ALL.len()],
@@ -24,15 +25,46 @@ pub(crate) struct Counters {
     pub(crate) validation_failures: u64,
     pub(crate) hook_failures: u64,
     pub(crate) health_check_failures: u64,
-    pub(crate) last_health_check: Option<SystemTime>,
+    pub(crate) last_health_check: Option<LastCheck>,
     pub(crate) exhausted: u64,
     pub(crate) overloaded: u64,
-    pub(crate) acquisition: Durations,
-    pub(crate) hold: Durations,
+    /// Connects past their limit, or whose place was taken.
+    pub(crate) abandoned_connects: u64,
+    pub(crate) acquisition: Histogram,
+    pub(crate) hold: Histogram,
     pub(crate) last_error: Option<LastError>,
-    pub(crate) peak_checked_out: u64,
-    pub(crate) peak_total: u64,
-    pub(crate) peak_waiting: u64,
+    pub(crate) peak_checked_out: Peak,
+    pub(crate) peak_total: Peak,
+    pub(crate) peak_waiting: Peak,
+    /// The most since the monitor's last sample.
+    pub(crate) recent_checked_out: u64,
+    pub(crate) recent_waiting: u64,
+}
+
+/// The greatest value so far, and when it was reached.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Peak {
+    pub(crate) value: u64,
+    pub(crate) at: Option<SystemTime>,
+}
+
+impl Peak {
+    fn note(&mut self, value: u64) {
+        if value > self.value {
+            self.value = value;
+            self.at = Some(SystemTime::now());
+        }
+    }
+}
+
+/// The last health check that was made, not those skipped.
+#[derive(Clone)]
+pub(crate) struct LastCheck {
+    pub(crate) at: SystemTime,
+    pub(crate) ended: Instant,
+    pub(crate) took: Duration,
+    /// `None`: the database answered.
+    pub(crate) error: Option<Error>,
 }
 
 /// The last failed connect.
@@ -40,6 +72,7 @@ pub(crate) struct Counters {
 pub(crate) struct LastError {
     pub(crate) error: Error,
     pub(crate) at: SystemTime,
+    pub(crate) occurred: Instant,
 }
 
 impl Counters {
@@ -56,7 +89,9 @@ impl Counters {
     /// Handed out after `waited`.
     pub(crate) fn checked_out(&mut self, waited: Duration) {
         self.checkouts += 1;
-        self.peak_checked_out = self.peak_checked_out.max(self.out());
+        let out = self.out();
+        self.peak_checked_out.note(out);
+        self.recent_checked_out = self.recent_checked_out.max(out);
         self.acquisition.record(waited);
     }
 
@@ -68,7 +103,12 @@ impl Counters {
 
     pub(crate) fn opened(&mut self) {
         self.created += 1;
-        self.peak_total = self.peak_total.max(self.total());
+        self.peak_total.note(self.total());
+    }
+
+    pub(crate) fn waiting(&mut self, waiting: u64) {
+        self.peak_waiting.note(waiting);
+        self.recent_waiting = self.recent_waiting.max(waiting);
     }
 
     pub(crate) fn closed(&mut self, reason: CloseReason) {
@@ -89,36 +129,17 @@ impl Counters {
         self.last_error = Some(LastError {
             error: error.clone(),
             at: SystemTime::now(),
+            occurred: Instant::now(),
         });
     }
-}
 
-/// Sum, count and maximum of a duration.
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Durations {
-    pub(crate) count: u64,
-    pub(crate) sum: Duration,
-    pub(crate) max: Duration,
-}
-
-impl Durations {
-    pub(crate) fn record(&mut self, duration: Duration) {
-        self.count += 1;
-        self.sum = self.sum.saturating_add(duration);
-        self.max = self.max.max(duration);
-    }
-
-    /// In seconds; 0 before the first.
-    pub(crate) fn mean(&self) -> f64 {
-        if self.count == 0 {
-            0.0
-        } else {
-            self.sum.as_secs_f64() / self.count as f64
-        }
+    pub(crate) fn closed_for(&self, reason: CloseReason) -> u64 {
+        self.closed_by_reason[reason as usize]
     }
 }
 
 /// Who holds a connection: written at hand-out, removed when the guard ends.
+#[derive(Clone)]
 pub(crate) struct HolderRecord {
     pub(crate) thread: Arc<str>,
     pub(crate) location: &'static Location<'static>,

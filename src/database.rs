@@ -12,6 +12,8 @@ use crate::drivers::postgres::PostgresManager;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
+use crate::health_check::HealthCheck;
+use crate::history::Sample;
 use crate::pool::Pool;
 use crate::settings::{Settings, database_url_from_env};
 use crate::status::Status;
@@ -148,6 +150,20 @@ impl Database {
     /// As [`Pool::ping`].
     pub fn ping(&self) -> Result<(), Error> {
         with_pool!(self, pool => pool.ping())
+    }
+
+    /// Whether the database answers, without queueing behind users; see [`Pool::health_check`].
+    ///
+    /// # Errors
+    /// As [`Pool::health_check`].
+    pub fn health_check(&self) -> Result<HealthCheck, Error> {
+        with_pool!(self, pool => pool.health_check())
+    }
+
+    /// The monitor's samples with a number above `after`; see [`Pool::history`].
+    #[must_use]
+    pub fn history(&self, after: u64) -> Vec<Sample> {
+        with_pool!(self, pool => pool.history(after))
     }
 
     /// One consistent snapshot.

@@ -38,6 +38,8 @@ pub enum Call {
     Reset,
     /// Dropping the connection.
     Close,
+    /// [`Driver::server_limit`].
+    ServerLimit,
 }
 
 impl fmt::Display for Call {
@@ -47,7 +49,43 @@ impl fmt::Display for Call {
             Call::Ping => "ping",
             Call::Reset => "reset",
             Call::Close => "close",
+            Call::ServerLimit => "the question for the server's limit",
         })
+    }
+}
+
+/// How many connections a server takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct ServerLimit {
+    /// In all, over all its clients: `max_connections` on PostgreSQL, MySQL and MariaDB.
+    pub max_connections: u64,
+    /// Kept back for administrators, within `max_connections`: `superuser_reserved_connections` and
+    /// `reserved_connections` on PostgreSQL. MySQL and MariaDB admit one administrator beyond `max_connections`: 0.
+    pub reserved: u64,
+}
+
+impl ServerLimit {
+    /// A limit of `max_connections`, of which `reserved` are kept back.
+    #[must_use]
+    pub fn new(max_connections: u64, reserved: u64) -> Self {
+        ServerLimit {
+            max_connections,
+            reserved,
+        }
+    }
+
+    /// What is left for applications.
+    #[must_use]
+    pub fn available(&self) -> u64 {
+        self.max_connections.saturating_sub(self.reserved)
+    }
+
+    /// How many pools of this capacity fit, when nobody else connects.
+    #[must_use]
+    pub fn instances_of(&self, capacity: u64) -> u64 {
+        self.available() / capacity.max(1)
     }
 }
 
@@ -134,6 +172,24 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// caller who asked for it.
     fn is_bounded(&self, _call: Call) -> bool {
         false
+    }
+
+    /// Whether [`server_limit`](Driver::server_limit) can tell anything.
+    fn has_server_limit(&self) -> bool {
+        false
+    }
+
+    /// How many connections the server takes; asked once in a pool's life, on an idle connection and a thread of the
+    /// pool's own.
+    ///
+    /// # Errors
+    /// The driver's own.
+    fn server_limit(
+        &self,
+        _manager: &M,
+        _connection: &mut M::Connection,
+    ) -> Result<Option<ServerLimit>, M::Error> {
+        Ok(None)
     }
 
     /// The mode when the settings name none.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::settings::Settings;
 use crate::status::Status;
 
 /// How close a pool is to its limits.
@@ -15,9 +16,9 @@ use crate::status::Status;
 pub enum Health {
     /// Neither of the others.
     Healthy,
-    /// From 70 % utilization.
+    /// From the setting warning_utilization, 70 % utilization by default.
     Warning,
-    /// Above 90 % capacity_utilization.
+    /// Above the setting critical_utilization, 90 % capacity_utilization by default.
     Critical,
 }
 
@@ -31,11 +32,11 @@ impl fmt::Display for Health {
     }
 }
 
-/// The thresholds of [`Health`], in percent.
-pub(crate) fn health(utilization: f64, capacity_utilization: f64) -> Health {
-    if capacity_utilization > 90.0 {
+/// Both in percent, as the thresholds are.
+pub(crate) fn health(utilization: f64, capacity_utilization: f64, settings: &Settings) -> Health {
+    if capacity_utilization > settings.critical_utilization {
         Health::Critical
-    } else if utilization >= 70.0 {
+    } else if utilization >= settings.warning_utilization {
         Health::Warning
     } else {
         Health::Healthy

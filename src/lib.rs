@@ -27,18 +27,23 @@ mod drivers;
 mod error;
 mod evidence;
 mod fork;
+mod health_check;
 mod helpers;
+mod histogram;
+mod history;
 mod hooks;
 mod judgement;
 #[cfg(queuepool_loom)]
 #[doc(hidden)]
 pub mod model;
+mod monitor;
 mod opener;
 mod places;
 mod pool;
 mod queue;
 mod readiness;
 mod registry;
+mod report;
 mod retry;
 // Without a bundled driver nobody asks for what a URL says.
 #[cfg_attr(
@@ -47,6 +52,7 @@ mod retry;
 )]
 mod settings;
 mod shutdown;
+mod since;
 mod status;
 mod sync;
 mod upkeep;
@@ -61,7 +67,7 @@ pub use connection::Connection;
 pub use database::Database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database_builder::DatabaseBuilder;
-pub use driver::{Call, Driver, ErrorClass, Manager};
+pub use driver::{Call, Driver, ErrorClass, Manager, ServerLimit};
 #[cfg(feature = "mysql")]
 pub use drivers::mysql;
 #[cfg(feature = "postgres")]
@@ -69,6 +75,9 @@ pub use drivers::postgres;
 #[cfg(feature = "sqlite")]
 pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
+pub use health_check::HealthCheck;
+pub use histogram::Histogram;
+pub use history::{Recent, Sample};
 pub use hooks::{CloseReason, ConnectionInfo, HookError};
 pub use judgement::Health;
 pub use pool::Pool;
@@ -76,4 +85,5 @@ pub use pool::Pool;
 pub use r2d2;
 pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
+pub use since::Since;
 pub use status::{Holder, Status};

@@ -12,8 +12,11 @@ use crate::connection::Connection;
 use crate::driver::{Driver, Manager};
 use crate::error::Error;
 use crate::fork::{FORK_FIRST, Home};
+use crate::health_check::Checking;
 use crate::helpers::Helpers;
+use crate::history::History;
 use crate::hooks::HookSet;
+use crate::monitor::MonitorSwitch;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
@@ -56,6 +59,10 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) queue: Mutex<Queue<M>>,
     /// Notified under `queue` whenever a connection or an attempt has ended.
     pub(crate) drained: Condvar,
+    /// Never taken together with `queue`.
+    pub(crate) history: Mutex<History>,
+    pub(crate) checking: Checking,
+    pub(crate) monitor: Arc<MonitorSwitch>,
     pub(crate) handles: AtomicUsize,
 }
 
@@ -107,6 +114,7 @@ impl<M: Manager> Inner<M> {
 impl<M: Manager> Drop for Inner<M> {
     fn drop(&mut self) {
         self.helpers.stop();
+        self.monitor.switch_off();
     }
 }
 

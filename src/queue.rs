@@ -11,6 +11,8 @@ use crate::attempt::{Attempt, PATIENCE, Stage};
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
 use crate::error::ErrorKind;
+use crate::health_check::LimitKnown;
+use crate::history::Recent;
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
@@ -34,6 +36,10 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) closings: Vec<Closing>,
     /// Driver calls past their limit that have not returned, and hold no place any more.
     pub(crate) hung: usize,
+    /// When a connection was last proved alive: opened, or returned after use.
+    pub(crate) proven: Option<Instant>,
+    pub(crate) server_limit: LimitKnown,
+    pub(crate) recent: Option<Recent>,
     pub(crate) counters: Counters,
     pub(crate) holders: Holders,
     pub(crate) next_connection: u64,
@@ -144,6 +150,9 @@ impl<M: Manager> Queue<M> {
             next_attempt: 0,
             closings: Vec::new(),
             hung: 0,
+            proven: None,
+            server_limit: LimitKnown::Unasked,
+            recent: None,
             counters: Counters::default(),
             holders: Holders::default(),
             next_connection: 1,
@@ -200,7 +209,7 @@ impl<M: Manager> Queue<M> {
 
     /// Called when a caller has joined and is let stay.
     pub(crate) fn note_waiting(&mut self) {
-        self.counters.peak_waiting = self.counters.peak_waiting.max(self.waiters.len() as u64);
+        self.counters.waiting(self.waiters.len() as u64);
     }
 
     pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
@@ -251,6 +260,7 @@ impl<M: Manager> Queue<M> {
             owner,
             started,
             stock: false,
+            is_check: false,
             report: None,
             doubted_by: None,
             given_up: false,
@@ -331,7 +341,7 @@ impl<M: Manager> Queue<M> {
         else {
             unreachable!("bug: an attempt that holds a place is connecting");
         };
-        self.hung += 1;
+        self.note_abandoned();
         Some(place)
     }
 
@@ -367,6 +377,7 @@ impl<M: Manager> Queue<M> {
     /// The first success ends everybody's sleep.
     pub(crate) fn wake_sleepers(&mut self) {
         self.successes += 1;
+        self.proven = Some(Instant::now());
         self.waiters
             .iter_mut()
             .for_each(|waiting| waiting.asleep_until = None);
@@ -387,6 +398,20 @@ impl<M: Manager> Queue<M> {
         self.attempts
             .iter()
             .filter(|attempt| attempt.holds_place())
+            .count()
+    }
+
+    /// A connect gives its place away before it has returned.
+    pub(crate) fn note_abandoned(&mut self) {
+        self.hung += 1;
+        self.counters.abandoned_connects += 1;
+    }
+
+    /// Connects that hold no place and have not returned.
+    pub(crate) fn hung_connects(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.is_abandoned())
             .count()
     }
 

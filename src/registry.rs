@@ -12,6 +12,8 @@ use parking_lot::RwLock;
 use crate::database::Database;
 use crate::driver::Manager;
 use crate::error::Error;
+use crate::health_check::HealthCheck;
+use crate::history::Sample;
 use crate::pool::Pool;
 use crate::status::Status;
 
@@ -28,12 +30,22 @@ pub struct Member(Arc<dyn Pooled>);
 /// What a registry needs of whatever it holds.
 trait Pooled: Any + Send + Sync {
     fn status(&self) -> Status;
+    fn health_check(&self) -> Result<HealthCheck, Error>;
+    fn history(&self, after: u64) -> Vec<Sample>;
     fn close(&self, deadline: Duration) -> Result<(), Error>;
 }
 
 impl<M: Manager> Pooled for Pool<M> {
     fn status(&self) -> Status {
         Pool::status(self)
+    }
+
+    fn health_check(&self) -> Result<HealthCheck, Error> {
+        Pool::health_check(self)
+    }
+
+    fn history(&self, after: u64) -> Vec<Sample> {
+        Pool::history(self, after)
     }
 
     fn close(&self, deadline: Duration) -> Result<(), Error> {
@@ -57,6 +69,14 @@ impl<M: Manager> From<&Pool<M>> for Member {
 impl Pooled for Database {
     fn status(&self) -> Status {
         Database::status(self)
+    }
+
+    fn health_check(&self) -> Result<HealthCheck, Error> {
+        Database::health_check(self)
+    }
+
+    fn history(&self, after: u64) -> Vec<Sample> {
+        Database::history(self, after)
     }
 
     fn close(&self, deadline: Duration) -> Result<(), Error> {
@@ -89,6 +109,20 @@ impl Member {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.status().is_healthy()
+    }
+
+    /// Whether its database answers, without queueing behind users; see [`Pool::health_check`].
+    ///
+    /// # Errors
+    /// As [`Pool::health_check`].
+    pub fn health_check(&self) -> Result<HealthCheck, Error> {
+        self.0.health_check()
+    }
+
+    /// The monitor's samples with a number above `after`; see [`Pool::history`].
+    #[must_use]
+    pub fn history(&self, after: u64) -> Vec<Sample> {
+        self.0.history(after)
     }
 
     /// The typed pool, if it was added as one.

@@ -150,6 +150,7 @@ impl<M: Manager> Inner<M> {
         let idle = std::mem::take(&mut queue.idle);
         let drained = queue.is_drained();
         drop(queue);
+        self.monitor.switch_off();
         if !closed_before {
             self.event(format_args!("the pool {} is closed", self.name));
         }

@@ -1,18 +1,21 @@
 //! One consistent snapshot of a pool, as plain data and as a printed report.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::driver::Manager;
+use crate::counters::{Counters, HolderRecord};
+use crate::driver::{Manager, ServerLimit};
 use crate::fork::FORK_FIRST;
+use crate::histogram::Histogram;
+use crate::history::Recent;
 use crate::hooks::CloseReason;
 use crate::judgement::{Health, health, recommendations};
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
-use crate::settings::{Mode, PrePing, Settings};
+use crate::settings::{Mode, Settings};
+use crate::sync::Instant;
 
 /// A snapshot of one pool, taken under its lock: all counts are of one instant. Plain data; print it for a report.
 ///
@@ -24,6 +27,14 @@ use crate::settings::{Mode, PrePing, Settings};
 pub struct Status {
     /// The pool's name.
     pub name: String,
+    /// When the snapshot was taken.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::moment"))]
+    pub at: SystemTime,
+    /// The same on the machine's monotonic clock.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) taken: Instant,
+    /// Whether the pool is closed.
+    pub closed: bool,
     /// `QueuePool` or `NullPool`.
     pub pool_type: &'static str,
     /// The setting pool_size; 0 in null mode.
@@ -58,6 +69,10 @@ pub struct Status {
     pub opening_connections: u64,
     /// Driver calls past their limit that have not returned, and hold no place of the pool.
     pub abandoned: u64,
+    /// The connects among them: past connect_timeout, or given up for another, and not returned.
+    pub hung_connects: u64,
+    /// Connects that were abandoned so, since the pool was built; what returned later counts too.
+    pub abandoned_connects: u64,
     /// Callers in the queue, those who wait for their own connect or sleep between attempts included.
     pub waiting_requests: u64,
     /// Connections opened and counted in; not those opened too late and closed unseen.
@@ -80,19 +95,25 @@ pub struct Status {
     pub avg_connection_acquisition_time: f64,
     /// The longest, in seconds.
     pub max_connection_acquisition_time: f64,
+    /// The distribution of that time: mean, percentiles, maximum, buckets.
+    pub connection_acquisition_time: Histogram,
     /// Mean time that a connection was held, in seconds, over all checkins.
     pub avg_connection_hold_time: f64,
     /// The longest, in seconds.
     pub max_connection_hold_time: f64,
+    /// The distribution of that time; those still held are not in it.
+    pub connection_hold_time: Histogram,
     /// Pings before hand-out that failed or timed out.
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
-    /// Health checks ([`Pool::ping`]) that failed.
+    /// Health checks that failed: the monitor's, [`Pool::health_check`] and [`Pool::ping`].
     pub health_check_failures: u64,
-    /// When the last health check ([`Pool::ping`]) ended; `None` before the first.
+    /// When the last health check ended; `None` before the first. Those skipped do not count.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
     pub last_health_check: Option<SystemTime>,
+    /// Why it failed; `None` when the database answered.
+    pub last_health_check_error: Option<String>,
     /// Checkouts that had to wait because neither an idle connection nor room for another was there.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because as many callers waited as the setting max_waiting admits.
@@ -104,10 +125,23 @@ pub struct Status {
     pub last_error_at: Option<SystemTime>,
     /// The most that were out at once.
     pub peak_checked_out: u64,
+    /// When that was first so.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    pub peak_checked_out_at: Option<SystemTime>,
     /// The most that were open at once.
     pub peak_total: u64,
+    /// When that was first so.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    pub peak_total_at: Option<SystemTime>,
     /// The most callers that waited at once.
     pub peak_waiting: u64,
+    /// When that was first so.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    pub peak_waiting_at: Option<SystemTime>,
+    /// What the monitor saw in the last five minutes; `None` without the monitor, and before its second sample.
+    pub recent: Option<Recent>,
+    /// How many connections the server takes in all; `None` where it has no such limit or was not asked yet.
+    pub server_limit: Option<ServerLimit>,
     /// The settings in force.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::settings"))]
     pub configuration: Settings,
@@ -167,17 +201,16 @@ impl Status {
 impl<M: Manager> Inner<M> {
     pub(crate) fn status(&self) -> Status {
         if self.home.is_left() {
-            let mut status = self.snapshot(&Queue::new());
+            let mut status = self.describe_state(State::of(&Queue::<M>::new(), Vec::new()));
             status.recommendations = vec![format!(
                 "This process was forked off from the one that built the pool: {FORK_FIRST}."
             )];
             return status;
         }
-        let mut status = self.snapshot(&self.queue.lock());
-        status
-            .holders
-            .sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
-        status.leak_detected = status.leaking_for(self.settings.leak_after);
+        // Room is made before the lock is taken, and words are found after it.
+        let holders = Vec::with_capacity(self.capacity as usize);
+        let state = State::of(&self.queue.lock(), holders);
+        let mut status = self.describe_state(state);
         status.recommendations = recommendations(&status);
         status
     }
@@ -190,7 +223,21 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn snapshot(&self, queue: &Queue<M>) -> Status {
+    fn describe_state(&self, state: State) -> Status {
+        let State {
+            taken,
+            closed,
+            counters,
+            idle,
+            opening,
+            hung,
+            hung_connects,
+            waiting,
+            full_since,
+            recent,
+            server_limit,
+            holders,
+        } = state;
         let queue_mode = self.mode == Mode::Queue;
         let size = if queue_mode {
             u64::from(self.settings.pool_size)
@@ -198,7 +245,6 @@ impl<M: Manager> Inner<M> {
             0
         };
         let now = self.clock.now();
-        let counters = &queue.counters;
         let (total, checked_out) = (counters.total(), counters.out());
         let of = |whole: u64| {
             if whole == 0 {
@@ -209,14 +255,23 @@ impl<M: Manager> Inner<M> {
         };
         let utilization = of(if queue_mode { size } else { self.capacity }).min(100.0);
         let capacity_utilization = of(self.capacity);
-        let holder = |record: &crate::counters::HolderRecord| Holder {
-            thread: record.thread.clone(),
-            location: record.location,
-            held_for: now.saturating_duration_since(record.since),
-            connection_id: record.connection_id,
-        };
+        let full_for = full_since.map(|since| now.saturating_duration_since(since));
+        let mut holders: Vec<Holder> = holders
+            .into_iter()
+            .map(|record| Holder {
+                thread: record.thread,
+                location: record.location,
+                held_for: now.saturating_duration_since(record.since),
+                connection_id: record.connection_id,
+            })
+            .collect();
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
+        let (last_check, last_error) = (&counters.last_health_check, &counters.last_error);
         Status {
             name: self.name.to_string(),
+            at: SystemTime::now(),
+            taken,
+            closed,
             pool_type: self.pool_type(),
             size,
             checked_in: total - checked_out,
@@ -231,14 +286,16 @@ impl<M: Manager> Inner<M> {
             total_capacity: self.capacity,
             utilization,
             capacity_utilization,
-            health: health(utilization, capacity_utilization),
-            leak_detected: false,
+            health: health(utilization, capacity_utilization, &self.settings),
+            leak_detected: full_for.is_some_and(|full| full > self.settings.leak_after),
             recommendations: Vec::new(),
             active_connections: checked_out,
-            idle_connections: queue.idle.len() as u64,
-            opening_connections: queue.opening() as u64,
-            abandoned: queue.hung as u64,
-            waiting_requests: queue.waiters.len() as u64,
+            idle_connections: idle,
+            opening_connections: opening,
+            abandoned: hung,
+            hung_connects,
+            abandoned_connects: counters.abandoned_connects,
+            waiting_requests: waiting,
             total_connections_created: counters.created,
             total_connections_closed: counters.closed,
             closed_by_reason: counters.closed_by_reason().collect(),
@@ -248,105 +305,80 @@ impl<M: Manager> Inner<M> {
             connection_errors: counters.connection_errors,
             connection_timeouts: counters.connection_timeouts,
             avg_connection_acquisition_time: counters.acquisition.mean(),
-            max_connection_acquisition_time: counters.acquisition.max.as_secs_f64(),
+            max_connection_acquisition_time: counters.acquisition.max(),
             avg_connection_hold_time: counters.hold.mean(),
-            max_connection_hold_time: counters.hold.max.as_secs_f64(),
+            max_connection_hold_time: counters.hold.max(),
             validation_failures: counters.validation_failures,
             hook_failures: counters.hook_failures,
             health_check_failures: counters.health_check_failures,
-            last_health_check: counters.last_health_check,
+            last_health_check: last_check.as_ref().map(|check| check.at),
+            last_health_check_error: last_check
+                .as_ref()
+                .and_then(|check| check.error.as_ref())
+                .map(ToString::to_string),
             pool_exhausted_count: counters.exhausted,
             overloaded_count: counters.overloaded,
-            last_error: counters
-                .last_error
-                .as_ref()
-                .map(|last| last.error.to_string()),
-            last_error_at: counters.last_error.as_ref().map(|last| last.at),
-            peak_checked_out: counters.peak_checked_out,
-            peak_total: counters.peak_total,
-            peak_waiting: counters.peak_waiting,
+            last_error: last_error.as_ref().map(|last| last.error.to_string()),
+            last_error_at: last_error.as_ref().map(|last| last.at),
+            peak_checked_out: counters.peak_checked_out.value,
+            peak_checked_out_at: counters.peak_checked_out.at,
+            peak_total: counters.peak_total.value,
+            peak_total_at: counters.peak_total.at,
+            peak_waiting: counters.peak_waiting.value,
+            peak_waiting_at: counters.peak_waiting.at,
+            connection_acquisition_time: counters.acquisition,
+            connection_hold_time: counters.hold,
+            recent,
+            server_limit,
             configuration: self.settings.clone(),
-            holders: queue.holders.iter().map(holder).collect(),
-            full_for: queue
-                .full_since
-                .map(|since| now.saturating_duration_since(since)),
+            holders,
+            full_for,
         }
     }
 }
 
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = &self.configuration;
-        writeln!(f, "Pool Type: {}", self.pool_type)?;
-        writeln!(f, "Size: {}", self.size)?;
-        writeln!(f, "Max Overflow: {}", self.max_overflow)?;
-        writeln!(f, "Total Capacity: {}", self.total_capacity)?;
-        writeln!(f, "Timeout: {:.1}s", settings.timeout.as_secs_f64())?;
-        if settings.recycle == Duration::MAX {
-            writeln!(f, "Recycle: never")?;
-        } else {
-            writeln!(f, "Recycle: {}s", settings.recycle.as_secs())?;
-        }
-        writeln!(f, "Pre-ping: {}", pre_ping_words(settings.pre_ping))?;
-        writeln!(f, "Checked Out: {}", self.checked_out)?;
-        writeln!(f, "Checked In: {}", self.checked_in)?;
-        writeln!(f, "Overflow: {}", self.overflow)?;
-        writeln!(f, "Utilization: {:.1}%", self.utilization)?;
-        writeln!(f, "Health: {}", self.health)?;
-        writeln!(
-            f,
-            "Waiting: {} now, {} at most",
-            self.waiting_requests, self.peak_waiting
-        )?;
-        writeln!(
-            f,
-            "Checkouts: {}, mean wait {:.3} ms, longest {:.3} ms, {} timed out",
-            self.checkouts,
-            self.avg_connection_acquisition_time * 1e3,
-            self.max_connection_acquisition_time * 1e3,
-            self.connection_timeouts
-        )?;
-        writeln!(
-            f,
-            "Connections: {} opened, {} closed, {} failed to open",
-            self.total_connections_created, self.total_connections_closed, self.connection_errors
-        )?;
-        if let Some(error) = &self.last_error {
-            writeln!(f, "Last Error: {error}")?;
-        }
-        for holder in self.holders.iter().take(10) {
-            writeln!(
-                f,
-                "Holder: connection {} for {:.1}s by {} at {}:{}",
-                holder.connection_id,
-                holder.held_for.as_secs_f64(),
-                holder.thread,
-                holder.location.file(),
-                holder.location.line()
-            )?;
-        }
-        writeln!(f, "Recommendations:")?;
-        for advice in &self.recommendations {
-            writeln!(f, "  - {advice}")?;
-        }
-        Ok(())
-    }
+/// What is read under the lock.
+struct State {
+    taken: Instant,
+    closed: bool,
+    counters: Counters,
+    idle: u64,
+    opening: u64,
+    hung: u64,
+    hung_connects: u64,
+    waiting: u64,
+    full_since: Option<Instant>,
+    recent: Option<Recent>,
+    server_limit: Option<ServerLimit>,
+    holders: Vec<HolderRecord>,
 }
 
-fn pre_ping_words(pre_ping: PrePing) -> String {
-    match pre_ping {
-        PrePing::Never => "off".to_owned(),
-        PrePing::Always => "always".to_owned(),
-        PrePing::IdleFor(window) => format!("on (unless proved alive within {window:?})"),
+impl State {
+    fn of<M: Manager>(queue: &Queue<M>, mut holders: Vec<HolderRecord>) -> Self {
+        holders.extend(queue.holders.iter().cloned());
+        State {
+            taken: Instant::now(),
+            closed: queue.closed,
+            counters: queue.counters.clone(),
+            idle: queue.idle.len() as u64,
+            opening: queue.opening() as u64,
+            hung: queue.hung as u64,
+            hung_connects: queue.hung_connects() as u64,
+            waiting: queue.waiters.len() as u64,
+            full_since: queue.full_since,
+            recent: queue.recent,
+            server_limit: queue.server_limit.known(),
+            holders,
+        }
     }
 }
 
 #[cfg(feature = "serde")]
-mod as_json {
+pub(crate) mod as_json {
     use super::{Duration, Location, Settings, SystemTime};
     use serde::Serializer;
 
-    pub(super) fn duration<S: Serializer>(
+    pub(crate) fn duration<S: Serializer>(
         duration: &Duration,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -371,9 +403,20 @@ mod as_json {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         match time {
-            Some(time) => serializer.collect_str(&humantime::format_rfc3339_millis(*time)),
+            Some(time) => time_of(*time, serializer),
             None => serializer.serialize_none(),
         }
+    }
+
+    pub(crate) fn moment<S: Serializer>(
+        time: &SystemTime,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        time_of(*time, serializer)
+    }
+
+    fn time_of<S: Serializer>(time: SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_millis(time))
     }
 
     pub(super) fn location<S: Serializer>(

@@ -92,7 +92,7 @@ impl<M: Manager> Inner<M> {
             attempt.stage = Stage::Abandoned;
             let is_blamed = attempt.blames().is_some();
             let (owner, report) = (attempt.owner.take(), attempt.report.take());
-            queue.hung += 1;
+            queue.note_abandoned();
             let message = format!("connecting did not finish within connect_timeout {limit:?}");
             let failure = Failure {
                 transient: true,
@@ -215,6 +215,9 @@ impl<M: Manager> Inner<M> {
         for lease in idle_too_long {
             self.on_helper(move |inner| inner.close_lease(lease, CloseReason::IdleTimeout));
         }
+        if self.wants_server_limit() {
+            self.on_helper(|inner| inner.learn_server_limit());
+        }
         if keeps_alive {
             self.on_helper(|inner| {
                 while inner.keep_one_alive() {}
@@ -262,7 +265,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Runs on a helper; where none can be had, here.
-    fn on_helper(self: &Arc<Self>, work: impl FnOnce(&Arc<Inner<M>>) + Send + 'static) {
+    pub(crate) fn on_helper(self: &Arc<Self>, work: impl FnOnce(&Arc<Inner<M>>) + Send + 'static) {
         let inner = self.clone();
         if let Err(unrun) = self.helpers.run(move || work(&inner)) {
             (unrun.job)();
@@ -298,7 +301,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Back where it was among the idle: a keepalive is no use.
-    fn put_back_idle(self: &Arc<Self>, lease: Lease<M>) {
+    pub(crate) fn put_back_idle(self: &Arc<Self>, lease: Lease<M>) {
         self.put_back(lease);
         // Stable, and nearly sorted: all others are in the order of their last use.
         self.queue

@@ -34,7 +34,7 @@ use classify::classify;
 
 use super::FirstValue;
 use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
-use crate::driver::{Call, Driver, ErrorClass};
+use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -379,6 +379,21 @@ impl Driver<MySqlManager> for MySqlDriver {
 
     fn classify(&self, error: &MyError) -> ErrorClass {
         classify(error)
+    }
+
+    fn has_server_limit(&self) -> bool {
+        true
+    }
+
+    fn server_limit(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+    ) -> Result<Option<ServerLimit>, MyError> {
+        const SQL: &str = "SELECT @@max_connections";
+        manager.note(SQL);
+        let limit: Option<u64> = connection.query_first(SQL)?;
+        Ok(limit.map(|limit| ServerLimit::new(limit, 0)))
     }
 
     fn is_bounded(&self, _call: Call) -> bool {

@@ -29,7 +29,7 @@ use r2d2_postgres::PostgresConnectionManager;
 
 use super::FirstValue;
 use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
-use crate::driver::{Call, Driver, ErrorClass};
+use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
 use crate::error::{Error, ErrorKind, chain};
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -181,11 +181,32 @@ impl PostgresManager {
         Ok(())
     }
 
-    fn run(&self, client: &mut Client, sql: &str) -> Result<(), PgError> {
+    fn note(&self, sql: &str) {
         if let Some(target) = &self.echo {
             log::debug!(target: target, "{sql}");
         }
+    }
+
+    fn run(&self, client: &mut Client, sql: &str) -> Result<(), PgError> {
+        self.note(sql);
         client.batch_execute(sql)
+    }
+
+    /// `reserved_connections` came with PostgreSQL 16.
+    fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
+        const SQL: &str = "SELECT current_setting('max_connections'), \
+                           current_setting('superuser_reserved_connections'), \
+                           current_setting('reserved_connections', true)";
+        self.note(SQL);
+        let messages = client.simple_query(SQL)?;
+        Ok(messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                let number = |column: usize| row.get(column)?.parse::<u64>().ok();
+                let reserved = number(1)? + number(2).unwrap_or(0);
+                Some(ServerLimit::new(number(0)?, reserved))
+            }
+            _ => None,
+        }))
     }
 
     fn limit_statements(&self, client: &mut Client) -> Result<(), PgError> {
@@ -306,10 +327,22 @@ impl Driver<PostgresManager> for PostgresDriver {
         classify(error)
     }
 
+    fn has_server_limit(&self) -> bool {
+        true
+    }
+
+    fn server_limit(
+        &self,
+        manager: &PostgresManager,
+        connection: &mut Client,
+    ) -> Result<Option<ServerLimit>, PgError> {
+        manager.server_limit(connection)
+    }
+
     fn is_bounded(&self, call: Call) -> bool {
         match call {
             Call::Ping => self.validation_query.is_none(),
-            Call::Connect | Call::Reset | Call::Close => false,
+            Call::Connect | Call::Reset | Call::Close | Call::ServerLimit => false,
         }
     }
 }

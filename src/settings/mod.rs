@@ -193,29 +193,44 @@ pub struct Settings {
     /// is the driver's own.
     pub validation_query: Option<String>,
 
-    /// How often the monitor checks that the database answers. Accepted and validated; the monitor itself comes in a
-    /// later release. Default 10 s, the period of a Kubernetes probe; more than zero, at most 100 years.
+    /// How often the monitor checks that the database answers. Default 10 s, the period of a Kubernetes probe; more than
+    /// zero, at most 100 years.
     ///
     /// URL `health_check_interval`, environment `DB_HEALTH_CHECK_INTERVAL`.
     pub health_check_interval: Duration,
 
     /// How long a ping, and a reset on return, may take before the connection is given up; also the limit of
-    /// [`Pool::ping`](crate::Pool::ping) as a whole. Default 5 s, half the interval; more than zero, at most 100 years.
+    /// [`Pool::health_check`](crate::Pool::health_check) and [`Pool::ping`](crate::Pool::ping) as a whole. Default 5 s, half the interval; more than zero, at most 100 years.
     ///
     /// URL `health_check_timeout`, environment `DB_HEALTH_CHECK_TIMEOUT`.
     pub health_check_timeout: Duration,
 
-    /// Whether the monitor runs: a background thread for health checks and samples. Accepted; starts nothing until the
-    /// monitor comes in a later release. Idle connections are looked after without it. Default off; on in
-    /// [`high_throughput`](Settings::high_throughput).
+    /// Whether the monitor runs: a background thread that checks the database every
+    /// [`health_check_interval`](Settings#structfield.health_check_interval), and takes a sample every
+    /// [`metrics_collection_interval`](Settings#structfield.metrics_collection_interval) for
+    /// [`Pool::history`](crate::Pool::history) and the recommendations. Idle connections are looked after, and leaks and
+    /// outages are logged, without it. Default off; on in [`high_throughput`](Settings::high_throughput).
     ///
     /// URL `enable_pool_metrics`, environment `DB_ENABLE_POOL_METRICS`.
     pub enable_pool_metrics: bool,
 
-    /// How often the monitor, once it is there, takes a sample. Default 5 s; more than zero, at most 100 years.
+    /// How often the monitor takes a sample; those of the last hour are kept, at most 3,600. Default 5 s; more than zero,
+    /// at most 100 years.
     ///
     /// URL `metrics_collection_interval`, environment `DB_METRICS_COLLECTION_INTERVAL`.
     pub metrics_collection_interval: Duration,
+
+    /// From what utilization (connections in use of `pool_size`) the health is a warning, in percent. Default 70; more than
+    /// 0, at most 100.
+    ///
+    /// URL `warning_utilization`, environment `DB_WARNING_UTILIZATION`.
+    pub warning_utilization: f64,
+
+    /// Above what capacity_utilization (connections in use of `pool_size` + `max_overflow`) the health is critical, and
+    /// the HTTP probes answer 503, in percent. Default 90; more than 0, at most 100, with which it is never critical.
+    ///
+    /// URL `critical_utilization`, environment `DB_CRITICAL_UTILIZATION`.
+    pub critical_utilization: f64,
 
     /// How long the overflow must be used up, with more than 90 % of the capacity out, without a break before the status
     /// speaks of a leak. Default 10 s; more than zero, at most 100 years.

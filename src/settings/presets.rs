@@ -100,7 +100,7 @@ impl Settings {
         Settings::production()
     }
 
-    /// 100 + 0 with 10 kept in any case, a command_timeout of 60 s and the monitor on (once there is one), for services
+    /// 100 + 0 with 10 kept in any case, a command_timeout of 60 s and the monitor on, for services
     /// and batch jobs with 1,000 and more operations a second.
     ///
     /// At this rate connecting under load costs more than waiting for the next connection, so there is no overflow; a
@@ -143,6 +143,8 @@ fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         health_check_timeout: Duration::from_secs(5),
         enable_pool_metrics: false,
         metrics_collection_interval: Duration::from_secs(5),
+        warning_utilization: 70.0,
+        critical_utilization: 90.0,
         leak_after: Duration::from_secs(10),
         holder_warn_after: None,
         echo: false,

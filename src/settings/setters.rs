@@ -44,6 +44,8 @@ setters! {
     health_check_timeout: Duration,
     enable_pool_metrics: bool,
     metrics_collection_interval: Duration,
+    warning_utilization: f64,
+    critical_utilization: f64,
     leak_after: Duration,
     holder_warn_after: impl Into<Option<Duration>>,
     echo: bool,

@@ -84,6 +84,8 @@ rows! {
         health_check_timeout: Time = "health_check_timeout",
         enable_pool_metrics: Switch = "enable_pool_metrics",
         metrics_collection_interval: Time = "metrics_collection_interval",
+        warning_utilization: Number = "warning_utilization",
+        critical_utilization: Number = "critical_utilization",
         leak_after: Time = "leak_after",
         holder_warn_after: TimeOrOff = "holder_warn_after",
         echo: Switch = "echo",

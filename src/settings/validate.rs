@@ -53,6 +53,8 @@ impl Settings {
             health_check_timeout,
             enable_pool_metrics: _,
             metrics_collection_interval,
+            warning_utilization,
+            critical_utilization,
             leak_after,
             holder_warn_after,
             echo: _,
@@ -77,6 +79,8 @@ impl Settings {
         self.validate_time("health_check_interval", *health_check_interval)?;
         self.validate_time("health_check_timeout", *health_check_timeout)?;
         self.validate_time("metrics_collection_interval", *metrics_collection_interval)?;
+        self.validate_percentage("warning_utilization", *warning_utilization)?;
+        self.validate_percentage("critical_utilization", *critical_utilization)?;
         self.validate_time("leak_after", *leak_after)?;
         self.validate_time_or_off("holder_warn_after", *holder_warn_after)
     }
@@ -221,6 +225,17 @@ impl Settings {
             return self.refused(path, count, "a number from 1 is");
         }
         Ok(())
+    }
+
+    fn validate_percentage(&self, path: &str, percentage: f64) -> Result<(), Error> {
+        if percentage > 0.0 && percentage <= 100.0 {
+            return Ok(());
+        }
+        self.refused(
+            path,
+            percentage,
+            "more than 0 and at most 100, in percent, is",
+        )
     }
 
     fn validate_query(&self, query: Option<&str>) -> Result<(), Error> {

@@ -100,6 +100,8 @@ fn the_default_is_as_promised() {
     assert_eq!(settings.health_check_timeout, seconds(5));
     assert!(!settings.enable_pool_metrics);
     assert_eq!(settings.metrics_collection_interval, seconds(5));
+    assert_eq!(settings.warning_utilization, 70.0);
+    assert_eq!(settings.critical_utilization, 90.0);
     assert_eq!(settings.leak_after, seconds(10));
     assert_eq!(settings.holder_warn_after, None);
     assert!(!settings.echo && !settings.echo_pool && !settings.require_tls);

@@ -13,7 +13,7 @@ fn the_default_settings_read_as_a_url_s_query() {
          pool_recycle_jitter=0.1&pool_pre_ping=500ms&reset_on_return=rollback&pool_mode=auto&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
          keepalive=off&warm_up=0&min_pool_size=0&max_validation_failures=3&validation_query=off&\
          health_check_interval=10s&health_check_timeout=5s&enable_pool_metrics=false&\
-         metrics_collection_interval=5s&leak_after=10s&holder_warn_after=off&echo=false&echo_pool=false&\
+         metrics_collection_interval=5s&warning_utilization=70&critical_utilization=90&leak_after=10s&holder_warn_after=off&echo=false&echo_pool=false&\
          require_tls=false&max_retry_attempts=5&initial_retry_delay=500ms&retry_backoff_multiplier=2&\
          max_retry_delay=30s&retry_jitter=true"
     );
@@ -87,7 +87,7 @@ prop_compose! {
         times in proptest::array::uniform8(time()),
         never_recycled in any::<bool>(),
         optional_times in proptest::array::uniform4(proptest::option::of(time())),
-        numbers in proptest::array::uniform2(finite()),
+        numbers in proptest::array::uniform4(finite()),
         switches in any::<[bool; 5]>(),
         choices in (pre_ping(), reset_on_return(), proptest::sample::select(vec![None, Some(Mode::Queue), Some(Mode::Null)])),
         query in proptest::option::of(" ?SELECT \\PC*"),
@@ -122,7 +122,12 @@ prop_compose! {
             settings.keepalive,
             settings.holder_warn_after,
         ] = optional_times;
-        [settings.recycle_jitter, settings.retry.multiplier] = numbers;
+        [
+            settings.recycle_jitter,
+            settings.retry.multiplier,
+            settings.warning_utilization,
+            settings.critical_utilization,
+        ] = numbers;
         [
             settings.enable_pool_metrics,
             settings.echo,

@@ -128,6 +128,15 @@ fn nonsense_is_refused_by_name_with_its_value() {
             base().metrics_collection_interval(Duration::ZERO),
             "metrics_collection_interval = 0s ",
         ),
+        (base().warning_utilization(0.0), "warning_utilization = 0 "),
+        (
+            base().critical_utilization(100.1),
+            "critical_utilization = 100.1 ",
+        ),
+        (
+            base().critical_utilization(f64::NAN),
+            "critical_utilization = NaN ",
+        ),
         (base().leak_after(Duration::ZERO), "leak_after = 0s "),
         (
             base().holder_warn_after(Duration::ZERO),

@@ -101,7 +101,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// The pool's own parameters, and those of the three drivers.
-pub const OWN: [&str; 33] = [
+pub const OWN: [&str; 35] = [
     "pool_size",
     "max_overflow",
     "max_pool_size",
@@ -130,6 +130,8 @@ pub const OWN: [&str; 33] = [
     "health_check_timeout",
     "enable_pool_metrics",
     "metrics_collection_interval",
+    "warning_utilization",
+    "critical_utilization",
     "leak_after",
     "holder_warn_after",
     "echo",

@@ -257,6 +257,8 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
         .health_check_timeout(default.health_check_timeout)
         .enable_pool_metrics(default.enable_pool_metrics)
         .metrics_collection_interval(default.metrics_collection_interval)
+        .warning_utilization(default.warning_utilization)
+        .critical_utilization(default.critical_utilization)
         .leak_after(default.leak_after)
         .holder_warn_after(default.holder_warn_after)
         .echo(default.echo)
@@ -267,7 +269,7 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
         idle_timeout=1&keepalive=1&warm_up=1&min_pool_size=1&max_retry_attempts=1&initial_retry_delay=1&\
         max_retry_delay=1&retry_backoff_multiplier=1&retry_jitter=no&max_validation_failures=1&\
         validation_query=SELECT%202&health_check_interval=1&health_check_timeout=1&enable_pool_metrics=yes&\
-        metrics_collection_interval=1&leak_after=1&holder_warn_after=1&echo=yes&echo_pool=yes&require_tls=yes";
+        metrics_collection_interval=1&warning_utilization=1&critical_utilization=1&leak_after=1&holder_warn_after=1&echo=yes&echo_pool=yes&require_tls=yes";
     assert_eq!(other.split('&').count(), ROWS.len());
     let (_, url) = split_url(&format!("postgres://h/d?{other}")).expect("good parameters");
     assert_eq!(set.clone().with_url(&url), set);

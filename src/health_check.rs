@@ -1,0 +1,342 @@
+//! Whether the database answers, asked without standing in anybody's way; and how many connections it takes.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::later;
+use crate::counters::LastCheck;
+use crate::driver::{Call, ErrorClass, Manager, ServerLimit};
+use crate::error::{Error, ErrorKind};
+use crate::hooks::CloseReason;
+use crate::opener::words;
+use crate::places::Lease;
+use crate::pool::{Inner, Pool};
+use crate::queue::Queue;
+use crate::sync::{Condvar, Instant, Mutex};
+
+/// What a health check found.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct HealthCheck {
+    /// Whether the database can be reached: as just found, or, where the check was skipped, as last known.
+    pub reachable: bool,
+    /// Not made, because the pool is exhausted: no connection is idle, and there is no room for another.
+    pub skipped: bool,
+    /// When the check ended on which this rests: just now, or, where it was skipped, the last one before. `None`: skipped, and
+    /// none was made before.
+    pub checked_at: Option<SystemTime>,
+    /// How long that check took.
+    pub took: Option<Duration>,
+    /// Why the database cannot be reached.
+    pub error: Option<String>,
+}
+
+impl<M: Manager> Pool<M> {
+    /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
+    /// is free, else is skipped and tells what is last known. Takes at most the setting health_check_timeout, and counts as a
+    /// health check, not as a checkout. While one check is under way, others wait for its result instead of making their own.
+    ///
+    /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
+    ///
+    /// # Errors
+    /// Closed; Unsupported inside a hook of the same pool, on an async runtime's own thread, or in a forked child. A database
+    /// that cannot be reached is no error but the result.
+    pub fn health_check(&self) -> Result<HealthCheck, Error> {
+        self.inner().may_block_here("health_check")?;
+        self.inner().health_check()
+    }
+}
+
+/// One check at a time.
+pub(crate) struct Checking {
+    state: Mutex<CheckingState>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct CheckingState {
+    under_way: bool,
+    /// How many have ended.
+    ended: u64,
+    last: Option<Result<HealthCheck, Error>>,
+}
+
+impl Checking {
+    pub(crate) fn new() -> Self {
+        Checking {
+            state: Mutex::default(),
+            ended: Condvar::new(),
+        }
+    }
+}
+
+/// Whether the server's limit was asked for.
+#[derive(Clone, Copy)]
+pub(crate) enum LimitKnown {
+    Unasked,
+    Asking,
+    Known(Option<ServerLimit>),
+}
+
+impl LimitKnown {
+    pub(crate) fn known(self) -> Option<ServerLimit> {
+        match self {
+            LimitKnown::Known(limit) => limit,
+            LimitKnown::Unasked | LimitKnown::Asking => None,
+        }
+    }
+}
+
+/// Where a check gets its connection from.
+enum Means<M: Manager> {
+    Idle(Lease<M>),
+    /// A connect has been started, or one of an earlier check still runs; its end is reported here.
+    Connect(mpsc::Receiver<Result<(), (Error, bool)>>),
+    Exhausted,
+}
+
+impl<M: Manager> Inner<M> {
+    /// As [`Pool::health_check`], on a thread that may block.
+    pub(crate) fn health_check(self: &Arc<Self>) -> Result<HealthCheck, Error> {
+        let limit = self.settings.health_check_timeout;
+        let end = later(Instant::now(), limit);
+        let mut state = self.checking.state.lock();
+        if state.under_way {
+            let before = state.ended;
+            while state.ended == before {
+                if self.checking.ended.wait_until(&mut state, end).timed_out() {
+                    break;
+                }
+            }
+            let result = state.last.clone();
+            drop(state);
+            return result.unwrap_or_else(|| Ok(self.skipped()));
+        }
+        state.under_way = true;
+        state.last = None;
+        drop(state);
+        let _under_way = UnderWay(&self.checking);
+        let result = self.check(limit);
+        self.checking.state.lock().last = Some(result.clone());
+        result
+    }
+
+    fn check(self: &Arc<Self>, limit: Duration) -> Result<HealthCheck, Error> {
+        let started = Instant::now();
+        let means = self.means_to_check(&mut self.queue.lock())?;
+        let outcome = match means {
+            Means::Exhausted => return Ok(self.skipped()),
+            Means::Idle(lease) => self.check_idle(lease, limit),
+            Means::Connect(report) => match report.recv_timeout(limit) {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err((error, _))) => Err(error),
+                Err(_) => Err(Error::new(
+                    ErrorKind::Connect,
+                    format!("no connection could be opened within health_check_timeout {limit:?}"),
+                )),
+            },
+        };
+        if self.queue.lock().closed {
+            return Err(self.closed_error());
+        }
+        let check = LastCheck {
+            at: SystemTime::now(),
+            ended: Instant::now(),
+            took: started.elapsed(),
+            error: outcome.err(),
+        };
+        let result = HealthCheck {
+            reachable: check.error.is_none(),
+            skipped: false,
+            checked_at: Some(check.at),
+            took: Some(check.took),
+            error: check.error.as_ref().map(ToString::to_string),
+        };
+        self.note_check(check);
+        Ok(result)
+    }
+
+    pub(crate) fn note_check(&self, check: LastCheck) {
+        let mut queue = self.queue.lock();
+        queue.counters.health_check_failures += u64::from(check.error.is_some());
+        queue.counters.last_health_check = Some(check);
+    }
+
+    fn means_to_check(self: &Arc<Self>, queue: &mut Queue<M>) -> Result<Means<M>, Error> {
+        if queue.closed {
+            return Err(self.closed_error());
+        }
+        if queue.waiters.is_empty()
+            && let Some(lease) = queue.idle.pop()
+        {
+            return Ok(Means::Idle(lease));
+        }
+        let now = Instant::now();
+        let (report, reported) = mpsc::channel();
+        // The connect of an earlier check that has not ended yet tells as much as another would.
+        if let Some(attempt) = queue
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.is_check && attempt.holds_place())
+        {
+            attempt.report = Some(report);
+            return Ok(Means::Connect(reported));
+        }
+        if queue.hung >= self.capacity as usize {
+            let _ = report.send(Err((queue.too_many_hang(now).error, false)));
+            return Ok(Means::Connect(reported));
+        }
+        // Who waits has a connect of its own under way, or there is no room.
+        let place = if queue.waiters.is_empty() && queue.may_start(now) {
+            self.places.try_take()
+        } else {
+            None
+        };
+        let Some(place) = place else {
+            return Ok(Means::Exhausted);
+        };
+        let attempt = queue.add_attempt(place, None, now);
+        attempt.stock = true;
+        attempt.is_check = true;
+        attempt.report = Some(report);
+        let id = attempt.id;
+        self.start(queue, id);
+        Ok(Means::Connect(reported))
+    }
+
+    /// Pings, and puts the connection back where it was among the idle.
+    fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), Error> {
+        let generation = lease.live().generation;
+        let Some((lease, result)) = self.ping(lease, limit) else {
+            let message = format!("no answer within health_check_timeout {limit:?}");
+            return Err(Error::new(ErrorKind::Validation, message));
+        };
+        match result {
+            Ok(Ok(())) => {
+                self.queue.lock().proven = Some(Instant::now());
+                let lease = self.ask_server_limit(lease);
+                lease
+                    .into_iter()
+                    .for_each(|lease| self.put_back_idle(lease));
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                let (class, words) = self.describe(&error);
+                if class == ErrorClass::Lost {
+                    self.replace_older(generation);
+                    self.close_lease(lease, CloseReason::Lost);
+                } else {
+                    self.close_lease(lease, CloseReason::ValidationFailed);
+                }
+                Err(Error::new(ErrorKind::Validation, words).with_source(Arc::new(error)))
+            }
+            Err(panic) => {
+                self.close_lease(lease, CloseReason::ValidationFailed);
+                let message = format!("the driver panicked: {}", words(&*panic));
+                Err(Error::new(ErrorKind::Validation, message))
+            }
+        }
+    }
+
+    /// The answer of a check that is not made: the last result, unless something later is known. A connect that failed since
+    /// tells that the database cannot be reached; a connection that was opened or came back since, that it can.
+    fn skipped(&self) -> HealthCheck {
+        let queue = self.queue.lock();
+        let last = queue.counters.last_health_check.as_ref();
+        let failed_check = last.and_then(|check| Some((check.ended, check.error.clone()?)));
+        let failed_connect = queue
+            .counters
+            .last_error
+            .as_ref()
+            .map(|last| (last.occurred, last.error.clone()));
+        let failure = [failed_check, failed_connect]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(at, _)| *at)
+            .filter(|(at, _)| queue.proven.is_none_or(|proven| proven < *at));
+        HealthCheck {
+            reachable: failure.is_none(),
+            skipped: true,
+            checked_at: last.map(|check| check.at),
+            took: last.map(|check| check.took),
+            error: failure.map(|(_, error)| error.to_string()),
+        }
+    }
+
+    /// Asks an idle connection for the server's limit, once. `None`: the connection did not survive it.
+    fn ask_server_limit(self: &Arc<Self>, lease: Lease<M>) -> Option<Lease<M>> {
+        if !self.driver.has_server_limit() {
+            return Some(lease);
+        }
+        {
+            let mut queue = self.queue.lock();
+            if !matches!(queue.server_limit, LimitKnown::Unasked) {
+                return Some(lease);
+            }
+            queue.server_limit = LimitKnown::Asking;
+        }
+        let limit = self.settings.health_check_timeout;
+        let called = self.call(
+            Call::ServerLimit,
+            lease,
+            limit,
+            CloseReason::ValidationFailed,
+            |inner, live| {
+                inner
+                    .driver
+                    .server_limit(&inner.manager, &mut live.connection)
+            },
+        );
+        let (lease, result) = match called {
+            Some((lease, result)) => (Some(lease), Some(result)),
+            None => (None, None),
+        };
+        let answer = match result {
+            Some(Ok(Ok(answer))) => LimitKnown::Known(answer),
+            Some(Ok(Err(error))) => {
+                let (class, words) = self.describe(&error);
+                log::debug!(target: &self.target, "the server does not tell how many connections it takes: {words}");
+                match class {
+                    ErrorClass::Lost | ErrorClass::Transient => LimitKnown::Unasked,
+                    ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
+                }
+            }
+            Some(Err(_)) => LimitKnown::Known(None),
+            None => LimitKnown::Unasked,
+        };
+        self.queue.lock().server_limit = answer;
+        lease
+    }
+
+    /// Whether the server's limit is still to be asked for, and a connection is idle to do so.
+    pub(crate) fn wants_server_limit(&self) -> bool {
+        let queue = self.queue.lock();
+        matches!(queue.server_limit, LimitKnown::Unasked)
+            && !queue.idle.is_empty()
+            && self.driver.has_server_limit()
+    }
+
+    /// Takes an idle connection to ask for the server's limit.
+    pub(crate) fn learn_server_limit(self: &Arc<Self>) {
+        let Some(lease) = self.queue.lock().idle.pop() else {
+            return;
+        };
+        let lease = self.ask_server_limit(lease);
+        lease
+            .into_iter()
+            .for_each(|lease| self.put_back_idle(lease));
+    }
+}
+
+/// Ends the check under way, also when it panics.
+struct UnderWay<'a>(&'a Checking);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock();
+        state.under_way = false;
+        state.ended += 1;
+        self.0.ended.notify_all();
+    }
+}

@@ -1,0 +1,212 @@
+//! What the monitor has sampled: a ring of the last hour, and its last five minutes in short.
+
+use std::collections::VecDeque;
+use std::time::{Duration, SystemTime};
+
+use crate::counters::Counters;
+use crate::driver::Manager;
+use crate::hooks::CloseReason;
+use crate::pool::Pool;
+use crate::sync::Instant;
+
+/// How far the history goes back.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// The most samples that are kept, however short the interval.
+const MOST_SAMPLES: usize = 3600;
+
+/// What [`Recent`] looks back on.
+const RECENT: Duration = Duration::from_secs(300);
+
+/// One sample of the monitor. Counts named after an event are of the time since the sample before.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Sample {
+    /// From 1 upwards in the pool's life, also when older samples are gone.
+    pub number: u64,
+    /// When it was taken.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::status::as_json::moment")
+    )]
+    pub at: SystemTime,
+    /// The time since the sample before, in seconds.
+    pub seconds: f64,
+    /// In users' hands when it was taken.
+    pub checked_out: u64,
+    /// The most in users' hands since the sample before.
+    pub peak_checked_out: u64,
+    /// Open when it was taken.
+    pub total: u64,
+    /// Callers that waited when it was taken.
+    pub waiting: u64,
+    /// The most callers that waited since the sample before.
+    pub peak_waiting: u64,
+    /// Guards handed out.
+    pub checkouts: u64,
+    /// Checkouts that ended at their deadline.
+    pub connection_timeouts: u64,
+    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    pub pool_exhausted_count: u64,
+    /// Connects that failed.
+    pub connection_errors: u64,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections closed because pool_size were idle already.
+    pub overflow_closed: u64,
+    /// The median time from call to hand-out, in seconds.
+    pub wait_p50: f64,
+    /// Its 99th percentile.
+    pub wait_p99: f64,
+    /// The median time that a connection was held, in seconds; those still held are not in it.
+    pub hold_p50: f64,
+    /// Its 99th percentile.
+    pub hold_p99: f64,
+}
+
+/// What the monitor saw in the last five minutes, or since the pool was built.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Recent {
+    /// The time covered, in seconds.
+    pub seconds: f64,
+    /// The 99th percentile, over the samples, of the most connections that were out at once since the sample before.
+    pub checked_out_p99: u64,
+    /// The most that were out at once.
+    pub peak_checked_out: u64,
+    /// The most callers that waited at once.
+    pub peak_waiting: u64,
+    /// Guards handed out.
+    pub checkouts: u64,
+    /// Checkouts that ended at their deadline.
+    pub connection_timeouts: u64,
+    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    pub pool_exhausted_count: u64,
+    /// Connections opened.
+    pub opened: u64,
+    /// Connections closed because pool_size were idle already.
+    pub overflow_closed: u64,
+}
+
+impl<M: Manager> Pool<M> {
+    /// The monitor's samples of the last hour, the oldest first: those with a number above `after`, so that a reader who comes
+    /// again asks only for what is new. Empty without the setting enable_pool_metrics.
+    #[must_use]
+    pub fn history(&self, after: u64) -> Vec<Sample> {
+        let inner = self.inner();
+        if inner.home.is_left() {
+            return Vec::new();
+        }
+        inner.history.lock().after(after)
+    }
+}
+
+/// The ring of samples.
+#[derive(Default)]
+pub(crate) struct History {
+    samples: VecDeque<Sample>,
+    last: Option<Last>,
+    taken: u64,
+}
+
+/// The counts at the last sample.
+struct Last {
+    counters: Counters,
+    taken: Instant,
+}
+
+impl History {
+    /// Notes what `counters` say at `taken`; the first time only as what the next sample is measured from.
+    pub(crate) fn note(&mut self, counters: Counters, waiting: u64, taken: Instant) {
+        let Some(last) = self.last.replace(Last { counters, taken }) else {
+            return;
+        };
+        let counters = &self
+            .last
+            .as_ref()
+            .expect("bug: it was just put there")
+            .counters;
+        let before = &last.counters;
+        let waits = counters.acquisition.since(&before.acquisition);
+        let holds = counters.hold.since(&before.hold);
+        let overflow = |counters: &Counters| counters.closed_for(CloseReason::Overflow);
+        self.taken += 1;
+        self.samples.push_back(Sample {
+            number: self.taken,
+            at: SystemTime::now(),
+            seconds: taken.saturating_duration_since(last.taken).as_secs_f64(),
+            checked_out: counters.out(),
+            peak_checked_out: counters.recent_checked_out.max(counters.out()),
+            total: counters.total(),
+            waiting,
+            peak_waiting: counters.recent_waiting.max(waiting),
+            checkouts: counters.checkouts - before.checkouts,
+            connection_timeouts: counters.connection_timeouts - before.connection_timeouts,
+            pool_exhausted_count: counters.exhausted - before.exhausted,
+            connection_errors: counters.connection_errors - before.connection_errors,
+            opened: counters.created - before.created,
+            overflow_closed: overflow(counters) - overflow(before),
+            wait_p50: waits.percentile(0.5),
+            wait_p99: waits.percentile(0.99),
+            hold_p50: holds.percentile(0.5),
+            hold_p99: holds.percentile(0.99),
+        });
+        self.forget_old();
+    }
+
+    fn forget_old(&mut self) {
+        let mut age: f64 = self.samples.iter().map(|sample| sample.seconds).sum();
+        while let Some(oldest) = self.samples.front()
+            && (self.samples.len() > MOST_SAMPLES || age > KEPT.as_secs_f64())
+            && self.samples.len() > 1
+        {
+            age -= oldest.seconds;
+            self.samples.pop_front();
+        }
+    }
+
+    fn after(&self, number: u64) -> Vec<Sample> {
+        let from = self
+            .samples
+            .partition_point(|sample| sample.number <= number);
+        self.samples.range(from..).copied().collect()
+    }
+
+    /// `None` before there are two samples.
+    pub(crate) fn recent(&self) -> Option<Recent> {
+        let mut seconds = 0.0;
+        let samples: Vec<&Sample> = self
+            .samples
+            .iter()
+            .rev()
+            .take_while(|sample| {
+                seconds += sample.seconds;
+                seconds <= RECENT.as_secs_f64() * 1.01
+            })
+            .collect();
+        if samples.len() < 2 {
+            return None;
+        }
+        let sum = |of: fn(&Sample) -> u64| samples.iter().map(|sample| of(sample)).sum();
+        let most = |of: fn(&Sample) -> u64| samples.iter().map(|sample| of(sample)).max();
+        let mut out: Vec<u64> = samples
+            .iter()
+            .map(|sample| sample.peak_checked_out)
+            .collect();
+        out.sort_unstable();
+        let rank = (out.len() as f64 * 0.99).ceil() as usize;
+        Some(Recent {
+            seconds: samples.iter().map(|sample| sample.seconds).sum(),
+            checked_out_p99: out[rank - 1],
+            peak_checked_out: most(|sample| sample.peak_checked_out).unwrap_or(0),
+            peak_waiting: most(|sample| sample.peak_waiting).unwrap_or(0),
+            checkouts: sum(|sample| sample.checkouts),
+            connection_timeouts: sum(|sample| sample.connection_timeouts),
+            pool_exhausted_count: sum(|sample| sample.pool_exhausted_count),
+            opened: sum(|sample| sample.opened),
+            overflow_closed: sum(|sample| sample.overflow_closed),
+        })
+    }
+}

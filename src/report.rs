@@ -1,0 +1,235 @@
+//! A snapshot as a person reads it: at most 80 columns wide.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use crate::histogram::Histogram;
+use crate::settings::PrePing;
+use crate::status::{Holder, Status};
+
+const WIDTH: usize = 80;
+
+/// How many holders are printed, the longest first.
+const HOLDERS: usize = 10;
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_settings(f)?;
+        self.write_state(f)?;
+        self.write_recommendations(f)?;
+        self.write_times(f)?;
+        self.write_counts(f)?;
+        self.write_last(f)?;
+        self.write_holders(f)
+    }
+}
+
+impl Status {
+    fn write_settings(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.configuration;
+        writeln!(f, "Pool Type: {}", self.pool_type)?;
+        writeln!(f, "Size: {}", self.size)?;
+        writeln!(f, "Max Overflow: {}", self.max_overflow)?;
+        writeln!(f, "Total Capacity: {}", self.total_capacity)?;
+        writeln!(f, "Timeout: {:.1}s", settings.timeout.as_secs_f64())?;
+        if settings.recycle == Duration::MAX {
+            writeln!(f, "Recycle: never")?;
+        } else {
+            writeln!(f, "Recycle: {}s", settings.recycle.as_secs())?;
+        }
+        writeln!(f, "Pre-ping: {}", pre_ping_words(settings.pre_ping))
+    }
+
+    fn write_state(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Checked Out: {}", self.checked_out)?;
+        writeln!(f, "Checked In: {}", self.checked_in)?;
+        writeln!(f, "Overflow: {}", self.overflow)?;
+        writeln!(f, "Utilization: {:.1}%", self.utilization)?;
+        writeln!(f, "Health: {}", self.health)
+    }
+
+    fn write_recommendations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Recommendations:")?;
+        for advice in &self.recommendations {
+            write_wrapped(f, "  - ", "    ", advice)?;
+        }
+        Ok(())
+    }
+
+    fn write_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_wrapped(
+            f,
+            "Waiting: ",
+            "  ",
+            &format!(
+                "{} now; {} waited since the start, {} timed out",
+                self.waiting_requests, self.pool_exhausted_count, self.connection_timeouts
+            ),
+        )?;
+        writeln!(
+            f,
+            "{:<6}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "Times", "count", "mean", "p50", "p90", "p99", "p99.9", "max"
+        )?;
+        write_histogram(f, "wait", &self.connection_acquisition_time)?;
+        write_histogram(f, "hold", &self.connection_hold_time)
+    }
+
+    fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reasons: Vec<String> = self
+            .closed_by_reason
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        if reasons.is_empty() {
+            reasons.push("none yet".to_owned());
+        }
+        let connections = format!(
+            "{} opened, {} closed ({}), {} detached, {} failed to open",
+            self.total_connections_created,
+            self.total_connections_closed,
+            reasons.join(", "),
+            self.detached,
+            self.connection_errors
+        );
+        write_wrapped(f, "Connections: ", "  ", &connections)?;
+        let peak = |value: u64, at: Option<SystemTime>| match at {
+            Some(at) => format!("{value} at {}", time(at)),
+            None => value.to_string(),
+        };
+        let peaks = format!(
+            "checked out {}; open {}; waiting {}",
+            peak(self.peak_checked_out, self.peak_checked_out_at),
+            peak(self.peak_total, self.peak_total_at),
+            peak(self.peak_waiting, self.peak_waiting_at)
+        );
+        write_wrapped(f, "Peaks: ", "  ", &peaks)?;
+        let failures = [
+            (self.validation_failures, "failed tests"),
+            (self.health_check_failures, "failed health checks"),
+            (self.hook_failures, "failed hooks"),
+            (self.overloaded_count, "refused by max_waiting"),
+            (self.abandoned_connects, "abandoned connects"),
+            (self.abandoned, "driver calls that hang now"),
+            (self.hung_connects, "of them connects"),
+        ];
+        let failures: Vec<String> = failures
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if failures.is_empty() {
+            return Ok(());
+        }
+        write_wrapped(f, "Failures: ", "  ", &failures.join(", "))
+    }
+
+    fn write_last(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(error), Some(at)) = (&self.last_error, self.last_error_at) {
+            write_wrapped(f, "Last Error: ", "  ", &format!("{} {error}", time(at)))?;
+        }
+        if let Some(at) = self.last_health_check {
+            let result = self.last_health_check_error.as_deref();
+            let words = format!("{} {}", time(at), result.unwrap_or("the database answered"));
+            write_wrapped(f, "Last Health Check: ", "  ", &words)?;
+        }
+        if let Some(limit) = self.server_limit {
+            let words = format!(
+                "{} connections, {} reserved; {} pools of this capacity fit",
+                limit.max_connections,
+                limit.reserved,
+                limit.instances_of(self.total_capacity)
+            );
+            write_wrapped(f, "Server Limit: ", "  ", &words)?;
+        }
+        Ok(())
+    }
+
+    fn write_holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.holders.is_empty() {
+            return Ok(());
+        }
+        match self.holders.len() {
+            count @ 0..=HOLDERS => writeln!(f, "Holders: {count}")?,
+            count => writeln!(f, "Holders: {count}, the {HOLDERS} longest:")?,
+        }
+        self.holders
+            .iter()
+            .take(HOLDERS)
+            .try_for_each(|holder| write_wrapped(f, "  ", "    ", &holder.to_string()))
+    }
+}
+
+/// `connection 7 for 41.0 s by export-3 at src/report.rs:88`
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "connection {} for {:.1} s by {} at {}:{}",
+            self.connection_id,
+            self.held_for.as_secs_f64(),
+            self.thread,
+            self.location.file(),
+            self.location.line()
+        )
+    }
+}
+
+fn write_wrapped(f: &mut fmt::Formatter<'_>, first: &str, rest: &str, words: &str) -> fmt::Result {
+    let options = textwrap::Options::new(WIDTH)
+        .initial_indent(first)
+        .subsequent_indent(rest);
+    // What a driver says may have tabs and escapes in it, and the report goes to terminals.
+    let words: String = words
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    textwrap::wrap(&words, options)
+        .iter()
+        .try_for_each(|line| writeln!(f, "{line}"))
+}
+
+fn write_histogram(f: &mut fmt::Formatter<'_>, name: &str, times: &Histogram) -> fmt::Result {
+    write!(f, "  {name:<4}{:>12}", times.count())?;
+    for seconds in [
+        times.mean(),
+        times.percentile(0.5),
+        times.percentile(0.9),
+        times.percentile(0.99),
+        times.percentile(0.999),
+        times.max(),
+    ] {
+        write!(f, "{:>10}", short(seconds))?;
+    }
+    writeln!(f)
+}
+
+/// Three digits and a unit.
+fn short(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        seconds if seconds >= 99.95 => return format!("{seconds:.0} s"),
+        seconds if seconds >= 0.999_5 => (seconds, "s"),
+        seconds if seconds >= 0.000_999_5 => (seconds * 1e3, "ms"),
+        seconds if seconds > 0.0 => (seconds * 1e6, "us"),
+        _ => return "0".to_owned(),
+    };
+    let decimals = match value {
+        value if value >= 99.95 => 0,
+        value if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// To the second, in UTC.
+fn time(moment: SystemTime) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(moment)
+}
+
+fn pre_ping_words(pre_ping: PrePing) -> String {
+    match pre_ping {
+        PrePing::Never => "off".to_owned(),
+        PrePing::Always => "always".to_owned(),
+        PrePing::IdleFor(window) => format!("on (unless proved alive within {window:?})"),
+    }
+}

@@ -1,0 +1,104 @@
+//! What happened between two snapshots of a pool.
+
+use crate::histogram::Histogram;
+use crate::status::Status;
+
+/// The difference of two snapshots of one pool, by [`Status::since`]: counts of events and the times of those checkouts and
+/// checkins alone.
+#[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Since {
+    /// The time between the snapshots, in seconds, on the machine's monotonic clock.
+    pub seconds: f64,
+    /// Guards handed out.
+    pub checkouts: u64,
+    /// Guards that ended.
+    pub checkins: u64,
+    /// Connections opened.
+    pub total_connections_created: u64,
+    /// Connections closed, for whatever reason.
+    pub total_connections_closed: u64,
+    /// Connections that holders detached.
+    pub detached: u64,
+    /// Connects that failed or were abandoned.
+    pub connection_errors: u64,
+    /// Connects that were abandoned.
+    pub abandoned_connects: u64,
+    /// Checkouts that ended at their deadline.
+    pub connection_timeouts: u64,
+    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    pub pool_exhausted_count: u64,
+    /// Checkouts refused by the setting max_waiting.
+    pub overloaded_count: u64,
+    /// Pings before hand-out that failed or timed out.
+    pub validation_failures: u64,
+    /// Hooks that failed or panicked.
+    pub hook_failures: u64,
+    /// Health checks that failed.
+    pub health_check_failures: u64,
+    /// The time from call to hand-out, of these checkouts.
+    pub connection_acquisition_time: Histogram,
+    /// The time that a connection was held, of these checkins.
+    pub connection_hold_time: Histogram,
+}
+
+impl Status {
+    /// What happened since `earlier`, a snapshot of the same pool that was taken before this one. A count that is smaller here
+    /// than there, because the two are of different pools or in the wrong order, gives 0.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), queuepool::Error> {
+    /// # #[cfg(feature = "sqlite")] {
+    /// let database = queuepool::Database::open("sqlite::memory:")?;
+    /// let earlier = database.status();
+    /// database.get()?.ping()?;
+    /// let since = database.status().since(&earlier);
+    /// assert_eq!((since.checkouts, since.checkins), (1, 1));
+    /// println!("{:.1} checkouts a second", since.per_second(since.checkouts));
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn since(&self, earlier: &Status) -> Since {
+        let between = |of: fn(&Status) -> u64| of(self).saturating_sub(of(earlier));
+        Since {
+            seconds: self
+                .taken
+                .saturating_duration_since(earlier.taken)
+                .as_secs_f64(),
+            checkouts: between(|status| status.checkouts),
+            checkins: between(|status| status.checkins),
+            total_connections_created: between(|status| status.total_connections_created),
+            total_connections_closed: between(|status| status.total_connections_closed),
+            detached: between(|status| status.detached),
+            connection_errors: between(|status| status.connection_errors),
+            abandoned_connects: between(|status| status.abandoned_connects),
+            connection_timeouts: between(|status| status.connection_timeouts),
+            pool_exhausted_count: between(|status| status.pool_exhausted_count),
+            overloaded_count: between(|status| status.overloaded_count),
+            validation_failures: between(|status| status.validation_failures),
+            hook_failures: between(|status| status.hook_failures),
+            health_check_failures: between(|status| status.health_check_failures),
+            connection_acquisition_time: self
+                .connection_acquisition_time
+                .since(&earlier.connection_acquisition_time),
+            connection_hold_time: self
+                .connection_hold_time
+                .since(&earlier.connection_hold_time),
+        }
+    }
+}
+
+impl Since {
+    /// `count` of this interval as a rate; 0 where no time has passed.
+    #[must_use]
+    pub fn per_second(&self, count: u64) -> f64 {
+        if self.seconds > 0.0 {
+            count as f64 / self.seconds
+        } else {
+            0.0
+        }
+    }
+}
