@@ -220,6 +220,7 @@ impl<M: Manager> Builder<M> {
             manager,
             driver,
             hooks: HookSet::new(hooks, NEXT_POOL.fetch_add(1, Ordering::Relaxed)),
+            built: clock.now(),
             clock,
             generation: Default::default(),
             queue: Mutex::new(Queue::new()),

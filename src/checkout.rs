@@ -162,10 +162,13 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
+        let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
         queue.give_up(turn.ticket);
         self.open_for_waiters(&mut queue);
+        if !connecting {
+            queue.episodes.turned_away();
+        }
         drop(queue);
-        let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
         Some(self.timed_out(turn, connecting))
     }
 
@@ -182,6 +185,9 @@ impl<M: Manager> Inner<M> {
         let must_wait = queue
             .find(turn.ticket)
             .is_some_and(|waiting| waiting.must_wait());
+        if must_wait {
+            self.watch_for_exhaustion(queue, turn.ticket);
+        }
         if must_wait
             && is_new
             && let Some(limit) = self.settings.max_waiting
@@ -189,6 +195,7 @@ impl<M: Manager> Inner<M> {
         {
             queue.leave(turn.ticket);
             queue.counters.overloaded += u64::from(!turn.is_probe);
+            queue.episodes.turned_away();
             return Err(limit);
         }
         if must_wait && !turn.counted_exhausted && !turn.is_probe {
@@ -215,7 +222,7 @@ impl<M: Manager> Inner<M> {
                     .attempt(attempt)
                     .is_none_or(|attempt| attempt.is_abandoned());
                 if failure.error.kind() == ErrorKind::Connect && !abandoned {
-                    queue.counters.connect_failed(&failure.error);
+                    queue.connect_failed(&failure.error);
                 }
                 Err(failure)
             }
@@ -230,8 +237,11 @@ impl<M: Manager> Inner<M> {
         queue.end_attempt(attempt);
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
+        let (notices, successes) = (queue.take_notices(), queue.successes);
+        drop(queue);
+        self.tell(notices);
         result.map_err(|failure| Failure {
-            successes: queue.successes,
+            successes,
             ..failure
         })
     }
@@ -304,7 +314,7 @@ impl<M: Manager> Inner<M> {
     }
 
     fn count_checkout(
-        &self,
+        self: &Arc<Self>,
         queue: &mut Queue<M>,
         lease: &mut Lease<M>,
         turn: &Turn<M>,
@@ -315,7 +325,7 @@ impl<M: Manager> Inner<M> {
         live.unused = false;
         live.info.checkouts += 1;
         queue.counters.checked_out(now - turn.started);
-        queue.note_fullness(self.capacity, at);
+        self.note_fullness(queue, at);
         queue.holders.add(HolderRecord {
             thread: thread_name(),
             location: turn.location,

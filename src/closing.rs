@@ -79,9 +79,8 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn tell_closing(&self, lease: &Lease<M>, reason: CloseReason) {
         let info = &lease.live().info;
         self.event(format_args!("connection {} is closed: {reason}", info.id));
-        if self.hooks.run(|hooks| hooks.closing(info, reason)).is_err() {
-            self.count_hook_failure("close");
-        }
+        // Its failure is counted and logged; the connection is closed in any case.
+        let _ = self.run_hook("close", |hooks| hooks.closing(info, reason));
     }
 
     /// A driver call on this connection is past its limit: its place is freed if fewer than `capacity` calls hang.
@@ -142,7 +141,7 @@ impl<M: Manager> Inner<M> {
         };
         queue.counters.closed(queue.closings[position].reason);
         drop(place);
-        queue.note_fullness(self.capacity, self.clock.now());
+        self.note_fullness(queue, self.clock.now());
         self.open_for_waiters(queue);
         self.drained.notify_all();
     }

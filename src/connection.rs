@@ -50,13 +50,8 @@ impl<M: Manager> Connection<M> {
             return pool.forget(lease);
         }
         pool.count_checkin(this.holder);
-        if pool
-            .hooks
-            .run(|hooks| hooks.invalidating(lease.live_mut()))
-            .is_err()
-        {
-            pool.count_hook_failure("invalidate");
-        }
+        // Its failure is counted and logged; the connection is closed in any case.
+        let _ = pool.run_hook("invalidate", |hooks| hooks.invalidating(lease.live_mut()));
         pool.close_lease_and_settle(lease, CloseReason::Invalidated);
     }
 
@@ -73,7 +68,7 @@ impl<M: Manager> Connection<M> {
         let mut queue = pool.queue.lock();
         pool.count_checkin_in(&mut queue, this.holder, Instant::now());
         queue.counters.detached += 1;
-        queue.note_fullness(pool.capacity, pool.clock.now());
+        pool.note_fullness(&mut queue, pool.clock.now());
         drop(place);
         pool.open_for_waiters(&mut queue);
         pool.drained.notify_all();
@@ -194,11 +189,9 @@ impl<M: Manager> Inner<M> {
         };
         if self.hooks.has_checkin
             && self
-                .hooks
-                .run(|hooks| hooks.checking_in(lease.live_mut()))
+                .run_hook("checkin", |hooks| hooks.checking_in(lease.live_mut()))
                 .is_err()
         {
-            self.count_hook_failure("checkin");
             unfit = unfit.or(Some(CloseReason::HookFailed));
         }
         if let Some(reason) = unfit {
@@ -274,11 +267,9 @@ impl<M: Manager> Inner<M> {
     ) -> Option<(Lease<M>, Option<CloseReason>)> {
         if self.hooks.has_reset
             && self
-                .hooks
-                .run(|hooks| hooks.resetting(lease.live_mut()))
+                .run_hook("reset", |hooks| hooks.resetting(lease.live_mut()))
                 .is_err()
         {
-            self.count_hook_failure("reset");
             return Some((lease, Some(CloseReason::HookFailed)));
         }
         if how == ResetOnReturn::Never {
@@ -335,16 +326,16 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn count_checkin(&self, holder: usize) {
+    fn count_checkin(self: &Arc<Self>, holder: usize) {
         self.count_checkin_in(&mut self.queue.lock(), holder, Instant::now());
     }
 
-    fn count_checkin_in(&self, queue: &mut Queue<M>, holder: usize, now: Instant) {
+    fn count_checkin_in(self: &Arc<Self>, queue: &mut Queue<M>, holder: usize, now: Instant) {
         let now = self.clock.at(now);
         let record = queue.holders.remove(holder);
         queue
             .counters
             .checked_in(now.saturating_duration_since(record.since));
-        queue.note_fullness(self.capacity, now);
+        self.note_fullness(queue, now);
     }
 }

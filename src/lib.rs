@@ -24,6 +24,7 @@ mod database;
 mod database_builder;
 mod driver;
 mod drivers;
+mod episodes;
 mod error;
 mod evidence;
 mod fork;

@@ -207,10 +207,9 @@ impl<M: Manager> Inner<M> {
         };
         let mut lease = Lease::new(place, live);
         self.event(format_args!("connection {} opened", lease.live().info.id));
-        match self.hooks.run(|hooks| hooks.connected(lease.live_mut())) {
+        match self.run_hook("connect", |hooks| hooks.connected(lease.live_mut())) {
             Ok(()) => Some(Ok(lease)),
             Err(failure) => {
-                self.count_hook_failure("connect");
                 self.close_lease(lease, CloseReason::HookFailed);
                 Some(Err(Failure::of_hook("connect", failure)))
             }
@@ -264,7 +263,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another.
-    fn admit(&self, id: u64) -> Option<Place> {
+    fn admit(self: &Arc<Self>, id: u64) -> Option<Place> {
         let mut queue = self.queue.lock();
         let wanted = !queue.closed
             && (!queue.waiters.is_empty() || queue.idle.len() < self.settings.pool_size as usize);
@@ -282,7 +281,7 @@ impl<M: Manager> Inner<M> {
             }
         };
         queue.counters.opened();
-        queue.note_fullness(self.capacity, self.clock.now());
+        self.note_fullness(&mut queue, self.clock.now());
         Some(place)
     }
 
@@ -309,7 +308,9 @@ impl<M: Manager> Inner<M> {
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
         let reason = self.leftover_reason(queue.closed);
+        let notices = queue.take_notices();
         drop(queue);
+        self.tell(notices);
         if let Some(lease) = leftover {
             self.close_lease(lease, reason);
         }
@@ -325,7 +326,7 @@ impl<M: Manager> Inner<M> {
         };
         if failure.error.kind() == ErrorKind::Connect && !matches!(attempt.stage, Stage::Abandoned)
         {
-            queue.counters.connect_failed(&failure.error);
+            queue.connect_failed(&failure.error);
         }
         if attempt.stock {
             let now = Instant::now();

@@ -15,12 +15,13 @@ use crate::fork::{FORK_FIRST, Home};
 use crate::health_check::Checking;
 use crate::helpers::Helpers;
 use crate::history::History;
-use crate::hooks::HookSet;
+use crate::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::monitor::MonitorSwitch;
+use crate::opener::words;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
-use crate::sync::{AtomicU64, Condvar, Mutex};
+use crate::sync::{AtomicU64, Condvar, Instant, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
@@ -53,6 +54,8 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) places: Places,
     pub(crate) helpers: Helpers,
     pub(crate) clock: Clock,
+    /// On that clock.
+    pub(crate) built: Instant,
     /// Raised when all connections opened so far must be replaced.
     pub(crate) generation: AtomicU64,
     /// Lock order: this one, then a waiter's own. r2d2's lock is taken inside it for an instant.
@@ -105,9 +108,25 @@ impl<M: Manager> Inner<M> {
         log::log!(target: &self.target, level, "{words}");
     }
 
-    pub(crate) fn count_hook_failure(&self, hook: &str) {
-        self.queue.lock().counters.hook_failures += 1;
-        log::warn!(target: &self.target, "the {hook} hook failed");
+    /// Runs a hook; its failure is counted and logged, a refusal as what it is and a panic as a fault.
+    pub(crate) fn run_hook(
+        &self,
+        name: &str,
+        call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
+    ) -> Result<(), HookFailure> {
+        let result = self.hooks.run(call);
+        if let Err(failure) = &result {
+            self.queue.lock().counters.hook_failures += 1;
+            match failure {
+                HookFailure::Refused(error) => {
+                    log::info!(target: &self.target, "the {name} hook refused a connection: {error}");
+                }
+                HookFailure::Panicked(panic) => {
+                    log::warn!(target: &self.target, "the {name} hook panicked: {}", words(&**panic));
+                }
+            }
+        }
+        result
     }
 }
 

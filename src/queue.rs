@@ -10,7 +10,8 @@ use std::time::Duration;
 use crate::attempt::{Attempt, PATIENCE, Stage};
 use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
-use crate::error::ErrorKind;
+use crate::episodes::Episodes;
+use crate::error::{Error, ErrorKind};
 use crate::health_check::LimitKnown;
 use crate::history::Recent;
 use crate::hooks::CloseReason;
@@ -40,6 +41,7 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) proven: Option<Instant>,
     pub(crate) server_limit: LimitKnown,
     pub(crate) recent: Option<Recent>,
+    pub(crate) episodes: Episodes,
     pub(crate) counters: Counters,
     pub(crate) holders: Holders,
     pub(crate) next_connection: u64,
@@ -153,6 +155,7 @@ impl<M: Manager> Queue<M> {
             proven: None,
             server_limit: LimitKnown::Unasked,
             recent: None,
+            episodes: Episodes::default(),
             counters: Counters::default(),
             holders: Holders::default(),
             next_connection: 1,
@@ -374,8 +377,14 @@ impl<M: Manager> Queue<M> {
             || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
     }
 
+    pub(crate) fn connect_failed(&mut self, error: &Error) {
+        self.counters.connect_failed(error);
+        self.episodes.connect_failed(error);
+    }
+
     /// The first success ends everybody's sleep.
     pub(crate) fn wake_sleepers(&mut self) {
+        self.episodes.connected();
         self.successes += 1;
         self.proven = Some(Instant::now());
         self.waiters
@@ -420,7 +429,6 @@ impl<M: Manager> Queue<M> {
         self.counters.total() == 0 && self.opening() == 0
     }
 
-    /// Called after every change of what is out or open.
     pub(crate) fn note_fullness(&mut self, capacity: u64, now: Instant) {
         let full = self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9;
         match (full, self.full_since) {

@@ -200,10 +200,10 @@ impl<M: Manager> Inner<M> {
         mut lease: Lease<M>,
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
-        let Err(failure) = self.hooks.run(|hooks| hooks.checking_out(lease.live_mut())) else {
+        let called = self.run_hook("checkout", |hooks| hooks.checking_out(lease.live_mut()));
+        let Err(failure) = called else {
             return Ok(Some(lease));
         };
-        self.count_hook_failure("checkout");
         self.close_lease(lease, CloseReason::HookFailed);
         turn.refusals += 1;
         match failure {
@@ -264,13 +264,8 @@ impl<M: Manager> Inner<M> {
         if !ran {
             self.settle(info.id);
         }
-        if self
-            .hooks
-            .run(|hooks| hooks.closing(&info, reason))
-            .is_err()
-        {
-            self.count_hook_failure("close");
-        }
+        // Its failure is counted and logged.
+        let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
         None
     }
 }

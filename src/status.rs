@@ -33,6 +33,9 @@ pub struct Status {
     /// The same on the machine's monotonic clock.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) taken: Instant,
+    /// Since the pool was built.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::duration"))]
+    pub uptime: Duration,
     /// Whether the pool is closed.
     pub closed: bool,
     /// `QueuePool` or `NullPool`.
@@ -147,6 +150,13 @@ pub struct Status {
     pub configuration: Settings,
     /// Who holds a connection now, the longest first.
     pub holders: Vec<Holder>,
+    /// For how long connects have failed without one success between; `None` when the last one succeeded.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
+    pub unreachable_for: Option<Duration>,
+    /// For how long the pool has been exhausted: callers had to wait for more than a second, timed out at capacity, or were
+    /// refused by max_waiting. Noticed within two seconds, and so is its end.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
+    pub exhausted_for: Option<Duration>,
     /// For how long the leak condition has held.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
     pub full_for: Option<Duration>,
@@ -234,6 +244,8 @@ impl<M: Manager> Inner<M> {
             hung_connects,
             waiting,
             full_since,
+            unreachable_for,
+            exhausted_for,
             recent,
             server_limit,
             holders,
@@ -271,6 +283,7 @@ impl<M: Manager> Inner<M> {
             name: self.name.to_string(),
             at: SystemTime::now(),
             taken,
+            uptime: now.saturating_duration_since(self.built),
             closed,
             pool_type: self.pool_type(),
             size,
@@ -332,6 +345,8 @@ impl<M: Manager> Inner<M> {
             server_limit,
             configuration: self.settings.clone(),
             holders,
+            unreachable_for,
+            exhausted_for,
             full_for,
         }
     }
@@ -348,6 +363,8 @@ struct State {
     hung_connects: u64,
     waiting: u64,
     full_since: Option<Instant>,
+    unreachable_for: Option<Duration>,
+    exhausted_for: Option<Duration>,
     recent: Option<Recent>,
     server_limit: Option<ServerLimit>,
     holders: Vec<HolderRecord>,
@@ -356,8 +373,9 @@ struct State {
 impl State {
     fn of<M: Manager>(queue: &Queue<M>, mut holders: Vec<HolderRecord>) -> Self {
         holders.extend(queue.holders.iter().cloned());
+        let taken = Instant::now();
         State {
-            taken: Instant::now(),
+            taken,
             closed: queue.closed,
             counters: queue.counters.clone(),
             idle: queue.idle.len() as u64,
@@ -366,6 +384,8 @@ impl State {
             hung_connects: queue.hung_connects() as u64,
             waiting: queue.waiters.len() as u64,
             full_since: queue.full_since,
+            unreachable_for: queue.episodes.unreachable_for(taken),
+            exhausted_for: queue.episodes.exhausted_for(taken),
             recent: queue.recent,
             server_limit: queue.server_limit.known(),
             holders,

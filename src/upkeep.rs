@@ -70,13 +70,16 @@ impl<M: Manager> Inner<M> {
         queue.doubt_adopted(now);
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
+        self.notice_episodes(&mut queue, now);
+        let notices = queue.take_notices();
         if let Some(next) = self.next_sweep(&queue, now) {
             self.wake_timer(&mut queue, next);
         }
         drop(queue);
         for error in abandoned {
-            log::info!(target: &self.target, "{error}");
+            self.event(format_args!("{error}"));
         }
+        self.tell(notices);
     }
 
     /// Connects past connect_timeout are abandoned: the place is free, and the call counts as hung until it returns.
@@ -99,7 +102,7 @@ impl<M: Manager> Inner<M> {
                 successes: queue.successes,
                 ..Failure::permanent(ErrorKind::Connect, message)
             };
-            queue.counters.connect_failed(&failure.error);
+            queue.connect_failed(&failure.error);
             abandoned.push(failure.error.clone());
             if let Some(report) = report {
                 let _ = report.send(Err((failure.error.clone(), true)));
@@ -148,6 +151,8 @@ impl<M: Manager> Inner<M> {
             .chain(adopted)
             .chain(asleep)
             .chain(restock)
+            .chain(queue.episodes.due())
+            .chain(self.leak_due(queue, now))
             // What is overdue and cannot be ended yet (too many hang, no room) is looked at again a little later, and
             // holds up nothing else.
             .map(|at| if at <= now { now + TICK.0 } else { at });
@@ -193,7 +198,9 @@ impl<M: Manager> Inner<M> {
         let now = self.clock.now();
         let (warnings, old, idle_too_long, keeps_alive) = {
             let mut queue = self.queue.lock();
-            let warnings = self.warnings_of_holders(&mut queue, now);
+            let mut warnings = self.warnings_of_holders(&mut queue, now);
+            self.notice_leak(&mut queue);
+            warnings.append(&mut queue.take_notices());
             let old = queue.take_idle_where(|lease| self.staleness(lease.live(), now).is_some());
             let idle_too_long = self.take_idle_too_long(&mut queue, now);
             self.open_for_waiters(&mut queue);

@@ -1,0 +1,220 @@
+//! What is told once and not once per caller: exhaustion, outages and possible leaks, each when it is noticed and when it is
+//! over, with how long it lasted.
+//!
+//! Noticed under the queue's lock, and logged after it: a logger is users' code.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::later;
+use crate::driver::Manager;
+use crate::error::Error;
+use crate::pool::Inner;
+use crate::queue::Queue;
+use crate::sync::Instant;
+
+/// Somebody has to wait for this long, or times out before, until the pool counts as exhausted: on a busy pool callers wait
+/// for a millisecond all the time. It is over when for as long nobody did.
+const LOOK: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(crate) struct Episodes {
+    outage: Option<Outage>,
+    exhaustion: Option<Exhaustion>,
+    /// A possible leak was told, which began then, on the movable clock.
+    leak: Option<Instant>,
+    watch: Option<Watch>,
+    /// Checkouts since the last look that timed out at capacity or were refused by max_waiting.
+    turned_away: u64,
+    notices: Vec<String>,
+}
+
+struct Outage {
+    since: Instant,
+    failures: u64,
+}
+
+struct Exhaustion {
+    since: Instant,
+    turned_away: u64,
+}
+
+/// The next look at who waits.
+struct Watch {
+    due: Instant,
+    since: Instant,
+    /// Nobody with a later ticket waited at the last look.
+    ticket: u64,
+}
+
+impl Episodes {
+    pub(crate) fn connect_failed(&mut self, error: &Error) {
+        match &mut self.outage {
+            Some(outage) => outage.failures += 1,
+            None => {
+                self.outage = Some(Outage {
+                    since: Instant::now(),
+                    failures: 1,
+                });
+                self.notices
+                    .push(format!("The database cannot be reached: {error}"));
+            }
+        }
+    }
+
+    pub(crate) fn connected(&mut self) {
+        if let Some(Outage { since, failures }) = self.outage.take() {
+            self.notices.push(format!(
+                "The database is reached again after {:.1} s; connects that failed meanwhile: {failures}",
+                since.elapsed().as_secs_f64()
+            ));
+        }
+    }
+
+    pub(crate) fn turned_away(&mut self) {
+        self.turned_away += 1;
+    }
+
+    pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
+        let outage = self.outage.as_ref()?;
+        Some(now.saturating_duration_since(outage.since))
+    }
+
+    pub(crate) fn exhausted_for(&self, now: Instant) -> Option<Duration> {
+        let exhaustion = self.exhaustion.as_ref()?;
+        Some(now.saturating_duration_since(exhaustion.since))
+    }
+
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.watch.as_ref().map(|watch| watch.due)
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// A caller has to wait for a connection.
+    pub(crate) fn watch_for_exhaustion(self: &Arc<Self>, queue: &mut Queue<M>, ticket: u64) {
+        if queue.episodes.watch.is_none() {
+            let since = Instant::now();
+            let due = since + LOOK;
+            queue.episodes.watch = Some(Watch { due, since, ticket });
+            self.wake_timer(queue, due);
+        }
+    }
+
+    /// The look at who waits, when it is due, and at whether the pool leaks.
+    pub(crate) fn notice_episodes(&self, queue: &mut Queue<M>, now: Instant) {
+        if queue.episodes.due().is_some_and(|due| due <= now) {
+            self.notice_exhaustion(queue, now);
+        }
+        self.notice_leak(queue);
+    }
+
+    fn notice_exhaustion(&self, queue: &mut Queue<M>, now: Instant) {
+        let Some(watch) = queue.episodes.watch.take() else {
+            return;
+        };
+        let waiting = || {
+            queue
+                .waiters
+                .iter()
+                .filter(|waiting| waiting.must_wait() && waiting.asleep_until.is_none())
+        };
+        let last = waiting().next_back().map(|waiting| waiting.ticket);
+        let waited_long = waiting().any(|waiting| waiting.ticket <= watch.ticket);
+        let turned_away = std::mem::take(&mut queue.episodes.turned_away);
+        let exhausted = waited_long || turned_away > 0;
+        match (&mut queue.episodes.exhaustion, exhausted) {
+            (None, true) => {
+                let words = format!(
+                    "Pool exhausted: {} of {} connections in use, {} being opened, {} callers wait, turned away so far: \
+                     {turned_away}",
+                    queue.counters.out(),
+                    self.capacity,
+                    queue.opening(),
+                    waiting().count()
+                );
+                queue.episodes.notices.push(words);
+                queue.episodes.exhaustion = Some(Exhaustion {
+                    since: watch.since,
+                    turned_away,
+                });
+            }
+            (Some(exhaustion), true) => exhaustion.turned_away += turned_away,
+            (Some(exhaustion), false) => {
+                let words = format!(
+                    "The pool is no longer exhausted; it was for {:.1} s; checkouts that timed out or were refused \
+                     meanwhile: {}",
+                    now.saturating_duration_since(exhaustion.since)
+                        .as_secs_f64(),
+                    exhaustion.turned_away
+                );
+                queue.episodes.notices.push(words);
+                queue.episodes.exhaustion = None;
+            }
+            (None, false) => {}
+        }
+        if last.is_some() || queue.episodes.exhaustion.is_some() {
+            queue.episodes.watch = Some(Watch {
+                due: now + LOOK,
+                since: now,
+                ticket: last.unwrap_or(0),
+            });
+        }
+    }
+
+    pub(crate) fn notice_leak(&self, queue: &mut Queue<M>) {
+        let Some(since) = queue.full_since else {
+            return;
+        };
+        let full = self.clock.now().saturating_duration_since(since);
+        if full > self.settings.leak_after && queue.episodes.leak.is_none() {
+            queue.episodes.leak = Some(since);
+            queue.episodes.notices.push(format!(
+                "Potential connection leak detected! Pool exhausted: {} connections in use",
+                queue.counters.out()
+            ));
+        }
+    }
+
+    /// When a pool that is full now would count as leaking.
+    pub(crate) fn leak_due(&self, queue: &Queue<M>, now: Instant) -> Option<Instant> {
+        let since = queue.full_since.filter(|_| queue.episodes.leak.is_none())?;
+        let full = self.clock.now().saturating_duration_since(since);
+        // A moment later, because it has to be more than leak_after.
+        let left = self.settings.leak_after.saturating_sub(full) + Duration::from_millis(1);
+        Some(later(now, left))
+    }
+
+    /// Called after every change of what is out or open.
+    pub(crate) fn note_fullness(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+        let was_full = queue.full_since.is_some();
+        queue.note_fullness(self.capacity, now);
+        if was_full == queue.full_since.is_some() {
+            return;
+        }
+        if !was_full {
+            self.wake_timer(queue, later(Instant::now(), self.settings.leak_after));
+        } else if let Some(since) = queue.episodes.leak.take() {
+            queue.episodes.notices.push(format!(
+                "The pool is no longer full; it was for {:.1} s",
+                now.saturating_duration_since(since).as_secs_f64()
+            ));
+            self.wake_timer(queue, Instant::now());
+        }
+    }
+}
+
+impl<M: Manager> Queue<M> {
+    /// To be told once the lock is let go.
+    pub(crate) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.episodes.notices)
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    pub(crate) fn tell(&self, notices: Vec<String>) {
+        for notice in notices {
+            log::warn!(target: &self.target, "{notice}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What the pool logs: exhaustion, outages and possible leaks once each, when they are noticed and when they are over, however
+//! many callers are hit; the rest by its weight.
+
+use std::sync::{Mutex, Once};
+
+use log::Level;
+use queuepool::{ErrorClass, Pool, Retry, Settings};
+
+#[path = "support/scripted.rs"]
+#[allow(dead_code)]
+mod scripted;
+
+use scripted::*;
+
+struct Lines(Mutex<Vec<(Level, String, String)>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let line = (
+            record.level(),
+            record.target().to_owned(),
+            record.args().to_string(),
+        );
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn flush(&self) {}
+}
+
+/// A pool whose name, and so whose lines, are this test's own.
+fn logged(
+    server: &std::sync::Arc<Server>,
+    name: &str,
+    settings: Settings,
+) -> Pool<ScriptedManager> {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LINES).unwrap();
+        log::set_max_level(log::LevelFilter::Debug);
+    });
+    server.builder(settings).name(name).build().unwrap()
+}
+
+fn lines(name: &str, level: Level) -> Vec<String> {
+    let target = format!("queuepool::{name}");
+    let lines = LINES.0.lock().unwrap();
+    lines
+        .iter()
+        .filter(|line| line.0 == level && line.1 == target)
+        .map(|line| line.2.clone())
+        .collect()
+}
+
+fn small() -> Settings {
+    Settings::default()
+        .pool_size(1)
+        .max_overflow(1)
+        .timeout(millis(100))
+        .retry(Retry::default().max_attempts(1))
+}
+
+#[test]
+fn at_build_one_line_tells_the_sizes() {
+    let _pool = logged(&Server::new(), "sizes", small());
+    assert_eq!(
+        lines("sizes", Level::Info),
+        ["Database connection pool configured: pool_size=1, max_overflow=1, total_max=2"]
+    );
+}
+
+#[test]
+fn an_outage_is_told_once_with_its_error_and_its_end_with_how_long_it_was() {
+    let server = Server::new();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    let pool = logged(&server, "outage", small());
+    for _ in 0..10 {
+        pool.get().unwrap_err();
+    }
+    eventually("it is told", || !lines("outage", Level::Warn).is_empty());
+    server.on_connect(|_| Act::Succeed);
+    drop(pool.get().unwrap());
+    eventually("its end is told", || {
+        lines("outage", Level::Warn).len() == 2
+    });
+    let warnings = lines("outage", Level::Warn);
+    assert_eq!(
+        warnings[0],
+        "The database cannot be reached: connecting failed: scripted Transient"
+    );
+    assert!(
+        warnings[1].starts_with("The database is reached again after 0.")
+            && warnings[1].ends_with(" s; connects that failed meanwhile: 10"),
+        "{warnings:?}"
+    );
+    let failures = lines("outage", Level::Debug);
+    assert_eq!(
+        failures
+            .iter()
+            .filter(|line| line.contains("scripted"))
+            .count(),
+        10
+    );
+}
+
+#[test]
+fn exhaustion_is_told_once_and_its_end_with_how_long_it_was() {
+    let pool = logged(&Server::new(), "exhausted", small().timeout(secs(20)));
+    let held = [pool.get().unwrap(), pool.get().unwrap()];
+    std::thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| drop(pool.get().unwrap()));
+        }
+        eventually("it is told", || !lines("exhausted", Level::Warn).is_empty());
+        assert!(
+            pool.status()
+                .exhausted_for
+                .is_some_and(|time| time >= secs(1))
+        );
+        for _ in 0..3 {
+            pool.get_timeout(millis(10)).unwrap_err();
+        }
+        drop(held);
+    });
+    eventually("its end is told", || {
+        lines("exhausted", Level::Warn).len() == 2
+    });
+    assert_eq!(pool.status().exhausted_for, None);
+    let warnings = lines("exhausted", Level::Warn);
+    assert_eq!(
+        warnings[0],
+        "Pool exhausted: 2 of 2 connections in use, 0 being opened, 5 callers wait, turned away so far: 0"
+    );
+    assert!(
+        warnings[1].starts_with("The pool is no longer exhausted; it was for ")
+            && warnings[1].ends_with(" s; checkouts that timed out or were refused meanwhile: 3"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn time_outs_shorter_than_the_look_are_told_too() {
+    let pool = logged(&Server::new(), "short", small());
+    let _held = [pool.get().unwrap(), pool.get().unwrap()];
+    pool.get_timeout(millis(1)).unwrap_err();
+    eventually("it is told", || !lines("short", Level::Warn).is_empty());
+    assert!(lines("short", Level::Warn)[0].ends_with("0 callers wait, turned away so far: 1"));
+}
+
+#[test]
+fn callers_refused_by_max_waiting_are_told_as_exhaustion() {
+    let pool = logged(&Server::new(), "refused", small().max_waiting(0));
+    let _held = [pool.get().unwrap(), pool.get().unwrap()];
+    for _ in 0..7 {
+        pool.get().unwrap_err();
+    }
+    eventually("it is told", || !lines("refused", Level::Warn).is_empty());
+    assert!(lines("refused", Level::Warn)[0].ends_with("turned away so far: 7"));
+}
+
+#[test]
+fn a_busy_pool_on_which_callers_wait_for_a_moment_is_not_exhausted() {
+    let pool = logged(&Server::new(), "busy", small().timeout(secs(20)));
+    let start = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while start.elapsed() < millis(2500) {
+                    drop(pool.get().unwrap());
+                }
+            });
+        }
+    });
+    assert!(pool.status().pool_exhausted_count > 0);
+    assert_eq!(lines("busy", Level::Warn), [""; 0]);
+}
+
+#[test]
+fn a_leak_is_told_in_the_words_that_operators_search_for_once_an_episode() {
+    let settings = small().leak_after(millis(50)).timeout(secs(20));
+    let pool = logged(&Server::new(), "leak", settings);
+    let leak = "Potential connection leak detected! Pool exhausted: 2 connections in use";
+    let end = "The pool is no longer full; it was for ";
+    for episode in 1..=2 {
+        let held = [pool.get().unwrap(), pool.get().unwrap()];
+        eventually("it is told", || {
+            lines("leak", Level::Warn).len() == 2 * episode - 1
+        });
+        assert!(pool.status().leak_detected);
+        drop(held);
+        eventually("its end is told", || {
+            lines("leak", Level::Warn).len() == 2 * episode
+        });
+    }
+    let warnings = lines("leak", Level::Warn);
+    assert_eq!((&*warnings[0], &*warnings[2]), (leak, leak));
+    assert!(
+        warnings[1].starts_with(end) && warnings[3].starts_with(end),
+        "{warnings:?}"
+    );
+    assert!(
+        !warnings.iter().any(|line| line.contains("held by")),
+        "old holders only if asked for"
+    );
+}
+
+#[test]
+fn what_a_checkout_hook_refuses_is_information_and_a_panic_a_warning() {
+    silence_scripted_panics();
+    let server = Server::new();
+    logged(&server, "unused", small());
+    let pool = server
+        .builder(small())
+        .name("hooks")
+        .on_checkout(|_, info| match info.id() {
+            1 => Err("not this one".into()),
+            _ => Ok(()),
+        })
+        .on_checkin(|_, _| std::panic::panic_any(SCRIPTED_PANIC))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    assert!(
+        lines("hooks", Level::Info)
+            .contains(&"the checkout hook refused a connection: not this one".to_owned())
+    );
+    assert_eq!(
+        lines("hooks", Level::Warn),
+        ["the checkin hook panicked: scripted panic"]
+    );
+}
+
+#[test]
+fn a_connection_s_life_is_told_at_debug_and_a_replacement_at_info() {
+    let server = Server::new();
+    let pool = logged(
+        &server,
+        "life",
+        small().pre_ping(queuepool::PrePing::Always),
+    );
+    drop(pool.get().unwrap());
+    server.restart();
+    drop(pool.get().unwrap());
+    eventually("the lost one is closed", || server.closes() == 1);
+    let debug = lines("life", Level::Debug);
+    for line in [
+        "connection 1 opened",
+        "connection 1 is closed: lost",
+        "connection 2 opened",
+    ] {
+        assert!(
+            debug.contains(&line.to_owned()),
+            "{line} is not in {debug:?}"
+        );
+    }
+    let info = lines("life", Level::Info);
+    assert!(
+        info.iter()
+            .any(|line| line.starts_with("a connection failed its test and is replaced"))
+            && info.contains(
+                &"a connection was found lost: all opened before are replaced".to_owned()
+            ),
+        "{info:?}"
+    );
+    assert_eq!(lines("life", Level::Warn), [""; 0]);
+}
