@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::histogram::Histogram;
 use crate::settings::PrePing;
-use crate::status::{Holder, Status};
+use crate::status::Status;
 
 const WIDTH: usize = 80;
 
@@ -57,6 +57,10 @@ impl Status {
     }
 
     fn write_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = humantime::format_duration(Duration::from_secs(self.uptime.as_secs()));
+        let closed = if self.closed { ", closed" } else { "" };
+        let name = format!("{}, built {up} ago{closed}, {}", self.name, time(self.at));
+        write_wrapped(f, "Pool: ", "  ", &name)?;
         write_wrapped(
             f,
             "Waiting: ",
@@ -135,10 +139,11 @@ impl Status {
         }
         if let Some(limit) = self.server_limit {
             let words = format!(
-                "{} connections, {} reserved; {} pools of this capacity fit",
+                "{} connections, {} reserved; {} pools of this capacity fit, and {} connections remain",
                 limit.max_connections,
                 limit.reserved,
-                limit.instances_of(self.total_capacity)
+                limit.instances_of(self.total_capacity),
+                limit.available() % self.total_capacity
             );
             write_wrapped(f, "Server Limit: ", "  ", &words)?;
         }
@@ -153,38 +158,56 @@ impl Status {
             count @ 0..=HOLDERS => writeln!(f, "Holders: {count}")?,
             count => writeln!(f, "Holders: {count}, the {HOLDERS} longest:")?,
         }
-        self.holders
-            .iter()
-            .take(HOLDERS)
-            .try_for_each(|holder| write_wrapped(f, "  ", "    ", &holder.to_string()))
+        writeln!(
+            f,
+            "{:>10}  {:<10}  {:<20}  line",
+            "held", "connection", "thread"
+        )?;
+        for holder in self.holders.iter().take(HOLDERS) {
+            let line = format!("{}:{}", holder.location.file(), holder.location.line());
+            writeln!(
+                f,
+                "{:>10}  {:<10}  {:<20}  {}",
+                format!("{:.1} s", holder.held_for.as_secs_f64()),
+                holder.connection_id,
+                first_of(&holder.thread, 20),
+                last_of(&line, 34)
+            )?;
+        }
+        Ok(())
     }
 }
 
-/// `connection 7 for 41.0 s by export-3 at src/report.rs:88`
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "connection {} for {:.1} s by {} at {}:{}",
-            self.connection_id,
-            self.held_for.as_secs_f64(),
-            self.thread,
-            self.location.file(),
-            self.location.line()
-        )
+/// What is cut off is in the data.
+fn first_of(text: &str, width: usize) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(width) {
+        None => text,
+        Some(_) => text.chars().take(width - 1).chain(['…']).collect(),
     }
+}
+
+fn last_of(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return text.to_owned();
+    }
+    let tail = text.chars().skip(length - width + 1);
+    ['…'].into_iter().chain(tail).collect()
+}
+
+/// What a driver says, and what a thread is called, may have line breaks and escapes in it, and the report goes to terminals.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }
 
 fn write_wrapped(f: &mut fmt::Formatter<'_>, first: &str, rest: &str, words: &str) -> fmt::Result {
     let options = textwrap::Options::new(WIDTH)
         .initial_indent(first)
         .subsequent_indent(rest);
-    // What a driver says may have tabs and escapes in it, and the report goes to terminals.
-    let words: String = words
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
-    textwrap::wrap(&words, options)
+    textwrap::wrap(&printable(words), options)
         .iter()
         .try_for_each(|line| writeln!(f, "{line}"))
 }

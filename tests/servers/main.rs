@@ -10,6 +10,7 @@ mod servers;
 
 mod any_connection;
 mod harness;
+mod limit;
 mod mute;
 mod mysql_driver;
 mod passwords;

@@ -1,0 +1,76 @@
+//! How many connections the server takes: asked once, and what follows from it for the pool's size.
+
+use queuepool::mysql::MySqlPool;
+use queuepool::postgres::PostgresPool;
+
+use crate::pool::size;
+use crate::scripted::eventually;
+use crate::servers::{MariaDb, Postgres};
+
+#[test]
+fn postgres_is_asked_once_for_its_limit_and_what_it_reserves() {
+    let server = Postgres::start_with(&[
+        "max_connections=37",
+        "superuser_reserved_connections=5",
+        "log_statement=all",
+    ]);
+    let pool = PostgresPool::builder(server.url())
+        .unwrap()
+        .settings(size(10, 6))
+        .build()
+        .unwrap();
+    assert_eq!(pool.status().server_limit, None);
+    for _ in 0..3 {
+        // The first opens a connection, the second finds it idle.
+        assert!(pool.health_check().unwrap().reachable);
+    }
+    let limit = pool.status().server_limit.expect("asked by now");
+    assert_eq!((limit.max_connections, limit.reserved), (37, 5));
+    assert_eq!((limit.available(), limit.instances_of(16)), (32, 2));
+    pool.upkeep();
+    let asked = |text: String| text.matches("current_setting('max_connections')").count();
+    assert_eq!(asked(server.log_text()), 1, "{}", server.log_text());
+    let text = pool.status().to_string();
+    let line = "Server Limit: 37 connections, 5 reserved; 2 pools of this capacity fit";
+    assert!(text.contains(line), "{text}");
+    assert_eq!(
+        pool.status().recommendations,
+        ["Pool is healthy. No action needed."]
+    );
+}
+
+#[test]
+fn a_pool_larger_than_the_server_is_told_what_fits() {
+    let server = Postgres::start_with(&["max_connections=20"]);
+    let pool = PostgresPool::builder(server.url())
+        .unwrap()
+        .settings(size(10, 20))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    pool.upkeep();
+    eventually("upkeep asks on an idle connection", || {
+        pool.status().server_limit.is_some()
+    });
+    assert_eq!(
+        pool.status().recommendations,
+        [
+            "Lower pool_size + max_overflow from 30 to 17 or less: the server takes 20 connections and reserves 3. \
+             Of 2 instances each may have 8, of 3 5."
+        ]
+    );
+}
+
+#[test]
+fn mariadb_is_asked_too() {
+    let server = MariaDb::start_with(&["--max-connections=41"]);
+    let pool = MySqlPool::builder(server.url())
+        .unwrap()
+        .settings(size(1, 0))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    assert!(pool.health_check().unwrap().reachable);
+    let limit = pool.status().server_limit.expect("asked by now");
+    assert_eq!((limit.max_connections, limit.reserved), (41, 0));
+}

@@ -1,0 +1,178 @@
+//! A health check asks the database and stands in nobody's way.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::mpsc;
+
+use queuepool::{CloseReason, ErrorClass, ErrorKind, Mode, Retry, Settings};
+
+use crate::scripted::*;
+
+fn settings() -> Settings {
+    Settings::default()
+        .pool_size(2)
+        .max_overflow(0)
+        .health_check_timeout(millis(200))
+        .retry(Retry::default().max_attempts(1))
+}
+
+#[test]
+fn an_idle_connection_is_pinged_and_put_back_uncounted() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    drop(pool.get().unwrap());
+    let check = pool.health_check().unwrap();
+    assert!(check.reachable && !check.skipped && check.error.is_none());
+    assert_eq!((server.connects(), server.pings()), (1, 1));
+    let status = pool.status();
+    assert_eq!((status.checkouts, status.idle_connections), (1, 1));
+    assert_eq!(status.last_health_check, check.checked_at);
+    assert_eq!(status.health_check_failures, 0);
+}
+
+#[test]
+fn without_an_idle_connection_one_is_opened_and_kept() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    assert!(pool.health_check().unwrap().reachable);
+    assert_eq!((server.connects(), server.pings()), (1, 0));
+    assert_eq!(state(&pool.status()), (2, 1, 0, 0));
+}
+
+#[test]
+fn null_mode_opens_and_closes_one() {
+    let server = Server::new();
+    let pool = server.pool(settings().mode(Mode::Null));
+    assert!(pool.health_check().unwrap().reachable);
+    eventually("it is closed again", || server.closes() == 1);
+    assert_eq!(
+        pool.status().closed_by_reason.get(&CloseReason::NullPool),
+        Some(&1)
+    );
+}
+
+#[test]
+fn an_exhausted_pool_skips_it_and_tells_what_is_last_known() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let checked = pool.health_check().unwrap();
+    let _both = (pool.get().unwrap(), pool.get().unwrap());
+    let check = pool.health_check().unwrap();
+    assert!(check.skipped && check.reachable);
+    assert_eq!(
+        (check.checked_at, check.took),
+        (checked.checked_at, checked.took)
+    );
+    assert_eq!(pool.status().last_health_check, checked.checked_at);
+}
+
+#[test]
+fn a_skipped_one_knows_of_a_failed_connect_and_of_a_later_success() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let one = pool.get().unwrap();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    pool.get().unwrap_err();
+    let (gate, script) = gated(|_| true);
+    server.on_connect(script);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| pool.get());
+        eventually("a connect takes the last place", || gate.waiting() == 1);
+        let check = pool.health_check().unwrap();
+        assert!(check.skipped && !check.reachable, "{check:?}");
+        assert!(check.error.unwrap().contains("scripted Transient"));
+        drop(one);
+        let handed_over = waiting.join().unwrap().unwrap();
+        let check = pool.health_check().unwrap();
+        assert!(check.skipped && check.reachable, "{check:?}");
+        drop(handed_over);
+    });
+    gate.open();
+}
+
+#[test]
+fn a_refused_connect_is_the_result_and_counted() {
+    let server = Server::new();
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    let pool = server.pool(settings());
+    let check = pool.health_check().unwrap();
+    assert!(!check.reachable && !check.skipped);
+    assert!(check.error.unwrap().contains("scripted Permanent"));
+    let status = pool.status();
+    assert_eq!(status.health_check_failures, 1);
+    assert!(status.last_health_check_error.unwrap().contains("scripted"));
+    assert_eq!(server.connects(), 1, "it is not retried");
+}
+
+#[test]
+fn a_lost_connection_is_replaced_with_all_of_its_age() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let both = (pool.get().unwrap(), pool.get().unwrap());
+    drop(both);
+    server.restart();
+    assert!(!pool.health_check().unwrap().reachable);
+    assert_eq!(server.pings(), 1);
+    eventually("both are closed", || pool.status().total == 0);
+    assert!(pool.health_check().unwrap().reachable, "by a new one");
+}
+
+#[test]
+fn a_mute_server_is_unreachable_after_the_limit_and_gets_one_connect() {
+    let server = Server::new();
+    let (gate, script) = gated(|_| true);
+    server.on_connect(script);
+    let pool = server.pool(settings());
+    for _ in 0..3 {
+        let check = pool.health_check().unwrap();
+        assert!(!check.reachable && !check.skipped);
+        assert!(check.error.unwrap().contains("health_check_timeout 200ms"));
+    }
+    assert_eq!(server.connects(), 1);
+    gate.open();
+    eventually("the connect ends and the check relies on it", || {
+        pool.health_check().unwrap().reachable
+    });
+    assert_eq!(server.connects(), 1);
+}
+
+#[test]
+fn many_at_once_are_one_check() {
+    let server = Server::new();
+    let (gate, script) = gated(|_| true);
+    let pool = server.pool(settings().health_check_timeout(secs(10)));
+    drop(pool.get().unwrap());
+    server.on_ping(script);
+    std::thread::scope(|scope| {
+        let (report, reports) = mpsc::channel();
+        for _ in 0..20 {
+            let (pool, report) = (&pool, report.clone());
+            scope.spawn(move || report.send(pool.health_check().unwrap()).unwrap());
+        }
+        drop(report);
+        eventually("one pings", || gate.waiting() == 1);
+        gate.open();
+        assert!(reports.iter().all(|check| check.reachable));
+    });
+    // One, or two where some came after the first had ended.
+    assert!(server.pings() <= 20 && server.connects() == 1);
+    assert_eq!(server.open(), 1);
+}
+
+#[test]
+fn a_closed_pool_and_a_hook_of_its_own_are_errors() {
+    let pool = Server::new().pool(settings());
+    pool.close(secs(1)).unwrap();
+    assert_eq!(pool.health_check().unwrap_err().kind(), ErrorKind::Closed);
+}
+
+#[test]
+fn a_panicking_ping_is_unreachable_and_loses_no_place() {
+    silence_scripted_panics();
+    let server = Server::new();
+    let pool = server.pool(settings());
+    drop(pool.get().unwrap());
+    server.on_ping(|n| if n == 0 { Act::Panic } else { Act::Succeed });
+    assert!(!pool.health_check().unwrap().reachable);
+    let _both = (pool.get().unwrap(), pool.get().unwrap());
+    assert_eq!(server.pings.load(SeqCst), 1);
+}

@@ -1,0 +1,12 @@
+//! What an operator sees: the snapshot and its printed form, judgement, the health check, the monitor and its history.
+
+#[path = "../support/scripted.rs"]
+#[allow(dead_code)]
+mod scripted;
+
+mod health_check;
+mod monitor;
+mod printed;
+mod recommendations;
+mod since;
+mod snapshot;
