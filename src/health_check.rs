@@ -88,11 +88,14 @@ impl LimitKnown {
     }
 }
 
+/// How a connect ended; an error comes with whether it is transient.
+type Reported = Result<(), (Error, bool)>;
+
 /// Where a check gets its connection from.
 enum Means<M: Manager> {
     Idle(Lease<M>),
     /// A connect has been started, or one of an earlier check still runs; its end is reported here.
-    Connect(mpsc::Receiver<Result<(), (Error, bool)>>),
+    Connect(mpsc::Receiver<Reported>),
     Exhausted,
 }
 
@@ -124,18 +127,9 @@ impl<M: Manager> Inner<M> {
 
     fn check(self: &Arc<Self>, limit: Duration) -> Result<HealthCheck, Error> {
         let started = Instant::now();
-        let means = self.means_to_check(&mut self.queue.lock())?;
-        let outcome = match means {
-            Means::Exhausted => return Ok(self.skipped()),
-            Means::Idle(lease) => self.check_idle(lease, limit),
-            Means::Connect(report) => match report.recv_timeout(limit) {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err((error, _))) => Err(error),
-                Err(_) => Err(Error::new(
-                    ErrorKind::Connect,
-                    format!("no connection could be opened within health_check_timeout {limit:?}"),
-                )),
-            },
+        let end = later(started, limit);
+        let Some(outcome) = self.ask_database(end)? else {
+            return Ok(self.skipped());
         };
         if self.queue.lock().closed {
             return Err(self.closed_error());
@@ -157,6 +151,46 @@ impl<M: Manager> Inner<M> {
         Ok(result)
     }
 
+    /// `None`: there was nothing to ask with.
+    fn ask_database(self: &Arc<Self>, end: Instant) -> Result<Option<Result<(), Error>>, Error> {
+        let mut failures = 0;
+        let mut last = None;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let means = self.means_to_check(&mut self.queue.lock())?;
+            let ended = match means {
+                Means::Idle(lease) => self.check_idle(lease, left),
+                Means::Connect(report) => return Ok(Some(self.check_by_connect(&report, left))),
+                Means::Exhausted => return Ok(last),
+            };
+            failures += 1;
+            let enough = failures >= self.settings.max_validation_failures;
+            if ended.is_ok() || enough || Instant::now() >= end {
+                return Ok(Some(ended));
+            }
+            // A connection that failed its ping tells of itself first: the next one, or a new one, decides.
+            last = Some(ended);
+        }
+    }
+
+    fn check_by_connect(
+        &self,
+        report: &mpsc::Receiver<Reported>,
+        left: Duration,
+    ) -> Result<(), Error> {
+        match report.recv_timeout(left) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((error, _))) => Err(error),
+            Err(_) => Err(Error::new(
+                ErrorKind::Connect,
+                format!(
+                    "no connection could be opened within health_check_timeout {:?}",
+                    self.settings.health_check_timeout
+                ),
+            )),
+        }
+    }
+
     pub(crate) fn note_check(&self, check: LastCheck) {
         let mut queue = self.queue.lock();
         queue.counters.health_check_failures += u64::from(check.error.is_some());
@@ -167,9 +201,7 @@ impl<M: Manager> Inner<M> {
         if queue.closed {
             return Err(self.closed_error());
         }
-        if queue.waiters.is_empty()
-            && let Some(lease) = queue.idle.pop()
-        {
+        if let Some(lease) = queue.take_coldest() {
             return Ok(Means::Idle(lease));
         }
         let now = Instant::now();
@@ -187,8 +219,11 @@ impl<M: Manager> Inner<M> {
             let _ = report.send(Err((queue.too_many_hang(now).error, false)));
             return Ok(Means::Connect(reported));
         }
-        // Who waits has a connect of its own under way, or there is no room.
-        let place = if queue.waiters.is_empty() && queue.may_start(now) {
+        // Who waits and is not asleep between attempts has a connect under way, or there is no room.
+        let is_needed = queue.waiters.iter().any(|waiting| {
+            !waiting.deciding && waiting.asleep_until.is_none_or(|until| until <= now)
+        });
+        let place = if !is_needed && queue.may_start(now) {
             self.places.try_take()
         } else {
             None
@@ -209,7 +244,10 @@ impl<M: Manager> Inner<M> {
     fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), Error> {
         let generation = lease.live().generation;
         let Some((lease, result)) = self.ping(lease, limit) else {
-            let message = format!("no answer within health_check_timeout {limit:?}");
+            let message = format!(
+                "no answer within health_check_timeout {:?}",
+                self.settings.health_check_timeout
+            );
             return Err(Error::new(ErrorKind::Validation, message));
         };
         match result {
@@ -319,7 +357,7 @@ impl<M: Manager> Inner<M> {
 
     /// Takes an idle connection to ask for the server's limit.
     pub(crate) fn learn_server_limit(self: &Arc<Self>) {
-        let Some(lease) = self.queue.lock().idle.pop() else {
+        let Some(lease) = self.queue.lock().take_coldest() else {
             return;
         };
         let lease = self.ask_server_limit(lease);

@@ -184,6 +184,11 @@ impl<M: Manager> Queue<M> {
         self.idle.pop()
     }
 
+    /// The least recently used idle connection, which the next caller misses least.
+    pub(crate) fn take_coldest(&mut self) -> Option<Lease<M>> {
+        (!self.idle.is_empty()).then(|| self.idle.remove(0))
+    }
+
     /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
     pub(crate) fn join(
         &mut self,

@@ -104,16 +104,59 @@ fn a_refused_connect_is_the_result_and_counted() {
 }
 
 #[test]
-fn a_lost_connection_is_replaced_with_all_of_its_age() {
+fn a_lost_connection_is_replaced_with_all_of_its_age_and_a_new_one_decides() {
     let server = Server::new();
     let pool = server.pool(settings());
     let both = (pool.get().unwrap(), pool.get().unwrap());
     drop(both);
     server.restart();
-    assert!(!pool.health_check().unwrap().reachable);
-    assert_eq!(server.pings(), 1);
-    eventually("both are closed", || pool.status().total == 0);
-    assert!(pool.health_check().unwrap().reachable, "by a new one");
+    assert!(pool.health_check().unwrap().reachable);
+    assert_eq!((server.pings(), server.connects()), (1, 3));
+    eventually("both are closed", || server.open() == 1);
+    server.restart();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    let check = pool.health_check().unwrap();
+    assert!(!check.reachable && check.error.unwrap().contains("scripted Transient"));
+}
+
+#[test]
+fn who_sleeps_between_attempts_does_not_keep_it_from_trying() {
+    let server = Server::new();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    let retry = Retry::default().initial_delay(secs(20));
+    let pool = server.pool(settings().retry(retry).timeout(secs(60)));
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(|| pool.get().unwrap());
+        eventually("its attempt has failed", || {
+            pool.status().connection_errors == 1
+        });
+        eventually("it sleeps", || pool.status().opening_connections == 0);
+        server.on_connect(|_| Act::Succeed);
+        assert!(pool.health_check().unwrap().reachable);
+        drop(sleeper.join().unwrap());
+    });
+    assert_eq!(
+        server.connects(),
+        2,
+        "and the sleeper was handed what it opened"
+    );
+}
+
+#[test]
+fn it_takes_the_connection_that_the_next_caller_misses_least() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    let (one, two) = (pool.get().unwrap(), pool.get().unwrap());
+    drop(one);
+    drop(two);
+    let (gate, script) = gated(|_| true);
+    server.on_ping(script);
+    std::thread::scope(|scope| {
+        scope.spawn(|| pool.health_check().unwrap());
+        eventually("it pings", || gate.waiting() == 1);
+        assert_eq!(queuepool::Connection::info(&pool.get().unwrap()).id(), 2);
+        gate.open();
+    });
 }
 
 #[test]
@@ -166,13 +209,15 @@ fn a_closed_pool_and_a_hook_of_its_own_are_errors() {
 }
 
 #[test]
-fn a_panicking_ping_is_unreachable_and_loses_no_place() {
+fn a_panicking_ping_loses_no_place() {
     silence_scripted_panics();
     let server = Server::new();
     let pool = server.pool(settings());
     drop(pool.get().unwrap());
-    server.on_ping(|n| if n == 0 { Act::Panic } else { Act::Succeed });
+    server.on_ping(|_| Act::Panic);
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
     assert!(!pool.health_check().unwrap().reachable);
+    server.on_connect(|_| Act::Succeed);
     let _both = (pool.get().unwrap(), pool.get().unwrap());
     assert_eq!(server.pings.load(SeqCst), 1);
 }
