@@ -1,4 +1,4 @@
-//! Whether the database answers, asked without standing in anybody's way; and how many connections it takes.
+//! Whether the database answers, asked without standing in anybody's way.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::later;
 use crate::counters::LastCheck;
-use crate::driver::{Call, ErrorClass, Manager, ServerLimit};
+use crate::driver::{ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::words;
@@ -67,23 +67,6 @@ impl Checking {
         Checking {
             state: Mutex::default(),
             ended: Condvar::new(),
-        }
-    }
-}
-
-/// Whether the server's limit was asked for.
-#[derive(Clone, Copy)]
-pub(crate) enum LimitKnown {
-    Unasked,
-    Asking,
-    Known(Option<ServerLimit>),
-}
-
-impl LimitKnown {
-    pub(crate) fn known(self) -> Option<ServerLimit> {
-        match self {
-            LimitKnown::Known(limit) => limit,
-            LimitKnown::Unasked | LimitKnown::Asking => None,
         }
     }
 }
@@ -300,70 +283,6 @@ impl<M: Manager> Inner<M> {
             took: last.map(|check| check.took),
             error: failure.map(|(_, error)| error.to_string()),
         }
-    }
-
-    /// Asks an idle connection for the server's limit, once. `None`: the connection did not survive it.
-    fn ask_server_limit(self: &Arc<Self>, lease: Lease<M>) -> Option<Lease<M>> {
-        if !self.driver.has_server_limit() {
-            return Some(lease);
-        }
-        {
-            let mut queue = self.queue.lock();
-            if !matches!(queue.server_limit, LimitKnown::Unasked) {
-                return Some(lease);
-            }
-            queue.server_limit = LimitKnown::Asking;
-        }
-        let limit = self.settings.health_check_timeout;
-        let called = self.call(
-            Call::ServerLimit,
-            lease,
-            limit,
-            CloseReason::ValidationFailed,
-            |inner, live| {
-                inner
-                    .driver
-                    .server_limit(&inner.manager, &mut live.connection)
-            },
-        );
-        let (lease, result) = match called {
-            Some((lease, result)) => (Some(lease), Some(result)),
-            None => (None, None),
-        };
-        let answer = match result {
-            Some(Ok(Ok(answer))) => LimitKnown::Known(answer),
-            Some(Ok(Err(error))) => {
-                let (class, words) = self.describe(&error);
-                log::debug!(target: &self.target, "the server does not tell how many connections it takes: {words}");
-                match class {
-                    ErrorClass::Lost | ErrorClass::Transient => LimitKnown::Unasked,
-                    ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
-                }
-            }
-            Some(Err(_)) => LimitKnown::Known(None),
-            None => LimitKnown::Unasked,
-        };
-        self.queue.lock().server_limit = answer;
-        lease
-    }
-
-    /// Whether the server's limit is still to be asked for, and a connection is idle to do so.
-    pub(crate) fn wants_server_limit(&self) -> bool {
-        let queue = self.queue.lock();
-        matches!(queue.server_limit, LimitKnown::Unasked)
-            && !queue.idle.is_empty()
-            && self.driver.has_server_limit()
-    }
-
-    /// Takes an idle connection to ask for the server's limit.
-    pub(crate) fn learn_server_limit(self: &Arc<Self>) {
-        let Some(lease) = self.queue.lock().take_coldest() else {
-            return;
-        };
-        let lease = self.ask_server_limit(lease);
-        lease
-            .into_iter()
-            .for_each(|lease| self.put_back_idle(lease));
     }
 }
 

@@ -46,6 +46,7 @@ mod readiness;
 mod registry;
 mod report;
 mod retry;
+mod server_limit;
 // Without a bundled driver nobody asks for what a URL says.
 #[cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
@@ -54,6 +55,7 @@ mod retry;
 mod settings;
 mod shutdown;
 mod since;
+mod snapshot;
 mod status;
 mod sync;
 mod upkeep;

@@ -12,11 +12,11 @@ use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
 use crate::episodes::Episodes;
 use crate::error::{Error, ErrorKind};
-use crate::health_check::LimitKnown;
 use crate::history::Recent;
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
+use crate::server_limit::LimitKnown;
 use crate::sync::{Condvar, Instant, Mutex};
 
 /// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.

@@ -60,6 +60,9 @@ fn every_promised_name_is_there_with_its_type() {
             "checkouts",
             "checkins",
             "detached",
+            "abandoned",
+            "hung_connects",
+            "abandoned_connects",
         ],
         Value::is_u64,
     );
@@ -72,12 +75,33 @@ fn every_promised_name_is_there_with_its_type() {
         ],
         Value::is_f64,
     );
-    names(&["leak_detected"], Value::is_boolean);
+    names(&["leak_detected", "closed"], Value::is_boolean);
+    names(&["at"], Value::is_string);
+    names(&["uptime"], Value::is_f64);
     names(&["recommendations", "holders"], Value::is_array);
-    names(&["configuration", "closed_by_reason"], Value::is_object);
+    names(
+        &[
+            "configuration",
+            "closed_by_reason",
+            "connection_acquisition_time",
+            "connection_hold_time",
+        ],
+        Value::is_object,
+    );
+    for figure in ["count", "sum", "mean", "p50", "p90", "p99", "p999", "max"] {
+        let times = &status["connection_acquisition_time"];
+        assert!(times[figure].is_number(), "{figure}: {times:#}");
+    }
+    let buckets = &status["connection_acquisition_time"]["buckets"];
+    assert_eq!(buckets[0][1], 1, "one checkout: {buckets:#}");
     names(
         &[
             "last_health_check",
+            "last_health_check_error",
+            "recent",
+            "server_limit",
+            "unreachable_for",
+            "exhausted_for",
             "last_error",
             "last_error_at",
             "full_for",
@@ -100,10 +124,21 @@ fn enums_are_lower_case_times_are_seconds_and_a_location_is_file_and_line() {
     assert_eq!(status["health"], "warning");
     assert_eq!(status["utilization"], 100.0);
     assert_eq!(status["capacity_utilization"], 75.0);
+    let configuration = &status["configuration"];
+    let typed = [
+        "pool_size",
+        "max_overflow",
+        "timeout",
+        "recycle",
+        "pre_ping",
+    ];
     assert_eq!(
-        status["configuration"],
-        json!({"pool_size": 2, "max_overflow": 2, "timeout": 1.5, "recycle": 3600.0, "pre_ping": true})
+        typed.map(|name| configuration[name].clone()),
+        [json!(2), json!(2), json!(1.5), json!(3600.0), json!(true)]
     );
+    assert_eq!(configuration["connect_timeout"], "10s");
+    assert_eq!(configuration["retry.max_attempts"], "1");
+    assert_eq!(configuration.as_object().unwrap().len(), 33);
     let holder = &status["holders"][0];
     assert_eq!(holder["held_for"], 2.5);
     assert_eq!(holder["connection_id"], 1);

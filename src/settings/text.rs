@@ -16,6 +16,14 @@ use crate::error::{Error, ErrorKind};
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
 /// All settings, as parameters of a URL: `pool_size=10&max_overflow=20&pool_timeout=30s&…`.
+#[cfg(feature = "serde")]
+impl Settings {
+    /// Every setting by its field's name, as it is written in a URL.
+    pub(crate) fn in_words(&self) -> impl Iterator<Item = (&'static str, String)> {
+        ROWS.iter().map(|row| (row.path, (row.print)(self)))
+    }
+}
+
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, row) in ROWS.iter().enumerate() {

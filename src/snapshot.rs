@@ -1,0 +1,199 @@
+//! Taking a snapshot: what is read under the lock, and what is made of it after.
+
+use std::time::{Duration, SystemTime};
+
+use crate::counters::{Counters, HolderRecord};
+use crate::driver::{Manager, ServerLimit};
+use crate::fork::FORK_FIRST;
+use crate::history::Recent;
+use crate::judgement::{health, recommendations};
+use crate::pool::Inner;
+use crate::queue::Queue;
+use crate::settings::Mode;
+use crate::status::{Holder, Status};
+use crate::sync::Instant;
+
+impl<M: Manager> Inner<M> {
+    pub(crate) fn status(&self) -> Status {
+        if self.home.is_left() {
+            let mut status = self.describe_state(State::of(&Queue::<M>::new(), Vec::new()));
+            status.recommendations = vec![format!(
+                "This process was forked off from the one that built the pool: {FORK_FIRST}."
+            )];
+            return status;
+        }
+        // Room is made before the lock is taken, and words are found after it.
+        let holders = Vec::with_capacity(self.capacity as usize);
+        let state = State::of(&self.queue.lock(), holders);
+        let mut status = self.describe_state(state);
+        status.recommendations = recommendations(&status);
+        status
+    }
+
+    /// `QueuePool` or `NullPool`.
+    pub(crate) fn pool_type(&self) -> &'static str {
+        match self.mode {
+            Mode::Queue => "QueuePool",
+            Mode::Null => "NullPool",
+        }
+    }
+
+    fn describe_state(&self, state: State) -> Status {
+        let State {
+            taken,
+            closed,
+            counters,
+            idle,
+            opening,
+            hung,
+            hung_connects,
+            waiting,
+            full_since,
+            unreachable_for,
+            exhausted_for,
+            recent,
+            server_limit,
+            holders,
+        } = state;
+        let queue_mode = self.mode == Mode::Queue;
+        let size = if queue_mode {
+            u64::from(self.settings.pool_size)
+        } else {
+            0
+        };
+        let now = self.clock.now();
+        let (total, checked_out) = (counters.total(), counters.out());
+        let of = |whole: u64| {
+            if whole == 0 {
+                0.0
+            } else {
+                checked_out as f64 / whole as f64 * 100.0
+            }
+        };
+        let utilization = of(if queue_mode { size } else { self.capacity }).min(100.0);
+        let capacity_utilization = of(self.capacity);
+        let full_for = full_since.map(|since| now.saturating_duration_since(since));
+        let mut holders: Vec<Holder> = holders
+            .into_iter()
+            .map(|record| Holder {
+                thread: record.thread,
+                location: record.location,
+                held_for: now.saturating_duration_since(record.since),
+                connection_id: record.connection_id,
+            })
+            .collect();
+        holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
+        let (last_check, last_error) = (&counters.last_health_check, &counters.last_error);
+        Status {
+            name: self.name.to_string(),
+            at: SystemTime::now(),
+            taken,
+            uptime: now.saturating_duration_since(self.built),
+            closed,
+            pool_type: self.pool_type(),
+            size,
+            checked_in: total - checked_out,
+            checked_out,
+            overflow: if queue_mode {
+                total.saturating_sub(size)
+            } else {
+                0
+            },
+            total,
+            max_overflow: u64::from(self.settings.max_overflow),
+            total_capacity: self.capacity,
+            utilization,
+            capacity_utilization,
+            health: health(utilization, capacity_utilization, &self.settings),
+            leak_detected: full_for.is_some_and(|full| full > self.settings.leak_after),
+            recommendations: Vec::new(),
+            active_connections: checked_out,
+            idle_connections: idle,
+            opening_connections: opening,
+            abandoned: hung,
+            hung_connects,
+            abandoned_connects: counters.abandoned_connects,
+            waiting_requests: waiting,
+            total_connections_created: counters.created,
+            total_connections_closed: counters.closed,
+            closed_by_reason: counters.closed_by_reason().collect(),
+            detached: counters.detached,
+            checkouts: counters.checkouts,
+            checkins: counters.checkins,
+            connection_errors: counters.connection_errors,
+            connection_timeouts: counters.connection_timeouts,
+            avg_connection_acquisition_time: counters.acquisition.mean(),
+            max_connection_acquisition_time: counters.acquisition.max(),
+            avg_connection_hold_time: counters.hold.mean(),
+            max_connection_hold_time: counters.hold.max(),
+            validation_failures: counters.validation_failures,
+            hook_failures: counters.hook_failures,
+            health_check_failures: counters.health_check_failures,
+            last_health_check: last_check.as_ref().map(|check| check.at),
+            last_health_check_error: last_check
+                .as_ref()
+                .and_then(|check| check.error.as_ref())
+                .map(ToString::to_string),
+            pool_exhausted_count: counters.exhausted,
+            overloaded_count: counters.overloaded,
+            last_error: last_error.as_ref().map(|last| last.error.to_string()),
+            last_error_at: last_error.as_ref().map(|last| last.at),
+            peak_checked_out: counters.peak_checked_out.value,
+            peak_checked_out_at: counters.peak_checked_out.at,
+            peak_total: counters.peak_total.value,
+            peak_total_at: counters.peak_total.at,
+            peak_waiting: counters.peak_waiting.value,
+            peak_waiting_at: counters.peak_waiting.at,
+            connection_acquisition_time: counters.acquisition,
+            connection_hold_time: counters.hold,
+            recent,
+            server_limit,
+            configuration: self.settings.clone(),
+            holders,
+            unreachable_for,
+            exhausted_for,
+            full_for,
+        }
+    }
+}
+
+/// What is read under the lock.
+struct State {
+    taken: Instant,
+    closed: bool,
+    counters: Counters,
+    idle: u64,
+    opening: u64,
+    hung: u64,
+    hung_connects: u64,
+    waiting: u64,
+    full_since: Option<Instant>,
+    unreachable_for: Option<Duration>,
+    exhausted_for: Option<Duration>,
+    recent: Option<Recent>,
+    server_limit: Option<ServerLimit>,
+    holders: Vec<HolderRecord>,
+}
+
+impl State {
+    fn of<M: Manager>(queue: &Queue<M>, mut holders: Vec<HolderRecord>) -> Self {
+        holders.extend(queue.holders.iter().cloned());
+        let taken = Instant::now();
+        State {
+            taken,
+            closed: queue.closed,
+            counters: queue.counters.clone(),
+            idle: queue.idle.len() as u64,
+            opening: queue.opening() as u64,
+            hung: queue.hung as u64,
+            hung_connects: queue.hung_connects() as u64,
+            waiting: queue.waiters.len() as u64,
+            full_since: queue.full_since,
+            unreachable_for: queue.episodes.unreachable_for(taken),
+            exhausted_for: queue.episodes.exhausted_for(taken),
+            recent: queue.recent,
+            server_limit: queue.server_limit.known(),
+            holders,
+        }
+    }
+}
