@@ -272,7 +272,7 @@ pub(crate) mod as_json {
             "recycle",
             "pre_ping",
         ];
-        let recycle = (settings.recycle != Duration::MAX).then(|| settings.recycle.as_secs_f64());
+        let recycle = (settings.recycle != Duration::MAX).then_some(settings.recycle.as_secs_f64());
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("pool_size", &settings.pool_size)?;
         out.serialize_entry("max_overflow", &settings.max_overflow)?;
