@@ -119,3 +119,20 @@ fn the_history_is_of_the_last_hour() {
     let recent = pool.status().recent.unwrap();
     assert_eq!(recent.seconds, 300.0);
 }
+
+#[test]
+fn the_99th_percentile_leaves_out_what_is_rarer() {
+    let (pool, clock) = Server::new().pool_with_clock(Settings::default());
+    pool.sample();
+    for (times, most) in [(290, 3), (8, 5), (2, 9)] {
+        for _ in 0..times {
+            let held: Vec<_> = (0..most).map(|_| pool.get().unwrap()).collect();
+            drop(held);
+            clock.advance(secs(1));
+            pool.sample();
+        }
+    }
+    let recent = pool.status().recent.unwrap();
+    assert_eq!(recent.seconds, 300.0);
+    assert_eq!((recent.checked_out_p99, recent.peak_checked_out), (5, 9));
+}
