@@ -23,7 +23,7 @@ impl<M: Manager> Inner<M> {
             return status;
         }
         // Room is made before the lock is taken, and words are found after it.
-        let holders = Vec::with_capacity(self.capacity as usize);
+        let holders = Vec::with_capacity(self.capacity.min(1024) as usize);
         let state = State::of(&self.queue.lock(), holders);
         let mut status = self.describe_state(state);
         status.recommendations = recommendations(&status);
