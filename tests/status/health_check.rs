@@ -221,3 +221,55 @@ fn a_panicking_ping_loses_no_place() {
     let _both = (pool.get().unwrap(), pool.get().unwrap());
     assert_eq!(server.pings.load(SeqCst), 1);
 }
+
+/// All places are taken, one of them by a connect that waits for the gate; what is told then.
+fn skipped_by(pool: &queuepool::Pool<ScriptedManager>, server: &Server) -> queuepool::HealthCheck {
+    let (gate, script) = gated(|_| true);
+    server.on_connect(script);
+    std::thread::scope(|scope| {
+        let one = pool.get().unwrap();
+        let waiting = scope.spawn(|| pool.get());
+        eventually("a connect takes the last place", || gate.waiting() == 1);
+        let check = pool.health_check().unwrap();
+        drop(one);
+        drop(waiting.join().unwrap());
+        gate.open();
+        check
+    })
+}
+
+#[test]
+fn a_skipped_one_goes_by_the_latest_failure() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    assert!(!pool.health_check().unwrap().reachable);
+    server.on_connect(|_| Act::Succeed);
+    let one = pool.get().unwrap();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    pool.get().unwrap_err();
+    let (gate, script) = gated(|_| true);
+    server.on_connect(script);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| pool.get());
+        eventually("a connect takes the last place", || gate.waiting() == 1);
+        let check = pool.health_check().unwrap();
+        assert!(check.skipped && !check.reachable, "{check:?}");
+        assert!(check.error.unwrap().contains("scripted Transient"));
+        drop(one);
+        drop(waiting.join().unwrap());
+        gate.open();
+    });
+}
+
+#[test]
+fn a_ping_that_was_answered_outweighs_an_older_failure() {
+    let server = Server::new();
+    let pool = server.pool(settings());
+    drop(pool.get().unwrap());
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    pool.warm_up(2).unwrap_err();
+    assert!(pool.health_check().unwrap().reachable);
+    let check = skipped_by(&pool, &server);
+    assert!(check.skipped && check.reachable, "{check:?}");
+}
