@@ -1,8 +1,8 @@
-// Its snippets use all three drivers; without one of them it is only read.
+// Its snippets use all three drivers and the feature http; without one of them it is only read.
 #![cfg_attr(
     any(
         not(doctest),
-        all(feature = "postgres", feature = "mysql", feature = "sqlite")
+        all(feature = "postgres", feature = "mysql", feature = "sqlite", feature = "http")
     ),
     doc = include_str!("../README.md")
 )]
