@@ -3,30 +3,14 @@
 //! `cargo bench --bench overhead`. Both are run in turns within one process, so that a noisy machine disturbs both; the
 //! figure to look at is the ratio.
 
-use std::convert::Infallible;
+mod nothing;
+
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-struct Nothing;
-
-impl r2d2::ManageConnection for Nothing {
-    type Connection = u64;
-    type Error = Infallible;
-
-    fn connect(&self) -> Result<u64, Infallible> {
-        Ok(7)
-    }
-
-    fn is_valid(&self, _: &mut u64) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn has_broken(&self, _: &mut u64) -> bool {
-        false
-    }
-}
+use nothing::Nothing;
 
 const ROUNDS: usize = 41;
 const PAIRS: u32 = 50_000;
