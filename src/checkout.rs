@@ -313,6 +313,7 @@ impl<M: Manager> Inner<M> {
         Ok(Connection::new(self.clone(), lease, holder))
     }
 
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     fn count_checkout(
         self: &Arc<Self>,
         queue: &mut Queue<M>,

@@ -330,6 +330,7 @@ impl<M: Manager> Inner<M> {
         self.count_checkin_in(&mut self.queue.lock(), holder, Instant::now());
     }
 
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     fn count_checkin_in(self: &Arc<Self>, queue: &mut Queue<M>, holder: usize, now: Instant) {
         let now = self.clock.at(now);
         let record = queue.holders.remove(holder);

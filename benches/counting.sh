@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Instructions for one get and drop, and how many of them count: counters, histograms and the records of who holds what.
+# Counted by callgrind, and so the same on a busy machine. Ends with an error when counting is a third of the whole or more.
+#
+# Reading the clock is not counted as counting: deadline, age and freshness need it too. Valgrind makes it a system call, whose
+# instructions are the kernel's, so that the whole is rather too small, and the share too large.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v valgrind >/dev/null || { echo "valgrind is missing: install the package valgrind"; exit 1; }
+
+export RUSTFLAGS="--cfg queuepool_counting" CARGO_TARGET_DIR=target/counting
+program=$(cargo bench --no-run --no-default-features --bench counting --message-format json |
+  grep -o '"executable":"[^"]*"' | tail -1 | cut -d'"' -f4)
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+pairs=$(valgrind -q --tool=callgrind --callgrind-out-file="$out" --toggle-collect='*counted_pairs*' "$program")
+
+callgrind_annotate --inclusive=yes --threshold=100 "$out" | awk -v pairs="$pairs" '
+  # "1,234 (56.78%)  file:function [object]"
+  { count = $1; gsub(",", "", count); count += 0 }
+  /PROGRAM TOTALS/ { whole = count / pairs }
+  match($0, /count_checkout|count_checkin_in/) { part[substr($0, RSTART, RLENGTH)] += count / pairs }
+  END {
+    counting = part["count_checkout"] + part["count_checkin_in"]
+    if (!whole || !part["count_checkout"] || !part["count_checkin_in"]) { print "nothing was collected"; exit 1 }
+    printf "instructions for one get and drop: %d\n", whole
+    printf "  counting a checkout: %d\n  counting a checkin: %d\n", part["count_checkout"], part["count_checkin_in"]
+    printf "  together %.1f %%, promised under 33.3 %%\n", counting / whole * 100
+    exit counting * 3 >= whole
+  }'
