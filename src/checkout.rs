@@ -325,7 +325,8 @@ impl<M: Manager> Inner<M> {
         let live = lease.live_mut();
         live.unused = false;
         live.info.checkouts += 1;
-        queue.counters.checked_out(now - turn.started);
+        let waited = now.saturating_duration_since(turn.started);
+        queue.counters.checked_out(waited);
         self.note_fullness(queue, at);
         queue.holders.add(HolderRecord {
             thread: thread_name(),

@@ -51,6 +51,7 @@ impl Clock {
     }
 
     /// This clock's reading at a moment just read from the machine's.
+    #[inline]
     pub(crate) fn at(&self, moment: Instant) -> Instant {
         self.stopped.as_ref().map_or(moment, Stopped::now)
     }

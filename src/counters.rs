@@ -87,6 +87,7 @@ impl Counters {
     }
 
     /// Handed out after `waited`.
+    #[inline]
     pub(crate) fn checked_out(&mut self, waited: Duration) {
         self.checkouts += 1;
         let out = self.out();
@@ -96,6 +97,7 @@ impl Counters {
     }
 
     /// A guard has ended after `held`.
+    #[inline]
     pub(crate) fn checked_in(&mut self, held: Duration) {
         self.checkins += 1;
         self.hold.record(held);
@@ -157,6 +159,7 @@ pub(crate) struct Holders {
 }
 
 impl Holders {
+    #[inline]
     pub(crate) fn add(&mut self, record: HolderRecord) -> usize {
         match self.free.pop() {
             Some(position) => {
@@ -170,6 +173,7 @@ impl Holders {
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, position: usize) -> HolderRecord {
         self.free.push(position);
         self.records[position]
@@ -197,6 +201,7 @@ thread_local! {
 }
 
 /// This thread's name, or its id where it has none.
+#[inline]
 pub(crate) fn thread_name() -> Arc<str> {
     THREAD_NAME
         .try_with(Arc::clone)

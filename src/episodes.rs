@@ -186,13 +186,17 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Called after every change of what is out or open.
+    #[inline]
     pub(crate) fn note_fullness(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
-        let was_full = queue.full_since.is_some();
-        queue.note_fullness(self.capacity, now);
-        if was_full == queue.full_since.is_some() {
-            return;
+        if queue.is_full(self.capacity) != queue.full_since.is_some() {
+            self.fullness_changed(queue, now);
         }
-        if !was_full {
+    }
+
+    #[cold]
+    fn fullness_changed(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
+        if queue.full_since.take().is_none() {
+            queue.full_since = Some(now);
             self.wake_timer(queue, later(Instant::now(), self.settings.leak_after));
         } else if let Some(since) = queue.episodes.leak.take() {
             queue.episodes.notices.push(format!(

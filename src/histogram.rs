@@ -38,12 +38,15 @@ impl Default for Histogram {
 }
 
 /// The bucket of a duration.
+#[inline]
 fn bucket_of(nanos: u64) -> usize {
-    let Some(doubling) = nanos.checked_ilog2().and_then(|log| log.checked_sub(FIRST)) else {
+    if nanos < 1 << FIRST {
         return 0;
-    };
-    let quarter = (nanos >> (doubling + FIRST - BITS)) & ((1 << BITS) - 1);
-    let bucket = 1 + ((doubling << BITS) as usize) + quarter as usize;
+    }
+    let log = nanos.ilog2();
+    // With the leading one: 4 to 7.
+    let quarter = nanos >> (log - BITS);
+    let bucket = (((log - FIRST) << BITS) as usize) + quarter as usize + 1 - (1 << BITS);
     bucket.min(BUCKETS - 1)
 }
 
@@ -61,6 +64,7 @@ fn seconds(nanos: u64) -> f64 {
 }
 
 impl Histogram {
+    #[inline]
     pub(crate) fn record(&mut self, duration: Duration) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         self.counts[bucket_of(nanos)] += 1;

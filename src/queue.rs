@@ -434,12 +434,8 @@ impl<M: Manager> Queue<M> {
         self.counters.total() == 0 && self.opening() == 0
     }
 
-    pub(crate) fn note_fullness(&mut self, capacity: u64, now: Instant) {
-        let full = self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9;
-        match (full, self.full_since) {
-            (true, None) => self.full_since = Some(now),
-            (false, Some(_)) => self.full_since = None,
-            _ => {}
-        }
+    /// Whether overflow is used up and more than 90 % of the capacity is out.
+    pub(crate) fn is_full(&self, capacity: u64) -> bool {
+        self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
     }
 }
