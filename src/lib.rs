@@ -41,6 +41,8 @@ mod monitor;
 mod opener;
 mod places;
 mod pool;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 mod queue;
 mod readiness;
 mod registry;

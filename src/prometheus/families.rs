@@ -1,0 +1,377 @@
+//! Which metrics there are, what each one counts, and where in a snapshot it stands.
+
+use std::time::SystemTime;
+
+use prometheus_client::registry::Unit;
+
+use crate::histogram::Histogram;
+use crate::hooks::CloseReason;
+use crate::judgement::Health;
+use crate::settings::PrePing;
+use crate::status::Status;
+
+/// The metrics of one name: a sample of each pool, or several that differ in one more label.
+pub(super) struct Family {
+    /// Without the unit and without `_total`.
+    pub(super) name: &'static str,
+    pub(super) unit: Option<Unit>,
+    pub(super) help: &'static str,
+    pub(super) read: Read,
+}
+
+/// A value of one more label, and what it counts.
+pub(super) type Labelled = Vec<(String, u64)>;
+
+/// How the samples of a pool are read from its snapshot.
+pub(super) enum Read {
+    Counter(fn(&Status) -> u64),
+    /// By the label named first.
+    CounterBy(&'static str, fn(&Status) -> Labelled),
+    Gauge(fn(&Status) -> Option<u64>),
+    /// By the label named first.
+    GaugeBy(&'static str, fn(&Status) -> Labelled),
+    Real(fn(&Status) -> Option<f64>),
+    Histogram(fn(&Status) -> &Histogram),
+    /// Labels that say what the pool is.
+    Info(fn(&Status) -> Vec<(&'static str, String)>),
+}
+
+const fn family(name: &'static str, help: &'static str, read: Read) -> Family {
+    Family {
+        name,
+        unit: None,
+        help,
+        read,
+    }
+}
+
+const fn in_seconds(name: &'static str, help: &'static str, read: Read) -> Family {
+    Family {
+        name,
+        unit: Some(Unit::Seconds),
+        help,
+        read,
+    }
+}
+
+const fn gauge(name: &'static str, help: &'static str, read: fn(&Status) -> Option<u64>) -> Family {
+    family(name, help, Read::Gauge(read))
+}
+
+const fn counter(name: &'static str, help: &'static str, read: fn(&Status) -> u64) -> Family {
+    family(name, help, Read::Counter(read))
+}
+
+const fn real(name: &'static str, help: &'static str, read: fn(&Status) -> Option<f64>) -> Family {
+    family(name, help, Read::Real(read))
+}
+
+const fn time(name: &'static str, help: &'static str, read: fn(&Status) -> Option<f64>) -> Family {
+    in_seconds(name, help, Read::Real(read))
+}
+
+fn since_epoch(moment: Option<SystemTime>) -> Option<f64> {
+    moment?
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .map(|since| since.as_secs_f64())
+}
+
+pub(super) static FAMILIES: &[Family] = &[
+    family(
+        "db_pool",
+        "What the pool is: its type, and the name it was built with, under which it logs. Always 1.",
+        Read::Info(|status| {
+            vec![
+                ("pool_type", status.pool_type.to_owned()),
+                ("name", status.name.clone()),
+            ]
+        }),
+    ),
+    gauge(
+        "db_pool_size",
+        "Connections kept open between uses, by the setting pool_size; 0 in null mode. Does not count max_overflow.",
+        |status| Some(status.size),
+    ),
+    gauge(
+        "db_pool_max_overflow",
+        "Connections opened beyond pool_size under load, by the setting max_overflow.",
+        |status| Some(status.max_overflow),
+    ),
+    gauge(
+        "db_pool_capacity",
+        "The most connections that the pool may have, pool_size + max_overflow; in null mode too.",
+        |status| Some(status.total_capacity),
+    ),
+    gauge(
+        "db_pool_min_idle",
+        "Connections opened ahead of demand, by the setting min_idle.",
+        |status| Some(status.configuration.min_idle.into()),
+    ),
+    time(
+        "db_pool_timeout",
+        "The longest that a checkout may take, by the setting timeout.",
+        |status| Some(status.configuration.timeout.as_secs_f64()),
+    ),
+    time(
+        "db_pool_recycle",
+        "The greatest age of a connection, by the setting recycle, before its jitter; infinite for never.",
+        |status| {
+            let recycle = status.configuration.recycle;
+            let never = recycle == std::time::Duration::MAX;
+            Some(if never {
+                f64::INFINITY
+            } else {
+                recycle.as_secs_f64()
+            })
+        },
+    ),
+    gauge(
+        "db_pool_pre_ping",
+        "Whether connections are tested before hand-out, by the setting pre_ping: 0 for never, else 1.",
+        |status| Some((status.configuration.pre_ping != PrePing::Never).into()),
+    ),
+    gauge(
+        "db_pool_checked_out",
+        "Connections in users' hands now. Does not count detached ones.",
+        |status| Some(status.checked_out),
+    ),
+    gauge(
+        "db_pool_checked_in",
+        "Connections open and not in users' hands: idle, and those being pinged, reset or closed.",
+        |status| Some(status.checked_in),
+    ),
+    gauge(
+        "db_pool_idle",
+        "Connections ready to be handed out. Does not count those being pinged, reset or closed.",
+        |status| Some(status.idle_connections),
+    ),
+    gauge(
+        "db_pool_open",
+        "Connections open now, in users' hands or not. Does not count those being opened, nor abandoned or detached ones.",
+        |status| Some(status.total),
+    ),
+    gauge(
+        "db_pool_overflow",
+        "Connections open beyond pool_size; 0 while no more than pool_size are open, and in null mode.",
+        |status| Some(status.overflow),
+    ),
+    gauge(
+        "db_pool_opening",
+        "Connections being opened now. Does not count abandoned connects.",
+        |status| Some(status.opening_connections),
+    ),
+    gauge(
+        "db_pool_waiting",
+        "Callers in the queue now, those who wait for their own connect or sleep between attempts included.",
+        |status| Some(status.waiting_requests),
+    ),
+    real(
+        "db_pool_utilization",
+        "Connections in users' hands as a share of pool_size, in percent, at most 100; of the capacity in null mode.",
+        |status| Some(status.utilization),
+    ),
+    real(
+        "db_pool_capacity_utilization",
+        "Connections in users' hands as a share of pool_size + max_overflow, in percent.",
+        |status| Some(status.capacity_utilization),
+    ),
+    family(
+        "db_pool_health",
+        "1 for the state that the pool is in, 0 for the others: how close it is to its limits, not whether the database answers.",
+        Read::GaugeBy("state", |status| {
+            [Health::Healthy, Health::Warning, Health::Critical]
+                .map(|health| (health.to_string(), u64::from(health == status.health)))
+                .into()
+        }),
+    ),
+    gauge(
+        "db_pool_leak_detected",
+        "1 while nearly all of the capacity has been out for longer than the setting leak_after without a break, else 0.",
+        |status| Some(status.leak_detected.into()),
+    ),
+    time(
+        "db_pool_full_for",
+        "For how long nearly all of the capacity has been out without a break; 0 while it is not.",
+        |status| Some(status.full_for.unwrap_or_default().as_secs_f64()),
+    ),
+    time(
+        "db_pool_longest_holder",
+        "For how long the longest of those who hold a connection now has held it; 0 while none is out.",
+        |status| {
+            let longest = status.holders.first().map(|holder| holder.held_for);
+            Some(longest.unwrap_or_default().as_secs_f64())
+        },
+    ),
+    gauge(
+        "db_pool_closed",
+        "1 once the pool itself is closed, else 0. Its connections that were closed are another metric.",
+        |status| Some(status.closed.into()),
+    ),
+    family(
+        "db_pool_wait_time",
+        "Time from the call to the hand-out of a connection, in seconds, of all checkouts, also of those that did not have to \
+         wait. Does not count those that failed.",
+        Read::Histogram(|status| &status.connection_acquisition_time),
+    ),
+    in_seconds(
+        "db_pool_hold_time",
+        "Time that a connection was held, of all checkins. Does not count those still held.",
+        Read::Histogram(|status| &status.connection_hold_time),
+    ),
+    time(
+        "db_pool_wait_time_max",
+        "The longest time from call to hand-out since the pool was built. Does not count checkouts that failed.",
+        |status| Some(status.max_connection_acquisition_time),
+    ),
+    time(
+        "db_pool_hold_time_max",
+        "The longest time that a connection was held since the pool was built. Does not count those still held.",
+        |status| Some(status.max_connection_hold_time),
+    ),
+    counter(
+        "db_pool_checkouts",
+        "Connections handed out. Does not count calls that failed.",
+        |status| status.checkouts,
+    ),
+    counter(
+        "db_pool_checkins",
+        "Hand-outs that ended, in any way: returned, invalidated or detached.",
+        |status| status.checkins,
+    ),
+    counter(
+        "db_pool_connections_created",
+        "Connections opened. Does not count those opened too late, which are closed unseen.",
+        |status| status.total_connections_created,
+    ),
+    family(
+        "db_pool_connections_closed",
+        "Connections that the pool closed, by reason. Does not count detached ones.",
+        Read::CounterBy("reason", |status| {
+            CloseReason::ALL
+                .map(|reason| {
+                    let count = status.closed_by_reason.get(&reason);
+                    (reason.to_string(), count.copied().unwrap_or(0))
+                })
+                .into()
+        }),
+    ),
+    counter(
+        "db_pool_connections_detached",
+        "Connections that their holders took out of the pool for good.",
+        |status| status.detached,
+    ),
+    counter(
+        "db_pool_connection_errors",
+        "Connects that failed or were abandoned, each attempt. Does not count connections that were lost later.",
+        |status| status.connection_errors,
+    ),
+    counter(
+        "db_pool_connection_timeouts",
+        "Checkouts that ended at their deadline. Does not count those that failed otherwise or were refused.",
+        |status| status.connection_timeouts,
+    ),
+    counter(
+        "db_pool_exhausted",
+        "Checkouts that had to wait because neither an idle connection nor room for another was there, also those that were \
+         served in the end.",
+        |status| status.pool_exhausted_count,
+    ),
+    counter(
+        "db_pool_overloaded",
+        "Checkouts refused because as many callers waited as the setting max_waiting admits. They are in no other count.",
+        |status| status.overloaded_count,
+    ),
+    counter(
+        "db_pool_validation_failures",
+        "Pings before hand-out that failed or timed out. Does not count health checks.",
+        |status| status.validation_failures,
+    ),
+    counter(
+        "db_pool_hook_failures",
+        "Hooks that failed or panicked.",
+        |status| status.hook_failures,
+    ),
+    counter(
+        "db_pool_abandoned_connects",
+        "Connects given up at connect_timeout or for another one, also those that returned later.",
+        |status| status.abandoned_connects,
+    ),
+    gauge(
+        "db_pool_abandoned_calls",
+        "Driver calls past their limit that have not returned. They hold no place of the pool.",
+        |status| Some(status.abandoned),
+    ),
+    gauge(
+        "db_pool_hung_connects",
+        "The connects among the abandoned driver calls that have not returned.",
+        |status| Some(status.hung_connects),
+    ),
+    counter(
+        "db_pool_health_check_failures",
+        "Health checks that failed, the monitor's and those asked for. Does not count those that were skipped because the pool \
+         was exhausted.",
+        |status| status.health_check_failures,
+    ),
+    time(
+        "db_pool_last_health_check_timestamp",
+        "When the last health check ended, as Unix time. Does not count skipped ones; absent before the first.",
+        |status| since_epoch(status.last_health_check),
+    ),
+    gauge(
+        "db_pool_database_up",
+        "Whether the database answered the last health check, 1 or 0; absent before the first. Nothing checks without the \
+         monitor or a probe.",
+        |status| {
+            status
+                .last_health_check
+                .map(|_| status.last_health_check_error.is_none().into())
+        },
+    ),
+    time(
+        "db_pool_last_error_timestamp",
+        "When a connect last failed, as Unix time; absent before the first.",
+        |status| since_epoch(status.last_error_at),
+    ),
+    gauge(
+        "db_pool_peak_checked_out",
+        "The most connections that were in users' hands at once since the pool was built.",
+        |status| Some(status.peak_checked_out),
+    ),
+    time(
+        "db_pool_peak_checked_out_timestamp",
+        "When that many were first in users' hands, as Unix time; absent before the first.",
+        |status| since_epoch(status.peak_checked_out_at),
+    ),
+    gauge(
+        "db_pool_peak_open",
+        "The most connections that were open at once since the pool was built.",
+        |status| Some(status.peak_total),
+    ),
+    time(
+        "db_pool_peak_open_timestamp",
+        "When that many were first open, as Unix time; absent before the first.",
+        |status| since_epoch(status.peak_total_at),
+    ),
+    gauge(
+        "db_pool_peak_waiting",
+        "The most callers that were in the queue at once since the pool was built.",
+        |status| Some(status.peak_waiting),
+    ),
+    time(
+        "db_pool_peak_waiting_timestamp",
+        "When that many were first in the queue, as Unix time; absent before the first.",
+        |status| since_epoch(status.peak_waiting_at),
+    ),
+    gauge(
+        "db_pool_server_max_connections",
+        "Connections that the database server takes in all, over all its clients; absent where it has no such limit or was not \
+         asked yet.",
+        |status| status.server_limit.map(|limit| limit.max_connections),
+    ),
+    gauge(
+        "db_pool_server_reserved_connections",
+        "Connections among the server's limit that it keeps back for administrators; absent where the limit is.",
+        |status| status.server_limit.map(|limit| limit.reserved),
+    ),
+];
