@@ -1,0 +1,67 @@
+//! The text is well-formed, by promtool and by the rules for names and help.
+
+use queuepool::{Registry, prometheus};
+
+use crate::exposition::{Form, read};
+use crate::promtool::promtool;
+use crate::subject::subject;
+
+#[test]
+fn promtool_has_nothing_to_complain_of() {
+    let text = prometheus::text(&subject().registry);
+    assert_eq!(
+        promtool(&["check", "metrics"], &text),
+        (true, String::new())
+    );
+}
+
+#[test]
+fn promtool_does_complain_of_a_counter_without_total_and_of_a_bad_label() {
+    let text = prometheus::text(&subject().registry);
+    for (good, bad) in [
+        ("db_pool_checkouts_total", "db_pool_checkouts"),
+        ("pool=\"busy\"", "pool=\"bu\"sy\""),
+    ] {
+        let (content, said) = promtool(&["check", "metrics"], &text.replace(good, bad));
+        assert!(!content && !said.is_empty(), "{bad}: {said}");
+    }
+}
+
+#[test]
+fn an_empty_registry_has_no_metrics() {
+    assert_eq!(prometheus::text(&Registry::new()), "");
+}
+
+#[test]
+fn every_metric_has_the_prefix_a_type_and_a_help_of_whole_sentences() {
+    let exposition = read(&prometheus::text(&subject().registry), Form::Prometheus);
+    for (name, family) in &exposition.families {
+        assert!(name.starts_with("db_pool_"), "{name}");
+        assert!(
+            ["counter", "gauge", "histogram"].contains(&family.kind.as_str()),
+            "{name}: {}",
+            family.kind
+        );
+        assert_eq!(name.ends_with("_total"), family.kind == "counter", "{name}");
+        assert!(family.help.ends_with('.'), "{name}: {}", family.help);
+        assert!(!family.help.contains(['\\', '\n']), "{name}");
+    }
+    for promised in [
+        "db_pool_size",
+        "db_pool_checked_out",
+        "db_pool_overflow",
+        "db_pool_utilization",
+        "db_pool_wait_time",
+    ] {
+        assert!(exposition.families.contains_key(promised), "{promised}");
+    }
+}
+
+#[test]
+fn a_pool_added_later_is_in_the_next_scrape() {
+    let registry = Registry::new();
+    let clone = registry.clone();
+    let pool = crate::scripted::Server::new().pool(crate::subject::settings(1, 0));
+    clone.add("late", pool).unwrap();
+    assert!(prometheus::text(&registry).contains("db_pool_size{pool=\"late\"} 1\n"));
+}

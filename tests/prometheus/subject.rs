@@ -1,0 +1,211 @@
+//! A registry of pools that a lot happened to, and goes on in none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use queuepool::{
+    Clock, Connection, ErrorClass, ErrorKind, Mode, Pool, PrePing, Registry, Retry, Settings,
+};
+
+use crate::scripted::{Act, Gate, ScriptedManager, Server, eventually, gated, millis, secs};
+
+/// What must be escaped, what need not be, and what would end a careless lexer's input.
+pub const ODD: &str = "кг \"1\" \\ a\nb\r\t{le=\"0\"} \0 \u{1f418}";
+
+type Scripted = Pool<ScriptedManager>;
+type Held = Vec<Connection<ScriptedManager>>;
+
+/// Pools whose numbers stand still.
+pub struct Subject {
+    pub registry: Registry,
+    pub busy: Scripted,
+    pub clock: Clock,
+    /// The connections that are out of `busy`: all of them.
+    pub out: Held,
+    _held: Held,
+    _stuck: Stuck,
+}
+
+pub fn settings(pool_size: u32, max_overflow: u32) -> Settings {
+    Settings::default()
+        .pool_size(pool_size)
+        .max_overflow(max_overflow)
+        .timeout(secs(30))
+        .retry(Retry::default().max_attempts(1))
+}
+
+pub fn subject() -> Subject {
+    let (busy, clock, out) = busy();
+    let (null, held) = null();
+    let odd = Server::new().pool(settings(1, 0));
+    drop(odd.get().unwrap());
+    let stuck = Stuck::new();
+    let registry = Registry::new()
+        .add("busy", &busy)
+        .and_then(|registry| registry.add("null", null))
+        .and_then(|registry| registry.add("opening", &stuck.opening))
+        .and_then(|registry| registry.add("hung", hung(&stuck.gate)))
+        .and_then(|registry| registry.add(ODD, odd))
+        .unwrap();
+    Subject {
+        registry,
+        busy,
+        clock,
+        out,
+        _held: vec![held],
+        _stuck: stuck,
+    }
+}
+
+/// Ends with all 5 out for 41 s.
+fn busy() -> (Scripted, Clock, Held) {
+    let server = Server::new();
+    let clock = Clock::stopped();
+    let refusals = Arc::new(AtomicUsize::new(0));
+    let refuse = refusals.clone();
+    let pool = server
+        .builder(settings(3, 2).max_waiting(1).pre_ping(PrePing::Always))
+        .name("orders")
+        .clock(clock.clone())
+        .on_checkout(move |_, _| match refuse.load(SeqCst) {
+            0 => Ok(()),
+            left => {
+                refuse.store(left - 1, SeqCst);
+                Err("refused".into())
+            }
+        })
+        .build()
+        .unwrap();
+
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    for _ in 0..5 {
+        assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Connect);
+    }
+    for _ in 0..2 {
+        assert!(!pool.health_check().unwrap().reachable);
+    }
+    server.on_connect(|_| Act::Succeed);
+    for _ in 0..6 {
+        Connection::detach(pool.get().unwrap()).discount();
+    }
+    for _ in 0..4 {
+        Connection::invalidate(pool.get().unwrap());
+    }
+    eventually("they are closed", || pool.status().total == 0);
+
+    let mut out: Held = (0..5).map(|_| pool.get().unwrap()).collect();
+    for _ in 0..4 {
+        let timed_out = pool.get_timeout(millis(20)).unwrap_err();
+        assert_eq!(timed_out.kind(), ErrorKind::Timeout);
+    }
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| pool.get().unwrap());
+        eventually("it waits", || pool.status().waiting_requests == 1);
+        for _ in 0..8 {
+            assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Overloaded);
+        }
+        clock.advance(millis(250));
+        drop(out.pop());
+        out.push(waiter.join().unwrap());
+    });
+    Connection::invalidate(out.pop().unwrap());
+    eventually("the invalidated one is closed", || pool.status().total == 4);
+
+    drop(out.pop());
+    server.on_ping(|_| Act::Fail(ErrorClass::Statement));
+    assert!(!pool.health_check().unwrap().reachable);
+    eventually("the tested one is closed", || pool.status().total == 3);
+    drop(out.pop());
+    out.push(pool.get().unwrap());
+    server.on_ping(|_| Act::Succeed);
+    refusals.store(2, SeqCst);
+    out.push(pool.get().unwrap());
+    out.push(pool.get().unwrap());
+    eventually("the refused ones are closed", || pool.status().total == 5);
+    clock.advance(secs(41));
+    (pool, clock, out)
+}
+
+/// 1 out, which in null mode is no overflow.
+fn null() -> (Scripted, Connection<ScriptedManager>) {
+    let settings = settings(2, 1).mode(Mode::Null).recycle(Duration::MAX);
+    let (pool, _stands_still) = Server::new().pool_with_clock(settings);
+    let held = pool.get().unwrap();
+    drop(pool.get().unwrap());
+    eventually("one is closed", || pool.status().total == 1);
+    (pool, held)
+}
+
+/// A ping and two connects that do not return, and two that did in the end.
+fn hung(gate: &Arc<Gate>) -> Scripted {
+    let server = Server::new();
+    let waits = |gate: &Arc<Gate>| {
+        let gate = gate.clone();
+        move |_| Act::Wait(gate.clone())
+    };
+    server.on_ping(waits(gate));
+    let limit = millis(50);
+    let pool = server.pool(
+        settings(6, 0)
+            .connect_timeout(limit)
+            .health_check_timeout(limit),
+    );
+    drop(pool.get().unwrap());
+    assert!(!pool.health_check().unwrap().reachable);
+    let fail = || assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Connect);
+    let late = Gate::new();
+    server.on_connect(waits(&late));
+    fail();
+    fail();
+    late.open();
+    eventually("they come late", || pool.status().idle_connections == 2);
+    pool.invalidate_all();
+    eventually("they are closed", || pool.status().total == 0);
+    server.on_connect(waits(gate));
+    fail();
+    fail();
+    eventually("all is given up", || pool.status().abandoned == 3);
+    pool
+}
+
+/// Two callers who wait for their connects, and the gate for which these, and those that hang, wait.
+struct Stuck {
+    opening: Scripted,
+    gate: Arc<Gate>,
+    callers: Vec<JoinHandle<()>>,
+}
+
+impl Stuck {
+    fn new() -> Self {
+        let server = Server::new();
+        let (gate, script) = gated(|_| true);
+        server.on_connect(script);
+        let opening = server.pool(settings(4, 0));
+        let callers = (0..2)
+            .map(|_| {
+                let pool = opening.clone();
+                thread::spawn(move || drop(pool.get().unwrap()))
+            })
+            .collect();
+        eventually("both are being opened", || {
+            let status = opening.status();
+            (status.opening_connections, status.waiting_requests) == (2, 2)
+        });
+        Stuck {
+            opening,
+            gate,
+            callers,
+        }
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.gate.open();
+        for caller in self.callers.drain(..) {
+            let _served = caller.join();
+        }
+    }
+}
