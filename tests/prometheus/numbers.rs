@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use queuepool::{CloseReason, Health, Histogram, Registry, Status, prometheus};
+use queuepool::{CloseReason, Health, Histogram, PrePing, Registry, Status, prometheus};
 
 use crate::exposition::{Exposition, Form, Labels, labels, read};
 use crate::scripted::Server;
@@ -27,7 +27,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         ("max_overflow", status.max_overflow),
         ("capacity", status.total_capacity),
         ("min_idle", settings.min_idle.into()),
-        ("pre_ping", 1),
+        ("pre_ping", (settings.pre_ping != PrePing::Never).into()),
         ("checked_out", status.checked_out),
         ("checked_in", status.checked_in),
         ("idle", status.idle_connections),
@@ -201,7 +201,7 @@ fn every_number_is_that_of_the_status_and_none_is_missing() {
     let subject = subject();
     let scrape = scrape(&subject.registry);
     let statuses = subject.registry.status();
-    assert_eq!(statuses.len(), 5);
+    assert_eq!(statuses.len(), 6);
     let mut all = BTreeMap::new();
     for (name, status) in &statuses {
         all.extend(expected(name, status));

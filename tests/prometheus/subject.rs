@@ -6,7 +6,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use queuepool::{
-    Clock, Connection, ErrorClass, ErrorKind, Mode, Pool, PrePing, Registry, Retry, Settings,
+    Clock, Connection, Driver, ErrorClass, ErrorKind, Mode, Pool, PrePing, Registry, Retry,
+    ServerLimit, Settings, r2d2,
 };
 
 use crate::scripted::{Act, Gate, ScriptedManager, Server, eventually, gated, millis, secs};
@@ -47,6 +48,7 @@ pub fn subject() -> Subject {
         .and_then(|registry| registry.add("null", null))
         .and_then(|registry| registry.add("opening", &stuck.opening))
         .and_then(|registry| registry.add("hung", hung(&stuck.gate)))
+        .and_then(|registry| registry.add("limited", limited()))
         .and_then(|registry| registry.add(ODD, odd))
         .unwrap();
     Subject {
@@ -168,6 +170,50 @@ fn hung(gate: &Arc<Gate>) -> Scripted {
     fail();
     eventually("all is given up", || pool.status().abandoned == 3);
     pool
+}
+
+/// A server with a limit, one of whose numbers is more than a gauge of whole numbers holds.
+fn limited() -> Pool<Limited> {
+    let pool = Pool::builder(Limited)
+        .driver(Limited)
+        .settings(settings(1, 0).min_idle(1).pre_ping(PrePing::Never))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    assert!(pool.health_check().unwrap().reachable);
+    eventually("the limit is known", || {
+        pool.status().server_limit.is_some()
+    });
+    pool
+}
+
+struct Limited;
+
+impl r2d2::ManageConnection for Limited {
+    type Connection = ();
+    type Error = std::io::Error;
+
+    fn connect(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn is_valid(&self, (): &mut ()) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+}
+
+impl Driver<Limited> for Limited {
+    fn has_server_limit(&self) -> bool {
+        true
+    }
+
+    fn server_limit(&self, _: &Limited, (): &mut ()) -> std::io::Result<Option<ServerLimit>> {
+        Ok(Some(ServerLimit::new(u64::MAX, 3)))
+    }
 }
 
 /// Two callers who wait for their connects, and the gate for which these, and those that hang, wait.
