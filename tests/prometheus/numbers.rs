@@ -243,10 +243,13 @@ fn the_subjects_counts_are_all_different() {
     assert!(status.leak_detected && status.full_for == Some(Duration::from_secs(41)));
     let statuses = subject.registry.status();
     let hung = &statuses["hung"];
-    assert_eq!(
-        (hung.hung_connects, hung.abandoned, hung.abandoned_connects),
-        (2, 3, 4)
-    );
+    let counts = [
+        0,
+        hung.hung_connects,
+        hung.abandoned,
+        hung.abandoned_connects,
+    ];
+    assert!(counts.windows(2).all(|pair| pair[0] < pair[1]), "{hung:#?}");
     let opening = &statuses["opening"];
     assert_eq!(
         (opening.opening_connections, opening.waiting_requests),
