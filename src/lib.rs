@@ -33,6 +33,8 @@ mod helpers;
 mod histogram;
 mod history;
 mod hooks;
+#[cfg(feature = "http")]
+pub mod http;
 mod judgement;
 #[cfg(queuepool_loom)]
 #[doc(hidden)]

@@ -1,0 +1,83 @@
+//! Where a server listens: `host:port`, `:port` or `port`.
+
+use std::net::{TcpListener, ToSocketAddrs};
+use std::sync::Arc;
+
+use crate::error::Error;
+
+const ACCEPTED: &str = "give host:port, :port or port, such as 0.0.0.0:8080, [::1]:8080 or 8080";
+
+/// Listens there; without a host, on this machine alone.
+///
+/// # Errors
+/// Settings, with the system's error beneath where it is the system that refuses.
+pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
+    let (host, port) = split(address)?;
+    let refused = |error: std::io::Error| {
+        Error::setting("address", format_args!("{address:?}"), &error).with_source(Arc::new(error))
+    };
+    // All that the name stands for, of which the first that can be had is taken.
+    let places: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
+    let listener = TcpListener::bind(&*places).map_err(refused)?;
+    listener.set_nonblocking(true).map_err(refused)?;
+    Ok(listener)
+}
+
+fn split(address: &str) -> Result<(&str, u16), Error> {
+    // Somebody gave a URL, which may hold a password: it is not repeated.
+    if address.contains(['/', '@']) {
+        return Err(Error::setting("address", "a URL", ACCEPTED));
+    }
+    let wrong = || Error::setting("address", format_args!("{address:?}"), ACCEPTED);
+    let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let port = port.parse().map_err(|_| wrong())?;
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.strip_suffix(']').ok_or_else(wrong)?,
+        None if host.contains(':') => return Err(wrong()),
+        None if host.is_empty() => "127.0.0.1",
+        None => host,
+    };
+    Ok((host, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn without_a_host_it_is_this_machine_alone() {
+        for address in ["8080", ":8080"] {
+            assert_eq!(split(address).unwrap(), ("127.0.0.1", 8080));
+        }
+        assert_eq!(split("0.0.0.0:80").unwrap(), ("0.0.0.0", 80));
+        assert_eq!(split("[::1]:80").unwrap(), ("::1", 80));
+        assert_eq!(split("db-probe.internal:0").unwrap().1, 0);
+    }
+
+    #[test]
+    fn what_is_malformed_is_said_and_a_url_is_not_repeated() {
+        for address in [
+            "",
+            ":",
+            "localhost",
+            "host:",
+            "+80",
+            ":-1",
+            "65536",
+            "::1:80",
+            "[::1:80",
+            "a b:x",
+        ] {
+            let error = split(address).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("{address:?}")) && error.contains("8080"),
+                "{error}"
+            );
+        }
+        let error = split("http://app:secret@host:80").unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

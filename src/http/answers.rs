@@ -1,0 +1,69 @@
+//! Answers to requests, none of which holds up another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hyper::{Method, Uri};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::http::Response;
+use crate::http::request::Request;
+use crate::registry::Registry;
+
+/// What makes the answers. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Answers {
+    registry: Registry,
+    /// Those that wait for a database, each once however many ask, so that the number of threads that wait is that of
+    /// questions and not of clients.
+    under_way: Arc<Mutex<HashMap<Request, watch::Receiver<Option<Response>>>>>,
+}
+
+impl Answers {
+    pub(super) fn from(registry: Registry) -> Self {
+        Answers {
+            registry,
+            under_way: Arc::default(),
+        }
+    }
+
+    pub(super) async fn to(&self, method: &Method, uri: &Uri) -> Response {
+        if ![Method::GET, Method::HEAD].contains(method) {
+            return Response::refused_method();
+        }
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        match Request::read(&self.registry, target) {
+            Ok(request) if request.waits() => self.wait_for(request).await,
+            Ok(request) => request.answer(&self.registry),
+            Err(refusal) => refusal,
+        }
+    }
+
+    async fn wait_for(&self, request: Request) -> Response {
+        let mut answer = self
+            .under_way
+            .lock()
+            .entry(request.clone())
+            .or_insert_with(|| self.start(request))
+            .clone();
+        let answered = answer.wait_for(Option::is_some).await;
+        answered
+            .ok()
+            .and_then(|answer| answer.clone())
+            .unwrap_or_else(Response::failed)
+    }
+
+    /// In a task of its own, because whoever asked first may go.
+    fn start(&self, request: Request) -> watch::Receiver<Option<Response>> {
+        let (sender, receiver) = watch::channel(None);
+        let (answers, key) = (self.clone(), request.clone());
+        tokio::spawn(async move {
+            let registry = answers.registry.clone();
+            let answer = tokio::task::spawn_blocking(move || request.answer(&registry)).await;
+            answers.under_way.lock().remove(&key);
+            sender.send_replace(Some(answer.unwrap_or_else(|_| Response::failed())));
+        });
+        receiver
+    }
+}

@@ -1,0 +1,144 @@
+//! What a connection is doing, so that it can be ended when it takes too long, or when another needs its place.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::http::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
+
+/// What a connection is doing. They are in the order in which they are given up for another connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doing {
+    /// No request has begun since the last was answered.
+    Idle,
+    /// A header is arriving, or the first is awaited.
+    Reading,
+    /// An answer has been given and is not all written.
+    Writing,
+    /// An answer is being made.
+    Answering,
+}
+
+/// A connection's doing, since when. Clones are of the same connection.
+#[derive(Debug, Clone)]
+pub(super) struct Watch(Arc<Mutex<(Doing, Instant)>>);
+
+impl Watch {
+    pub(super) fn accepted() -> Self {
+        Watch(Arc::new(Mutex::new((Doing::Reading, Instant::now()))))
+    }
+
+    /// The least goes first when another connection needs the place.
+    pub(super) fn claim(&self) -> impl Ord + use<> {
+        let (doing, since) = *self.0.lock();
+        // Who is idle and who has not asked yet have the same right: none of them waits for us.
+        (doing.max(Doing::Reading), since)
+    }
+
+    /// When it must have gone on. An answer that is being made has its own limit.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let (doing, since) = *self.0.lock();
+        let limit: Duration = match doing {
+            Doing::Idle => IDLE_TIME,
+            Doing::Reading => HEADER_TIME,
+            Doing::Writing => WRITE_TIME,
+            Doing::Answering => return None,
+        };
+        Some(since + limit)
+    }
+
+    pub(super) fn answering(&self) {
+        self.change(|doing| match doing {
+            // Of a pipelined request, while the answer before is not all written: that one's time goes on.
+            Doing::Writing => Doing::Writing,
+            _ => Doing::Answering,
+        });
+    }
+
+    pub(super) fn answered(&self) {
+        self.change(|_| Doing::Writing);
+    }
+
+    fn read(&self) {
+        self.change(|doing| match doing {
+            Doing::Idle => Doing::Reading,
+            other => other,
+        });
+    }
+
+    fn all_written(&self) {
+        self.change(|doing| match doing {
+            Doing::Writing => Doing::Idle,
+            other => other,
+        });
+    }
+
+    fn change(&self, to: impl FnOnce(Doing) -> Doing) {
+        let mut state = self.0.lock();
+        let new = to(state.0);
+        if new != state.0 {
+            *state = (new, Instant::now());
+        }
+    }
+}
+
+/// A stream that tells its watch.
+pub(super) struct Watched {
+    pub(super) stream: TcpStream,
+    pub(super) watch: Watch,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.watch.read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    /// hyper flushes when it has written all that it had.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        self.watch.all_written();
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
