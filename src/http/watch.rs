@@ -142,3 +142,58 @@ impl AsyncWrite for Watched {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(watch: &Watch) -> Option<Duration> {
+        let since = watch.0.lock().1;
+        watch.deadline().map(|deadline| deadline - since)
+    }
+
+    #[test]
+    fn each_part_of_a_conversation_has_its_own_limit() {
+        let watch = Watch::accepted();
+        assert_eq!(limit(&watch), Some(HEADER_TIME));
+        watch.read();
+        watch.answering();
+        assert_eq!(limit(&watch), None);
+        watch.answered();
+        assert_eq!(limit(&watch), Some(WRITE_TIME));
+        watch.all_written();
+        assert_eq!(limit(&watch), Some(IDLE_TIME));
+        watch.read();
+        assert_eq!(limit(&watch), Some(HEADER_TIME));
+    }
+
+    #[test]
+    fn progress_by_the_byte_extends_no_limit() {
+        let watch = Watch::accepted();
+        let first = watch.deadline();
+        watch.read();
+        assert_eq!(watch.deadline(), first);
+        watch.answering();
+        watch.answered();
+        let first = watch.deadline();
+        watch.read();
+        watch.answering();
+        watch.answered();
+        assert_eq!(watch.deadline(), first, "of a pipelined request");
+    }
+
+    #[test]
+    fn who_is_idle_goes_before_the_slow_and_they_before_those_who_wait_for_us() {
+        let [answering, writing, reading, idle] = [(); 4].map(|()| Watch::accepted());
+        answering.answering();
+        writing.answered();
+        idle.answered();
+        idle.all_written();
+        assert!(
+            reading.claim() < idle.claim(),
+            "the one without a request for longer"
+        );
+        assert!(idle.claim() < writing.claim());
+        assert!(writing.claim() < answering.claim());
+    }
+}

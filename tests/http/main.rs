@@ -1,0 +1,55 @@
+//! Health, status and metrics over HTTP.
+
+#[allow(dead_code)]
+#[path = "../support/scripted.rs"]
+mod scripted;
+
+#[path = "../support/http_client.rs"]
+mod http_client;
+
+mod abuse;
+mod exhausted;
+mod lifecycle;
+mod one_pool;
+mod refusals;
+mod requests;
+mod several_pools;
+
+use queuepool::http::{Response, respond};
+use queuepool::{Manager, Pool, Registry, Retry, Settings};
+use serde_json::Value;
+
+use scripted::secs;
+
+/// 2 + 2, of which all four out are critical and three are not.
+fn settings() -> Settings {
+    Settings::default()
+        .pool_size(2)
+        .max_overflow(2)
+        .timeout(secs(20))
+        .retry(Retry::default().max_attempts(1))
+}
+
+fn registry_of<M: Manager>(pool: &Pool<M>) -> Registry {
+    Registry::new().add("orders", pool).unwrap()
+}
+
+fn json(response: &Response) -> Value {
+    assert_eq!(response.content_type, "application/json");
+    serde_json::from_str(&response.body).unwrap()
+}
+
+/// The status and the JSON.
+fn ask(registry: &Registry, target: &str) -> (u16, Value) {
+    let response = respond(registry, target);
+    (response.status, json(&response))
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
