@@ -1,6 +1,7 @@
 //! Answers to requests, none of which holds up another.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hyper::{Method, Uri};
@@ -54,14 +55,15 @@ impl Answers {
             .unwrap_or_else(Response::failed)
     }
 
-    /// In a task of its own, because whoever asked first may go.
+    /// On a thread of its own, whether or not whoever asked first stays.
     fn start(&self, request: Request) -> watch::Receiver<Option<Response>> {
         let (sender, receiver) = watch::channel(None);
-        let (answers, key) = (self.clone(), request.clone());
-        tokio::spawn(async move {
-            let registry = answers.registry.clone();
-            let answer = tokio::task::spawn_blocking(move || request.answer(&registry)).await;
-            answers.under_way.lock().remove(&key);
+        let answers = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let answer = || request.clone().answer(&answers.registry);
+            let answer = catch_unwind(AssertUnwindSafe(answer));
+            // Before the answer is given, so that who has heard it and asks again asks the database again.
+            answers.under_way.lock().remove(&request);
             sender.send_replace(Some(answer.unwrap_or_else(|_| Response::failed())));
         });
         receiver

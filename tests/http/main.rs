@@ -8,7 +8,6 @@ mod scripted;
 mod http_client;
 
 mod abuse;
-mod exhausted;
 mod lifecycle;
 mod one_pool;
 mod refusals;
