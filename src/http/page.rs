@@ -1,6 +1,113 @@
-//! The page at `/`.
+//! The page at `/`: one document, put together when the crate is compiled from files of one concept each.
 
-pub(super) const PAGE: &str = include_str!("page.html");
+macro_rules! style {
+    () => {
+        concat!("\n", include_str!("page/page.css"))
+    };
+}
 
-/// What the page may do: nothing but what stands in it.
-pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'";
+/// One module script: each file may use what stands before it, and functions of all.
+macro_rules! script {
+    () => {
+        concat!(
+            "\n",
+            include_str!("page/words.js"),
+            include_str!("page/findings.js"),
+            include_str!("page/seats.js"),
+            include_str!("page/scales.js"),
+            include_str!("page/history.js"),
+            include_str!("page/charts.js"),
+            include_str!("page/tables.js"),
+            include_str!("page/pool.js"),
+            include_str!("page/live.js"),
+        )
+    };
+}
+
+pub(super) const PAGE: &str = concat!(
+    include_str!("page/head.html"),
+    "<style>",
+    style!(),
+    "</style>\n",
+    include_str!("page/body.html"),
+    "<script type=\"module\">",
+    script!(),
+    "</script>\n</body>\n</html>\n",
+);
+
+/// The SHA-256 of what stands between the style tags, and between the script tags: nothing else is applied or run. A test says
+/// the right values after a change.
+macro_rules! style_hash {
+    () => {
+        "STYLE"
+    };
+}
+macro_rules! script_hash {
+    () => {
+        "SCRIPT"
+    };
+}
+
+/// What the page may do: apply its one style, run its one script, ask the service that it came from. Trusted types make every
+/// way from text to markup an error.
+pub(super) const CONTENT_SECURITY_POLICY: &str = concat!(
+    "default-src 'none'; script-src 'sha256-",
+    script_hash!(),
+    "'; style-src 'sha256-",
+    style_hash!(),
+    "'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'"
+);
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn hash_of(text: &str) -> String {
+        STANDARD.encode(Sha256::digest(text))
+    }
+
+    fn between<'a>(start: &str, end: &str) -> &'a str {
+        let parts: Vec<&str> = PAGE.split(start).collect();
+        assert_eq!(parts.len(), 2, "there is one {start}");
+        parts[1].split(end).next().unwrap()
+    }
+
+    #[test]
+    fn the_policy_has_the_hashes_of_the_page_as_it_is() {
+        let wanted = (
+            hash_of(between("<script type=\"module\">", "</script>")),
+            hash_of(between("<style>", "</style>")),
+        );
+        assert_eq!(
+            (script_hash!(), style_hash!()),
+            (wanted.0.as_str(), wanted.1.as_str()),
+            "script and style: put the right-hand values into src/http/page.rs"
+        );
+        assert_eq!(
+            between("<script type=\"module\">", "</script>"),
+            script!(),
+            "the script ends where it should"
+        );
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere_and_no_text_becomes_markup() {
+        // The one address is the name of SVG, which is not fetched.
+        let addresses: Vec<&str> = PAGE.split("http").skip(1).collect();
+        for address in addresses {
+            assert!(
+                address.starts_with("://www.w3.org/2000/svg"),
+                "http{}",
+                &address[..40]
+            );
+        }
+        for way in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style=\"", " onclick", "import("] {
+            assert!(!PAGE.contains(way), "{way}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+// What is wrong with a pool, beyond its health: each with how bad it is, a word for it, a sentence, and what to do where
+// the recommendations, which know only of places, have nothing to say.
+
+const LEVELS = ["healthy", "warning", "critical"];
+const SIGNS = ["✓", "!", "✕"];
+
+// How long a failed connect is news, in seconds.
+const NEWS = 60;
+
+const LOOK = "Look at the database server, the network and the login; the pool connects again by itself.";
+
+function findings(status) {
+  const found = [];
+  const age = (at) => (Date.parse(status.at) - Date.parse(at)) / 1e3;
+  if (status.closed) {
+    found.push({ level: 1, word: "closed", text: "The pool is closed: every checkout fails." });
+    return found;
+  }
+  if (status.last_health_check_error) {
+    const when = since(status, status.last_health_check);
+    found.push({ level: 2, word: "database unreachable", text: `The health check at ${when} failed: ${status.last_health_check_error}`, todo: LOOK });
+  } else if (status.last_error && age(status.last_error_at) < NEWS) {
+    const level = status.total === 0 ? 2 : 1;
+    found.push({ level, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}`, todo: LOOK });
+  }
+  if (status.leak_detected) {
+    found.push({ level: 2, word: "leak suspected", text: `Full for ${lasting(status.full_for ?? 0)} without a break: ${count(status.checked_out)} of ${count(status.total_capacity)} connections are out.` });
+  }
+  if (status.waiting_requests > 0) {
+    const oldest = status.holders[0];
+    const holder = oldest ? ` The longest holder is ${oldest.thread} at ${oldest.location}, for ${lasting(oldest.held_for)}.` : "";
+    found.push({ level: 0, word: "", text: `${counted(status.waiting_requests, "caller waits", "callers wait")} for a connection.${holder}` });
+  }
+  return found;
+}
+
+function levelOf(status) {
+  return Math.max(LEVELS.indexOf(status.health), ...findings(status).map((finding) => finding.level));
+}
+
+// What is wrong, then what to do.
+function advice(status) {
+  const found = findings(status);
+  const advised = status.recommendations.filter((text) => found.length === 0 || !text.startsWith("Pool is healthy."));
+  const todo = found.map((finding) => finding.todo).filter(Boolean);
+  return { found: found.map((finding) => finding.text), advised: [...todo, ...advised] };
+}
+
+// The health's word is the pool's own; the others stand beside it.
+function badges(status) {
+  const others = findings(status).filter((finding) => finding.word);
+  const health = { level: LEVELS.indexOf(status.health), word: status.health };
+  if (others.length > 0 && health.level === 0) {
+    // Only its places are: no green beside what is wrong.
+    return [...others, { level: -1, word: "capacity healthy" }];
+  }
+  return [health, ...others].sort((one, other) => other.level - one.level);
+}
+
+function showBadges(parent, status) {
+  const make = () => element("span", { class: "badge" }, element("span", { "aria-hidden": "true" }), element("span"));
+  match(parent, badges(status), make, (node, badge) => {
+    mark(node, "data-level", LEVELS[badge.level] ?? "none");
+    say(node.firstChild, SIGNS[badge.level] ?? "·");
+    say(node.lastChild, badge.word);
+  });
+}
+
+function inUse(status) {
+  const waiting = status.waiting_requests > 0 ? `, ${count(status.waiting_requests)} waiting` : "";
+  return `${count(status.checked_out)} of ${count(status.total_capacity)} in use${waiting}`;
+}

@@ -1,0 +1,118 @@
+//! The page follows what happens, and leaves its reader in peace.
+
+use queuepool::http::serve;
+
+use crate::service::{HOSTILE_NAME, Scene, hold};
+
+/// Asks the service now, and again as often, each as soon as the answer before is there.
+fn rounds(number: u32) -> String {
+    format!(
+        "new Promise((done) => {{ \
+            let left = {number}; \
+            const next = () => document.dispatchEvent(new Event('visibilitychange')); \
+            const watch = new PerformanceObserver((list) => {{ \
+                if (!list.getEntries().some((entry) => entry.name.endsWith('/status'))) return; \
+                if (--left > 0) {{ setTimeout(next); }} else {{ watch.disconnect(); done(); }} \
+            }}); \
+            watch.observe({{ type: 'resource' }}); \
+            next(); \
+        }})"
+    )
+}
+
+#[test]
+fn what_a_pool_does_is_shown_and_a_change_of_its_health_is_said_aloud_once() {
+    let scene = Scene::open();
+    let browser = &scene.browser;
+    let row = "[...document.querySelectorAll('#overview > li')].find((row) => row.querySelector('a').textContent === 'healthy')";
+    assert_eq!(browser.evaluate(&format!("{row}.querySelector('.use').textContent")), "1 of 6 in use");
+    assert_eq!(browser.evaluate("document.querySelector('[aria-live=polite]').textContent"), "");
+    let more = hold(&scene.healthy, "more", 2);
+    browser.wait_for(&format!("{row}.querySelector('.use').textContent === '3 of 6 in use'"));
+    browser.wait_for("document.querySelector('[aria-live]').textContent === 'healthy is now: warning.'");
+    browser.evaluate("window.said = 0; new MutationObserver(() => said++).observe(document.querySelector('[aria-live]'), { childList: true, characterData: true, subtree: true })");
+    browser.evaluate(&rounds(3));
+    assert_eq!(browser.evaluate("said"), 0, "not at every tick");
+    drop(more);
+    browser.wait_for("document.querySelector('[aria-live]').textContent === 'healthy is now: healthy.'");
+}
+
+#[test]
+fn an_update_keeps_the_focus_what_is_open_what_is_selected_and_where_the_reader_is() {
+    let scene = Scene::open();
+    let browser = &scene.browser;
+    scene.open_all();
+    let last = "[...document.querySelectorAll('#overview a')].find((link) => link.textContent === 'healthy')";
+    browser.evaluate(&format!(
+        "{last}.focus(); window.focused = document.activeElement; \
+         window.cell = {}.querySelector('.holders td:nth-child(2)'); \
+         getSelection().selectAllChildren(cell); \
+         scrollTo({{ top: 900, behavior: 'instant' }}); window.place = cell.getBoundingClientRect().top",
+        Scene::section("exhausted")
+    ));
+    // It becomes the first of the overview's rows by this.
+    let _more = hold(&scene.healthy, "more", 5 + 4);
+    browser.wait_for("document.querySelector('#overview li').innerText.includes('6 of 6 in use, 4 waiting')");
+    browser.evaluate(&rounds(3));
+    let kept = browser.evaluate(
+        "[document.activeElement === focused, focused.isConnected, \
+          getSelection().toString() === cell.textContent, \
+          [...document.querySelectorAll('.pool')].every((pool) => pool.open), \
+          Math.abs(cell.getBoundingClientRect().top - place) <= 1]",
+    );
+    assert_eq!(kept, serde_json::json!([true, true, true, true, true]));
+}
+
+#[test]
+fn an_outage_of_the_service_is_said_with_its_time_and_is_over_when_it_answers_again() {
+    let mut scene = Scene::open();
+    let address = scene.server.local_addr().to_string();
+    scene.server.stop();
+    let browser = &scene.browser;
+    browser.wait_for("/The service has not been reached since \\d\\d:\\d\\d:\\d\\d/.test(document.querySelector('#outage').innerText)");
+    browser.wait_for("document.querySelector('#live').textContent === 'not reached'");
+    assert_eq!(browser.evaluate("document.querySelectorAll('.pool').length"), 5);
+    browser.picture("outage");
+    scene.server = serve(&address, scene.registry.clone()).unwrap();
+    let browser = &scene.browser;
+    browser.wait_for("document.querySelector('#outage').hidden");
+    browser.wait_for("document.querySelector('#live').textContent.startsWith('live')");
+    let _more = hold(&scene.hostile, "late", 1);
+    browser.wait_for("document.querySelector('#overview').innerText.includes('3 of 6 in use')");
+    assert_eq!(browser.evaluate(&format!("{}.open", Scene::section(HOSTILE_NAME))), false);
+}
+
+#[test]
+fn a_page_that_nobody_looks_at_asks_nothing() {
+    let scene = Scene::open();
+    let browser = &scene.browser;
+    browser.evaluate("Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.away ?? false }); 0");
+    browser.evaluate(&rounds(1));
+    browser.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))");
+    browser.take_events("Network.requestWillBeSent");
+    // Longer than the pause between two questions.
+    browser.evaluate("new Promise((done) => setTimeout(done, 3000))");
+    assert_eq!(browser.take_events("Network.requestWillBeSent").len(), 0);
+    browser.evaluate(&format!("(window.away = false, {})", rounds(1)));
+    assert!(!browser.take_events("Network.requestWillBeSent").is_empty());
+}
+
+#[test]
+fn hours_of_updates_leave_no_nodes_and_no_listeners_behind() {
+    let scene = Scene::open();
+    scene.open_all();
+    let browser = &scene.browser;
+    let counters = || {
+        browser.call("HeapProfiler.collectGarbage", serde_json::json!({}));
+        let counters = browser.call("Memory.getDOMCounters", serde_json::json!({}));
+        (counters["nodes"].as_u64().unwrap(), counters["jsEventListeners"].as_u64().unwrap())
+    };
+    browser.evaluate(&rounds(10));
+    let before = counters();
+    browser.evaluate(&rounds(400));
+    let after = counters();
+    println!("nodes and listeners: {before:?}, 400 updates later {after:?}");
+    assert_eq!(after.1, before.1);
+    // The axes may have got a label or two.
+    assert!(after.0 <= before.0 + 100, "{before:?} {after:?}");
+}
