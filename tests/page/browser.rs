@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -102,8 +102,10 @@ impl Browser {
         if self.input.borrow_mut().write_all(&bytes).is_err() {
             self.fail(method);
         }
+        let limit = Instant::now() + LIMIT;
         loop {
-            let Ok(message) = self.messages.recv_timeout(LIMIT) else {
+            let left = limit.saturating_duration_since(Instant::now());
+            let Ok(message) = self.messages.recv_timeout(left) else {
                 self.fail(method);
             };
             if message["id"] == id {
@@ -117,9 +119,7 @@ impl Browser {
     #[track_caller]
     fn fail(&self, method: &str) -> ! {
         let log = fs::read_to_string(self.profile.path().join("log")).unwrap_or_default();
-        panic!(
-            "no answer to {method}; Chromium is Debian's package chromium, and it says:\n{log}"
-        );
+        panic!("no answer to {method}; Chromium is Debian's package chromium, and it says:\n{log}");
     }
 
     pub fn open(&self, address: &str) {
@@ -207,10 +207,14 @@ impl Browser {
 
     /// Errors in the console, exceptions and violations of the policy.
     pub fn complaints(&self) -> Vec<Value> {
-        ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"]
-            .into_iter()
-            .flat_map(|method| self.take_events(method))
-            .collect()
+        [
+            "Log.entryAdded",
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+        ]
+        .into_iter()
+        .flat_map(|method| self.take_events(method))
+        .collect()
     }
 
     /// Into the folder that the environment names, for eyes to look at.
@@ -228,7 +232,11 @@ impl Browser {
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(shot["data"].as_str().unwrap())
             .unwrap();
-        fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
+        fs::write(
+            std::path::Path::new(&folder).join(format!("{name}.png")),
+            bytes,
+        )
+        .unwrap();
     }
 }
 

@@ -26,7 +26,10 @@ fn every_pool_is_there_with_its_health_in_words_and_the_sick_ones_first() {
         assert_eq!(words.get(name), Some(&words_of), "{name}: {found:?}");
     }
     let sick: Vec<&str> = found[..3].iter().map(|(name, _)| *name).collect();
-    assert!(!sick.contains(&"healthy") && !sick.contains(&HOSTILE_NAME), "{found:?}");
+    assert!(
+        !sick.contains(&"healthy") && !sick.contains(&HOSTILE_NAME),
+        "{found:?}"
+    );
     assert_eq!(
         browser.evaluate("document.querySelector('h1').textContent"),
         "3 of 5 pools need attention"
@@ -50,7 +53,10 @@ fn a_sick_pool_says_who_holds_its_connections_who_waits_and_what_to_do() {
     assert_eq!(holders.len(), 10, "the ten longest: {holders:?}");
     for holder in holders {
         assert!(holder[1].as_str().unwrap().starts_with(HELD_AT), "{holder}");
-        assert!(holder[2].as_str().unwrap().starts_with("export-"), "{holder}");
+        assert!(
+            holder[2].as_str().unwrap().starts_with("export-"),
+            "{holder}"
+        );
     }
     let label = browser.evaluate(&format!(
         "{exhausted}.querySelector('.seats').getAttribute('aria-label')"
@@ -75,7 +81,13 @@ fn a_sick_pool_says_who_holds_its_connections_who_waits_and_what_to_do() {
     let down = down.as_str().unwrap();
     assert!(down.contains("scripted Permanent"), "{down}");
     let leaking = browser.evaluate(&format!("{}.innerText", Scene::section("leaking")));
-    assert!(leaking.as_str().unwrap().contains("Full for 41 s without a break"), "{leaking}");
+    assert!(
+        leaking
+            .as_str()
+            .unwrap()
+            .contains("Full for 41 s without a break"),
+        "{leaking}"
+    );
 }
 
 #[test]
@@ -107,13 +119,18 @@ fn the_page_asks_only_its_own_service_and_the_console_stays_empty() {
     let requests = browser.take_events("Network.requestWillBeSent");
     assert!(requests.len() > 7, "{requests:?}");
     for request in requests {
-        let url = request["params"]["request"]["url"].as_str().unwrap().to_owned();
+        let url = request["params"]["request"]["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         if url == "about:blank" || url.starts_with("data:image/svg+xml,") {
             continue;
         }
         let path = url.strip_prefix(&own);
         assert!(
-            path.is_some_and(|path| path.is_empty() || path == "status" || path.starts_with("history?pool=")),
+            path.is_some_and(|path| path.is_empty()
+                || path == "status"
+                || path.starts_with("history?pool=")),
             "{url}"
         );
     }
@@ -132,5 +149,8 @@ fn the_policy_lets_no_other_script_and_no_markup_in() {
             return [window.intruder === undefined, document.body.children.length > 3]; })()",
     );
     assert_eq!(outcome, serde_json::json!([true, true]));
-    assert!(!browser.complaints().is_empty(), "the browser reports what it refused");
+    assert!(
+        !browser.complaints().is_empty(),
+        "the browser reports what it refused"
+    );
 }

@@ -2,15 +2,17 @@
 
 use crate::service::{HOSTILE_NAME, Scene};
 
-const CONTROLS: &str =
-    "[...document.querySelectorAll('a[href], button, summary')].filter((control) => control.checkVisibility())";
+const CONTROLS: &str = "[...document.querySelectorAll('a[href], button, summary')].filter((control) => control.checkVisibility())";
 
 #[test]
 fn tab_reaches_every_control_and_shows_where_it_is() {
     let scene = Scene::open();
     scene.open_all();
     let browser = &scene.browser;
-    let number = browser.evaluate(&format!("{CONTROLS}.length")).as_u64().unwrap();
+    let number = browser
+        .evaluate(&format!("{CONTROLS}.length"))
+        .as_u64()
+        .unwrap();
     // Five links, five sections, a button for all holders, three links at the foot.
     assert_eq!(number, 5 + 5 + 1 + 3);
     browser.evaluate(&format!(
@@ -42,19 +44,27 @@ fn enter_opens_a_section_follows_a_link_and_shows_all_holders() {
     assert_eq!(browser.evaluate(&format!("{healthy}.open")), false);
     browser.evaluate(&format!("{healthy}.querySelector('summary').focus()"));
     browser.enter();
-    browser.wait_for(&format!("{healthy}.open && {healthy}.querySelector('.holders tbody tr')"));
+    browser.wait_for(&format!(
+        "{healthy}.open && {healthy}.querySelector('.holders tbody tr')"
+    ));
     let exhausted = Scene::section("exhausted");
     browser.evaluate(&format!("{exhausted}.open = true; 0"));
-    browser.wait_for(&format!("{exhausted}.querySelector('button').textContent === 'Show all 14'"));
+    browser.wait_for(&format!(
+        "{exhausted}.querySelector('button').textContent === 'Show all 14'"
+    ));
     browser.evaluate(&format!("{exhausted}.querySelector('button').focus()"));
     browser.enter();
-    browser.wait_for(&format!("{exhausted}.querySelectorAll('.holders tbody tr').length === 14"));
+    browser.wait_for(&format!(
+        "{exhausted}.querySelectorAll('.holders tbody tr').length === 14"
+    ));
     let hostile = Scene::section(HOSTILE_NAME);
     browser.evaluate(&format!(
         "[...document.querySelectorAll('#overview a')].find((link) => link.textContent === {HOSTILE_NAME:?}).focus()"
     ));
     browser.enter();
-    browser.wait_for(&format!("{hostile}.open && {hostile}.contains(document.activeElement)"));
+    browser.wait_for(&format!(
+        "{hostile}.open && {hostile}.contains(document.activeElement)"
+    ));
 }
 
 #[test]
@@ -63,12 +73,20 @@ fn an_address_with_a_pools_name_opens_it_and_a_reload_remembers_what_is_open() {
     let browser = &scene.browser;
     scene.visit("#healthy");
     let healthy = Scene::section("healthy");
-    browser.wait_for(&format!("{healthy}.open && {healthy}.contains(document.activeElement)"));
-    browser.evaluate(&format!("{}.querySelector('summary').click()", Scene::section(HOSTILE_NAME)));
+    browser.wait_for(&format!(
+        "{healthy}.open && {healthy}.contains(document.activeElement)"
+    ));
+    browser.evaluate(&format!(
+        "{}.querySelector('summary').click()",
+        Scene::section(HOSTILE_NAME)
+    ));
     browser.wait_for(&format!("{}.open", Scene::section(HOSTILE_NAME)));
     browser.evaluate(&format!("{healthy}.querySelector('summary').click()"));
     browser.wait_for("sessionStorage.getItem('queuepool open').includes('[\"healthy\",false]')");
     scene.visit("");
     assert_eq!(browser.evaluate(&format!("{healthy}.open")), false);
-    assert_eq!(browser.evaluate(&format!("{}.open", Scene::section(HOSTILE_NAME))), true);
+    assert_eq!(
+        browser.evaluate(&format!("{}.open", Scene::section(HOSTILE_NAME))),
+        true
+    );
 }

@@ -41,8 +41,10 @@ fn all_text_has_a_contrast_of_at_least_4_5_by_day_and_by_night() {
     scene.open_all();
     for outage in [false, true] {
         if outage {
-            scene.server.stop();
-            scene.browser.wait_for("!document.querySelector('#outage').hidden");
+            scene.stop_service();
+            scene
+                .browser
+                .wait_for("!document.querySelector('#outage').hidden");
         }
         for scheme in ["light", "dark"] {
             scene.browser.scheme(scheme);
@@ -50,7 +52,11 @@ fn all_text_has_a_contrast_of_at_least_4_5_by_day_and_by_night() {
             let found = found.as_array().unwrap();
             assert!(found.len() > 150, "{}", found.len());
             println!("{scheme}: {} texts, least: {}", found.len(), found[0]);
-            assert!(found[0][0].as_f64().unwrap() >= 4.5, "{scheme}: {:?}", &found[..5]);
+            assert!(
+                found[0][0].as_f64().unwrap() >= 4.5,
+                "{scheme}: {:?}",
+                &found[..5]
+            );
         }
     }
 }
@@ -61,7 +67,9 @@ fn a_phone_need_not_be_scrolled_sideways() {
     scene.browser.size(360, 740);
     scene.visit("");
     scene.open_all();
-    let wide = scene.browser.evaluate("document.documentElement.scrollWidth");
+    let wide = scene
+        .browser
+        .evaluate("document.documentElement.scrollWidth");
     let beyond = scene.browser.evaluate(
         "[...document.body.querySelectorAll('*')].filter((node) => node.getBoundingClientRect().right > 361).map((node) => node.outerHTML.slice(0, 80))",
     );
@@ -91,7 +99,7 @@ fn pictures_for_eyes() {
         for (device, width) in [("desktop", 1280), ("phone", 360)] {
             browser.size(width, 800);
             scene.visit("");
-            browser.wait_for("document.querySelector('figure svg > *')");
+            browser.wait_for("document.querySelector('figure > svg > *')");
             browser.picture(&format!("{device}-{scheme}"));
         }
     }

@@ -22,7 +22,6 @@ function charts() {
     say(hint, history.monitor === false
       ? "Only what this page has seen since it was opened: turn on enable_pool_metrics for the last hour."
       : `The first sample comes within ${lasting(history.interval)}.`);
-    grid.hidden = samples.length === 0;
     const width = Math.floor(figures[0].node.clientWidth);
     const state = `${samples.length} ${samples.at(-1)?.at} ${width}`;
     if (samples.length === 0 || width === 0 || state === drawn) {
@@ -98,7 +97,11 @@ function plot(chart, samples, status, across, width) {
   const up = chart.kind === "times" ? logarithmic(values) : linear(near ? Math.max(most, capacity) : most);
   const x = (at) => Math.round((EDGE.left + across.of(at) * (width - EDGE.left - EDGE.right)) * 10) / 10;
   const y = (value) => Math.round((HEIGHT - EDGE.bottom - up.of(value) * (HEIGHT - EDGE.top - EDGE.bottom)) * 10) / 10;
-  const nodes = axes(up.ticks, across.ticks, x, y, width);
+  const nothing = chart.kind === "times" && !(most > 0);
+  const nodes = axes(nothing ? [] : up.ticks, across.ticks, x, y, width);
+  if (nothing) {
+    nodes.push(drawing("text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "none in this time"));
+  }
   if (near) {
     nodes.push(drawing("path", { class: "capacity", d: `M${EDGE.left} ${y(capacity)}H${width - EDGE.right}` }));
     const label = drawing("text", { x: width - EDGE.right - 2, y: y(capacity) + 12, "text-anchor": "end", class: "limit" });

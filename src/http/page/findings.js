@@ -28,7 +28,9 @@ function findings(status) {
   }
   if (status.waiting_requests > 0) {
     const oldest = status.holders[0];
-    const holder = oldest ? ` The longest holder is ${oldest.thread} at ${oldest.location}, for ${lasting(oldest.held_for)}.` : "";
+    // The recommendations may have named it already.
+    const named = oldest && status.recommendations.some((text) => text.includes(oldest.location));
+    const holder = oldest && !named ? ` The longest holder is ${oldest.thread} at ${oldest.location}, for ${lasting(oldest.held_for)}.` : "";
     found.push({ level: 0, word: "", text: `${counted(status.waiting_requests, "caller waits", "callers wait")} for a connection.${holder}` });
   }
   return found;

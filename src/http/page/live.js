@@ -48,7 +48,8 @@ async function refresh() {
     let answer;
     try {
       answer = await read("status", signal);
-      const open = [...pools.values()].filter((pool) => pool.node.open);
+      // Of a pool that is gone there is no history to ask for.
+      const open = [...pools.values()].filter((pool) => pool.node.open && Object.hasOwn(answer.pools, pool.name));
       await Promise.all(open.map((pool) => pool.history.read(signal)));
     } catch (error) {
       showOutage(error);
@@ -98,7 +99,7 @@ function show(answer) {
   const open = remembered();
   const wanted = wantedName();
   let fresh = 0;
-  const sickest = [...all].sort(([, one], [, other]) => levelOf(other) - levelOf(one) || other.capacity_utilization - one.capacity_utilization);
+  const sickest = [...all].sort(([, one], [, other]) => levelOf(other) - levelOf(one) || other.waiting_requests - one.waiting_requests || other.capacity_utilization - one.capacity_utilization);
   for (const [name] of all) {
     if (!pools.has(name)) {
       // The first look is at the one that needs it most.

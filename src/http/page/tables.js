@@ -8,8 +8,9 @@ function times() {
   const head = element("tr", {}, element("td"), element("th", { scope: "col" }, "wait"), element("th", { scope: "col" }, "hold"));
   const node = element("section", {}, element("h3", {}, "Waits and holds"), element("table", { class: "figures" }, element("thead", {}, head), element("tbody", {}, ...cells)));
   const update = (status) => rows.forEach(([, name, write], index) => {
-    say(cells[index].children[1], write(status.connection_acquisition_time[name]));
-    say(cells[index].children[2], write(status.connection_hold_time[name]));
+    [status.connection_acquisition_time, status.connection_hold_time].forEach((times, column) => {
+      say(cells[index].children[column + 1], times.count > 0 || name === "count" ? write(times[name]) : "–");
+    });
   });
   return { node, update };
 }
