@@ -21,7 +21,7 @@
 //! | `/health/pool` | `pool_type`, `active_connections`, `available_connections`, `utilization`, `configuration` | 503 exactly when critical |
 //! | `/health/db_pool` | `timestamp`, `pool_status`, `recommendations`, `leak_detected`, `configuration` | 503 exactly when critical |
 //! | `/health/detailed` | `status`, `timestamp`, `service`, `database`, `pool`, `current_state`, `health_metrics` | 503 when either |
-//! | `/metrics` | [`prometheus::text`](crate::prometheus::text) | 200 |
+//! | `/metrics` | [`prometheus::text`](crate::prometheus::text()) | 200 |
 //! | `/status` | `timestamp`, `version`, and in `pools` each [`Status`](crate::Status) | 200 |
 //! | `/history?pool=NAME&after=N` | `pool`, `monitor` (whether it runs), `interval_seconds`, and `samples`: [`Pool::history`](crate::Pool::history) | 200 |
 //!
