@@ -14,16 +14,10 @@ const WORKERS: u64 = 12;
 
 fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
-    let seconds = match std::env::args().nth(1) {
-        Some(word) => word.parse()?,
-        None => u64::MAX,
-    };
+    let seconds = std::env::args().nth(1);
+    let seconds = seconds.map_or(Ok(u64::MAX), |word| word.parse())?;
     let url = std::env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite::memory:".to_owned());
-    let settings = Settings::from_env()?
-        .pool_size(5)
-        .max_overflow(5)
-        .mode(Mode::Queue)
-        .enable_pool_metrics(true);
+    let settings = Settings::from_env()?.mode(Mode::Queue);
     let database = Database::open_with(&url, settings)?;
     database.get()?.ping()?; // what is wrong with the database is told here, once
     let (database, stop) = (&database, &AtomicBool::new(false));

@@ -59,7 +59,8 @@ fn health_monitoring_moves_on_by_itself(backend: &mut Backend) {
     assert_eq!(status.health_check_failures, 0);
     assert_eq!(status.last_health_check_error, None);
     assert_eq!(status.recent.expect("samples").checkouts, 20);
-    assert_eq!(status.total_connections_created, 1);
+    // Whoever comes while a check has the one connection opens another instead of waiting for it.
+    assert!(status.total_connections_created <= 2, "{status}");
     database.close(secs(60)).unwrap();
 }
 
