@@ -26,10 +26,22 @@ const FLAGS: [&str; 9] = [
     "--remote-debugging-pipe",
 ];
 
+/// Moves the two pipes to where Chromium looks for them, and removes its profile, $1, when it has ended: also when this process
+/// was told to end. Its helpers may write there for a moment longer.
+const WATCHER: &str = r#"
+    trap : TERM INT
+    profile=$1; shift
+    "$@" 3<&0 4>&1 </dev/null >/dev/null
+    for attempt in 1 2 3 4 5 6 7 8 9 10; do
+        rm -rf "$profile" 2>/dev/null && break
+        sleep 0.2
+    done
+"#;
+
 /// One browser with one tab.
 pub struct Browser {
     child: Child,
-    input: RefCell<ChildStdin>,
+    input: RefCell<Option<ChildStdin>>,
     messages: Receiver<Value>,
     events: RefCell<Vec<Value>>,
     calls: Cell<u64>,
@@ -44,9 +56,9 @@ impl Browser {
             .tempdir()
             .unwrap();
         let log = File::create(profile.path().join("log")).unwrap();
-        // The shell moves the two pipes to where Chromium looks for them, and becomes Chromium.
         let mut child = Command::new("sh")
-            .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
+            .args(["-c", WATCHER, "watcher"])
+            .arg(profile.path())
             .arg("chromium")
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -68,7 +80,7 @@ impl Browser {
             }
         });
         let browser = Browser {
-            input: RefCell::new(child.stdin.take().unwrap()),
+            input: RefCell::new(child.stdin.take()),
             child,
             messages,
             events: RefCell::default(),
@@ -99,7 +111,11 @@ impl Browser {
         }
         let mut bytes = message.to_string().into_bytes();
         bytes.push(0);
-        if self.input.borrow_mut().write_all(&bytes).is_err() {
+        let written = match &mut *self.input.borrow_mut() {
+            Some(input) => input.write_all(&bytes).is_ok(),
+            None => false,
+        };
+        if !written {
             self.fail(method);
         }
         let limit = Instant::now() + LIMIT;
@@ -242,7 +258,8 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // The end of its input is what makes Chromium end.
+        self.input.borrow_mut().take();
         let _ = self.child.wait();
     }
 }
