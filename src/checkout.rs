@@ -343,12 +343,21 @@ impl<M: Manager> Inner<M> {
         turn.is_probe = true;
         let started = turn.started;
         let result = self.ping_any(turn);
-        self.note_check(LastCheck {
-            at: SystemTime::now(),
-            ended: Instant::now(),
-            took: started.elapsed(),
-            error: result.as_ref().err().cloned(),
-        });
+        let error = result.as_ref().err().cloned();
+        // A used up or closed pool says nothing of the database, which was not asked.
+        if error
+            .as_ref()
+            .is_none_or(|error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Validation))
+        {
+            self.note_check(LastCheck {
+                at: SystemTime::now(),
+                ended: Instant::now(),
+                took: started.elapsed(),
+                error,
+            });
+        } else {
+            self.queue.lock().counters.health_check_failures += 1;
+        }
         result
     }
 

@@ -69,6 +69,10 @@ impl Checking {
             ended: Condvar::new(),
         }
     }
+
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.state.lock().under_way
+    }
 }
 
 /// How a connect ended; an error comes with whether it is transient.
@@ -226,6 +230,7 @@ impl<M: Manager> Inner<M> {
     /// Pings, and puts the connection back where it was among the idle.
     fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), Error> {
         let generation = lease.live().generation;
+        let end = later(Instant::now(), limit);
         let Some((lease, result)) = self.ping(lease, limit) else {
             let message = format!(
                 "no answer within health_check_timeout {:?}",
@@ -235,8 +240,8 @@ impl<M: Manager> Inner<M> {
         };
         match result {
             Ok(Ok(())) => {
-                self.queue.lock().proven = Some(Instant::now());
-                let lease = self.ask_server_limit(lease);
+                let left = end.saturating_duration_since(Instant::now());
+                let lease = self.ask_server_limit(lease, left);
                 lease
                     .into_iter()
                     .for_each(|lease| self.put_back_idle(lease));

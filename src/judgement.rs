@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use crate::settings::Settings;
+use crate::settings::{GREATEST_CAPACITY, Settings};
 use crate::status::{Holder, Status};
 
 /// How close a pool is to its limits.
@@ -180,17 +180,21 @@ fn on_exhaustion(status: &Status) -> Option<String> {
             "Hold connections for a shorter time: {evidence}, and the server takes no more than {available}."
         ));
     }
+    let greatest = u64::from(GREATEST_CAPACITY);
+    if greatest <= status.total_capacity {
+        return Some(format!("Hold connections for a shorter time: {evidence}."));
+    }
     Some(format!(
         "Raise max_overflow from {} to {}, or hold connections for a shorter time: {evidence}.",
         status.max_overflow,
-        status.max_overflow + (capacity.min(available) - status.total_capacity)
+        status.max_overflow + (capacity.min(available).min(greatest) - status.total_capacity)
     ))
 }
 
 /// The usual load lives in the overflow, which is opened and closed again each time.
 fn on_overflow(status: &Status) -> Option<String> {
     if status.size == 0 {
-        return None;
+        return on_use_of_capacity(status);
     }
     if let Some(recent) = status.recent {
         return (recent.checked_out_p99 > status.size && recent.overflow_closed > 0).then(|| {
@@ -223,6 +227,24 @@ fn on_use(status: &Status) -> Option<String> {
     })
 }
 
+/// The same in null mode, where the warning is of the capacity.
+fn on_use_of_capacity(status: &Status) -> Option<String> {
+    let threshold = status.configuration.warning_utilization;
+    let enough = (status.checked_out as f64 * 100.0 / threshold).floor() as u64 + 1;
+    let more = enough
+        .min(u64::from(GREATEST_CAPACITY))
+        .saturating_sub(status.total_capacity);
+    (status.health == Health::Warning && more > 0).then(|| {
+        format!(
+            "Raise max_overflow from {} to {} if this is the usual load: {} of {} connections are in use.",
+            status.max_overflow,
+            status.max_overflow + more,
+            status.checked_out,
+            status.total_capacity
+        )
+    })
+}
+
 fn on_server_limit(status: &Status) -> Option<String> {
     let limit = status.server_limit?;
     let available = limit.available();
@@ -242,10 +264,12 @@ fn on_server_limit(status: &Status) -> Option<String> {
 /// Never more than half was in use.
 fn on_size(status: &Status) -> Option<String> {
     let is_large = status.size > SMALL && status.peak_checked_out * 2 <= status.size;
+    let settings = &status.configuration;
+    let kept = u64::from(settings.min_idle.max(settings.warm_up));
     let is_known = status.uptime >= LONG_ENOUGH && status.checkouts >= ENOUGH_CHECKOUTS;
     // Half as much again, which keeps the peak under the usual threshold of a warning.
-    let enough = (status.peak_checked_out * 3).div_ceil(2).max(1);
-    (is_large && is_known).then(|| {
+    let enough = (status.peak_checked_out * 3).div_ceil(2).max(1).max(kept);
+    (is_large && is_known && enough < status.size).then(|| {
         format!(
             "Lower pool_size from {} to {enough}: no more than {} connections were in use at once in the {:.0} h since the \
              pool was built.",

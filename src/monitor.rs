@@ -107,11 +107,14 @@ fn watch<M: Manager>(
         }
         if next_check <= now {
             next_check = later(now, checking);
-            // It may take as long as health_check_timeout, and samples are not to wait for it.
-            inner.on_helper(|inner| {
-                // Closed, or a result that the status shows.
-                let _ = inner.health_check();
-            });
+            // It may take as long as health_check_timeout, and samples are not to wait for it. One that would only wait for
+            // another's result would keep a helper from callers.
+            if !inner.checking.is_under_way() {
+                inner.on_helper(|inner| {
+                    // Closed, or a result that the status shows.
+                    let _ = inner.health_check();
+                });
+            }
         }
     }
 }

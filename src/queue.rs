@@ -37,7 +37,7 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) closings: Vec<Closing>,
     /// Driver calls past their limit that have not returned, and hold no place any more.
     pub(crate) hung: usize,
-    /// When a connection was last proved alive: opened, or returned after use.
+    /// When a connection was last proved alive: opened, pinged, or returned after use.
     pub(crate) proven: Option<Instant>,
     pub(crate) server_limit: LimitKnown,
     pub(crate) recent: Option<Recent>,
@@ -405,6 +405,14 @@ impl<M: Manager> Queue<M> {
         unwanted: impl Fn(&Lease<M>) -> bool,
     ) -> Vec<Lease<M>> {
         self.idle.extract_if(.., |lease| unwanted(lease)).collect()
+    }
+
+    /// A connection that was proved alive since the last failure tells that the database is there, whatever became of a connect.
+    pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
+        let failed = self.counters.last_error.as_ref()?.occurred;
+        self.episodes
+            .unreachable_for(now)
+            .filter(|_| self.proven.is_none_or(|proven| proven < failed))
     }
 
     /// Connects that hold a place or whose connection is about to come in.

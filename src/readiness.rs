@@ -139,6 +139,7 @@ impl<M: Manager> Inner<M> {
         )?;
         if matches!(result, Ok(Ok(()))) {
             lease.live_mut().proven = self.clock.now();
+            self.queue.lock().proven = Some(Instant::now());
         }
         Some((lease, result))
     }

@@ -1,6 +1,7 @@
 //! How many connections the server takes: asked once, on an idle connection, on a thread that may block.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::driver::{Call, ErrorClass, Manager, ServerLimit};
 use crate::hooks::CloseReason;
@@ -25,9 +26,13 @@ impl LimitKnown {
 }
 
 impl<M: Manager> Inner<M> {
-    /// Asks an idle connection for the server's limit, once. `None`: the connection did not survive it.
-    pub(crate) fn ask_server_limit(self: &Arc<Self>, lease: Lease<M>) -> Option<Lease<M>> {
-        if !self.driver.has_server_limit() {
+    /// Asks an idle connection for the server's limit, once, and for no longer than `limit`. `None`: the connection did not survive it.
+    pub(crate) fn ask_server_limit(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        limit: Duration,
+    ) -> Option<Lease<M>> {
+        if !self.driver.has_server_limit() || limit.is_zero() {
             return Some(lease);
         }
         {
@@ -37,7 +42,7 @@ impl<M: Manager> Inner<M> {
             }
             queue.server_limit = LimitKnown::Asking;
         }
-        let limit = self.settings.health_check_timeout;
+        let generation = lease.live().generation;
         let called = self.call(
             Call::ServerLimit,
             lease,
@@ -53,11 +58,16 @@ impl<M: Manager> Inner<M> {
             Some((lease, result)) => (Some(lease), Some(result)),
             None => (None, None),
         };
+        let mut unfit = matches!(result, Some(Err(_))).then_some(CloseReason::ValidationFailed);
         let answer = match result {
             Some(Ok(Ok(answer))) => LimitKnown::Known(answer),
             Some(Ok(Err(error))) => {
                 let (class, words) = self.describe(&error);
                 log::debug!(target: &self.target, "the server does not tell how many connections it takes: {words}");
+                if class == ErrorClass::Lost {
+                    self.replace_older(generation);
+                    unfit = Some(CloseReason::Lost);
+                }
                 match class {
                     ErrorClass::Lost | ErrorClass::Transient => LimitKnown::Unasked,
                     ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
@@ -67,7 +77,13 @@ impl<M: Manager> Inner<M> {
             None => LimitKnown::Unasked,
         };
         self.queue.lock().server_limit = answer;
-        lease
+        match (lease, unfit) {
+            (Some(lease), Some(reason)) => {
+                self.close_lease(lease, reason);
+                None
+            }
+            (lease, _) => lease,
+        }
     }
 
     /// Whether the server's limit is still to be asked for, and a connection is idle to do so.
@@ -83,7 +99,7 @@ impl<M: Manager> Inner<M> {
         let Some(lease) = self.queue.lock().take_coldest() else {
             return;
         };
-        let lease = self.ask_server_limit(lease);
+        let lease = self.ask_server_limit(lease, self.settings.health_check_timeout);
         lease
             .into_iter()
             .for_each(|lease| self.put_back_idle(lease));

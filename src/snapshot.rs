@@ -189,7 +189,7 @@ impl State {
             hung_connects: queue.hung_connects() as u64,
             waiting: queue.waiters.len() as u64,
             full_since: queue.full_since,
-            unreachable_for: queue.episodes.unreachable_for(taken),
+            unreachable_for: queue.unreachable_for(taken),
             exhausted_for: queue.episodes.exhausted_for(taken),
             recent: queue.recent,
             server_limit: queue.server_limit.known(),

@@ -109,7 +109,8 @@ pub struct Status {
     pub hook_failures: u64,
     /// Health checks that failed: the monitor's, [`Pool::health_check`] and [`Pool::ping`].
     pub health_check_failures: u64,
-    /// When the last health check ended; `None` before the first. Those skipped do not count.
+    /// When the last health check ended; `None` before the first. Those skipped do not count, nor a
+    /// ping that found the pool used up.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
     pub last_health_check: Option<SystemTime>,
     /// Why it failed; `None` when the database answered.
@@ -147,7 +148,8 @@ pub struct Status {
     pub configuration: Settings,
     /// Who holds a connection now, the longest first.
     pub holders: Vec<Holder>,
-    /// For how long connects have failed without one success between; `None` when the last one succeeded.
+    /// For how long connects have failed without one success between; `None` when the last one succeeded, or when a connection
+    /// was pinged or returned after use since the last failure.
     #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
     pub unreachable_for: Option<Duration>,
     /// For how long the pool has been exhausted: callers had to wait for more than a second, timed out at capacity, or were

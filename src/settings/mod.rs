@@ -24,6 +24,7 @@ pub(crate) use durations::parse as parse_duration;
 pub(crate) use env::database_url_from_env;
 pub use retry::Retry;
 pub(crate) use url::{UrlSettings, split_url};
+pub(crate) use validate::GREATEST_CAPACITY;
 
 /// What a pool can be told. Plain data: start from a preset, change what you know better.
 ///

@@ -15,7 +15,6 @@ use crate::error::{Error, ErrorKind};
 /// Everything but what needs no encoding anywhere; a `+`, which some read as a space, is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-/// All settings, as parameters of a URL: `pool_size=10&max_overflow=20&pool_timeout=30s&…`.
 #[cfg(feature = "serde")]
 impl Settings {
     /// Every setting by its field's name, as it is written in a URL.
@@ -24,6 +23,7 @@ impl Settings {
     }
 }
 
+/// All settings, as parameters of a URL: `pool_size=10&max_overflow=20&pool_timeout=30s&…`.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, row) in ROWS.iter().enumerate() {

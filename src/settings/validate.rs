@@ -8,7 +8,7 @@ use super::{Mode, PrePing, Retry, Settings, durations};
 use crate::error::Error;
 
 /// More connections than any server is given, and few enough to reserve memory for.
-const GREATEST_CAPACITY: u32 = 10_000;
+pub(crate) const GREATEST_CAPACITY: u32 = 10_000;
 
 /// 100 years of 365.25 days: can be added to any clock without overflow, for as long as anybody watches.
 const LONGEST: Duration = Duration::from_secs(3_155_760_000);

@@ -4,6 +4,7 @@
 #[allow(dead_code)]
 mod scripted;
 
+mod evidence;
 mod health_check;
 mod monitor;
 mod printed;
