@@ -23,7 +23,7 @@ pub(crate) struct Turn<M: Manager> {
     pub(crate) deadline: Instant,
     pub(crate) timeout: Duration,
     /// Its arrival: kept when it has to try again.
-    ticket: u64,
+    pub(crate) ticket: u64,
     waiter: Option<Arc<Waiter<M>>>,
     pub(crate) validation_failures: u32,
     pub(crate) refusals: u32,
@@ -109,6 +109,9 @@ impl<M: Manager> Inner<M> {
                 return Ok(lease);
             }
             if turn.remaining().is_zero() {
+                if self.places.try_take().is_none() {
+                    self.turn_away(&mut queue, turn);
+                }
                 drop(queue);
                 return Err(self.timed_out(turn, false));
             }
@@ -166,7 +169,7 @@ impl<M: Manager> Inner<M> {
         queue.give_up(turn.ticket);
         self.open_for_waiters(&mut queue);
         if !connecting {
-            queue.episodes.turned_away();
+            self.turn_away(&mut queue, turn);
         }
         drop(queue);
         Some(self.timed_out(turn, connecting))
@@ -195,7 +198,7 @@ impl<M: Manager> Inner<M> {
         {
             queue.leave(turn.ticket);
             queue.counters.overloaded += u64::from(!turn.is_probe);
-            queue.episodes.turned_away();
+            self.turn_away(queue, turn);
             return Err(limit);
         }
         if must_wait && !turn.counted_exhausted && !turn.is_probe {
@@ -213,7 +216,7 @@ impl<M: Manager> Inner<M> {
         let mut queue = self.queue.lock();
         let result = match result {
             Some(Ok(lease)) => {
-                queue.wake_sleepers();
+                self.connected(&mut queue);
                 Ok(lease)
             }
             Some(Err(failure)) => {

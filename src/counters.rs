@@ -194,6 +194,10 @@ thread_local! {
     static THREAD_NAME: Arc<str> = {
         let thread = std::thread::current();
         match thread.name() {
+            // It goes to terminals and logs, where a line break would begin a line of its own.
+            Some(name) if name.contains(char::is_control) => {
+                Arc::from(name.replace(char::is_control, " "))
+            }
             Some(name) => Arc::from(name),
             None => Arc::from(format!("{:?}", thread.id())),
         }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::checkout::Turn;
 use crate::clock::later;
 use crate::driver::Manager;
 use crate::error::Error;
@@ -14,8 +15,11 @@ use crate::queue::Queue;
 use crate::sync::Instant;
 
 /// Somebody has to wait for this long, or times out before, until the pool counts as exhausted: on a busy pool callers wait
-/// for a millisecond all the time. It is over when for as long nobody did.
+/// for a millisecond all the time. It is over when for as long nobody did. An outage is over when for as long no connect failed.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The timer keeps what it was told until then: a pool that fills and empties must not leave much with it.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(crate) struct Episodes {
@@ -32,6 +36,8 @@ pub(crate) struct Episodes {
 struct Outage {
     since: Instant,
     failures: u64,
+    /// A connect succeeded then. Where some connects fail and some do not, the outage goes on.
+    ended: Option<Instant>,
 }
 
 struct Exhaustion {
@@ -50,11 +56,15 @@ struct Watch {
 impl Episodes {
     pub(crate) fn connect_failed(&mut self, error: &Error) {
         match &mut self.outage {
-            Some(outage) => outage.failures += 1,
+            Some(outage) => {
+                outage.failures += 1;
+                outage.ended = None;
+            }
             None => {
                 self.outage = Some(Outage {
                     since: Instant::now(),
                     failures: 1,
+                    ended: None,
                 });
                 self.notices
                     .push(format!("The database cannot be reached: {error}"));
@@ -62,21 +72,11 @@ impl Episodes {
         }
     }
 
-    pub(crate) fn connected(&mut self) {
-        if let Some(Outage { since, failures }) = self.outage.take() {
-            self.notices.push(format!(
-                "The database is reached again after {:.1} s; connects that failed meanwhile: {failures}",
-                since.elapsed().as_secs_f64()
-            ));
-        }
-    }
-
-    pub(crate) fn turned_away(&mut self) {
-        self.turned_away += 1;
-    }
-
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
-        let outage = self.outage.as_ref()?;
+        let outage = self
+            .outage
+            .as_ref()
+            .filter(|outage| outage.ended.is_none())?;
         Some(now.saturating_duration_since(outage.since))
     }
 
@@ -86,11 +86,46 @@ impl Episodes {
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.watch.as_ref().map(|watch| watch.due)
+        let recovered = self.outage.as_ref().and_then(|outage| outage.ended);
+        let watch = self.watch.as_ref().map(|watch| watch.due);
+        recovered.map(|at| at + LOOK).into_iter().chain(watch).min()
+    }
+
+    fn notice_recovery(&mut self, now: Instant) {
+        let ended = |outage: &mut Outage| outage.ended.is_some_and(|at| at + LOOK <= now);
+        let Some(outage) = self.outage.take_if(ended) else {
+            return;
+        };
+        let ended = outage.ended.unwrap_or(now);
+        self.notices.push(format!(
+            "The database is reached again after {:.1} s; connects that failed meanwhile: {}",
+            ended.saturating_duration_since(outage.since).as_secs_f64(),
+            outage.failures
+        ));
     }
 }
 
 impl<M: Manager> Inner<M> {
+    /// A connect has succeeded.
+    pub(crate) fn connected(self: &Arc<Self>, queue: &mut Queue<M>) {
+        queue.wake_sleepers();
+        if let Some(outage) = &mut queue.episodes.outage
+            && outage.ended.is_none()
+        {
+            let now = Instant::now();
+            outage.ended = Some(now);
+            self.wake_timer(queue, now + LOOK);
+        }
+    }
+
+    /// A checkout ends without a connection, at capacity.
+    pub(crate) fn turn_away(self: &Arc<Self>, queue: &mut Queue<M>, turn: &Turn<M>) {
+        if !turn.is_probe {
+            queue.episodes.turned_away += 1;
+            self.watch_for_exhaustion(queue, turn.ticket);
+        }
+    }
+
     /// A caller has to wait for a connection.
     pub(crate) fn watch_for_exhaustion(self: &Arc<Self>, queue: &mut Queue<M>, ticket: u64) {
         if queue.episodes.watch.is_none() {
@@ -103,16 +138,15 @@ impl<M: Manager> Inner<M> {
 
     /// The look at who waits, when it is due, and at whether the pool leaks.
     pub(crate) fn notice_episodes(&self, queue: &mut Queue<M>, now: Instant) {
-        if queue.episodes.due().is_some_and(|due| due <= now) {
-            self.notice_exhaustion(queue, now);
+        queue.episodes.notice_recovery(now);
+        let is_due = |watch: &mut Watch| watch.due <= now;
+        if let Some(watch) = queue.episodes.watch.take_if(is_due) {
+            self.notice_exhaustion(queue, &watch, now);
         }
         self.notice_leak(queue);
     }
 
-    fn notice_exhaustion(&self, queue: &mut Queue<M>, now: Instant) {
-        let Some(watch) = queue.episodes.watch.take() else {
-            return;
-        };
+    fn notice_exhaustion(&self, queue: &mut Queue<M>, watch: &Watch, now: Instant) {
         let waiting = || {
             queue
                 .waiters
@@ -182,7 +216,7 @@ impl<M: Manager> Inner<M> {
         let full = self.clock.now().saturating_duration_since(since);
         // A moment later, because it has to be more than leak_after.
         let left = self.settings.leak_after.saturating_sub(full) + Duration::from_millis(1);
-        Some(later(now, left))
+        Some(later(now, left).min(now + LONGEST_WAIT))
     }
 
     /// Called after every change of what is out or open.
@@ -197,7 +231,11 @@ impl<M: Manager> Inner<M> {
     fn fullness_changed(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
         if queue.full_since.take().is_none() {
             queue.full_since = Some(now);
-            self.wake_timer(queue, later(Instant::now(), self.settings.leak_after));
+            let now = Instant::now();
+            self.wake_timer(
+                queue,
+                later(now, self.settings.leak_after).min(now + LONGEST_WAIT),
+            );
         } else if let Some(since) = queue.episodes.leak.take() {
             queue.episodes.notices.push(format!(
                 "The pool is no longer full; it was for {:.1} s",

@@ -21,7 +21,7 @@ use crate::sync::{Condvar, Instant, Mutex};
 pub struct HealthCheck {
     /// Whether the database can be reached: as just found, or, where the check was skipped, as last known.
     pub reachable: bool,
-    /// Not made, because the pool is exhausted: no connection is idle, and there is no room for another.
+    /// Not made, because the pool is exhausted: no connection is idle, and there is no room to open another.
     pub skipped: bool,
     /// When the check ended on which this rests: just now, or, where it was skipped, the last one before. `None`: skipped, and
     /// none was made before.
@@ -59,6 +59,7 @@ struct CheckingState {
     under_way: bool,
     /// How many have ended.
     ended: u64,
+    /// The newest result; `None` before the first, and after a panic.
     last: Option<Result<HealthCheck, Error>>,
 }
 
@@ -104,11 +105,13 @@ impl<M: Manager> Inner<M> {
             return result.unwrap_or_else(|| Ok(self.skipped()));
         }
         state.under_way = true;
-        state.last = None;
         drop(state);
-        let _under_way = UnderWay(&self.checking);
+        let mut under_way = UnderWay {
+            checking: &self.checking,
+            result: None,
+        };
         let result = self.check(limit);
-        self.checking.state.lock().last = Some(result.clone());
+        under_way.result = Some(result.clone());
         result
     }
 
@@ -206,11 +209,8 @@ impl<M: Manager> Inner<M> {
             let _ = report.send(Err((queue.too_many_hang(now).error, false)));
             return Ok(Means::Connect(reported));
         }
-        // Who waits and is not asleep between attempts has a connect under way, or there is no room.
-        let is_needed = queue.waiters.iter().any(|waiting| {
-            !waiting.deciding && waiting.asleep_until.is_none_or(|until| until <= now)
-        });
-        let place = if !is_needed && queue.may_start(now) {
+        // Who waits has a connect under way or sleeps between two; a caller who comes may rely on this one.
+        let place = if queue.may_start(now) {
             self.places.try_take()
         } else {
             None
@@ -292,13 +292,17 @@ impl<M: Manager> Inner<M> {
 }
 
 /// Ends the check under way, also when it panics.
-struct UnderWay<'a>(&'a Checking);
+struct UnderWay<'a> {
+    checking: &'a Checking,
+    result: Option<Result<HealthCheck, Error>>,
+}
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.checking.state.lock();
         state.under_way = false;
         state.ended += 1;
-        self.0.ended.notify_all();
+        state.last = self.result.take();
+        self.checking.ended.notify_all();
     }
 }

@@ -65,7 +65,8 @@ pub struct Sample {
     pub hold_p99: f64,
 }
 
-/// What the monitor saw in the last five minutes, or since the pool was built.
+/// What the monitor saw in the last five minutes, or since the pool was built; the last two samples where they are further
+/// apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -181,10 +182,12 @@ impl History {
             .samples
             .iter()
             .rev()
-            .take_while(|sample| {
+            .enumerate()
+            .take_while(|(position, sample)| {
                 seconds += sample.seconds;
-                seconds <= RECENT.as_secs_f64() * 1.01
+                *position < 2 || seconds <= RECENT.as_secs_f64() * 1.01
             })
+            .map(|(_, sample)| sample)
             .collect();
         if samples.len() < 2 {
             return None;

@@ -56,6 +56,9 @@ const SMALL: u64 = 5;
 
 /// What to do, in words; one line when there is nothing to do. The most urgent first.
 pub(crate) fn recommendations(status: &Status) -> Vec<String> {
+    if status.closed {
+        return vec!["The pool is closed.".to_owned()];
+    }
     let advice: Vec<String> = [
         on_outage(status),
         on_hung_calls(status),
@@ -199,10 +202,9 @@ fn on_overflow(status: &Status) -> Option<String> {
     if let Some(recent) = status.recent {
         return (recent.checked_out_p99 > status.size && recent.overflow_closed > 0).then(|| {
             format!(
-                "Raise pool_size from {} to {}: {} were in use at the 99th percentile of the last {}, and {} connections \
-                 were closed for want of a place to stay.",
-                status.size,
-                recent.checked_out_p99,
+                "{}: {} were in use at the 99th percentile of the last {}, and {} connections were closed for want of a \
+                 place to stay.",
+                raise_pool_size(status, recent.checked_out_p99),
                 recent.checked_out_p99,
                 minutes(recent.seconds),
                 recent.overflow_closed
@@ -213,14 +215,32 @@ fn on_overflow(status: &Status) -> Option<String> {
     on_use(status)
 }
 
+/// Within what the server takes: where that is used up, at the cost of the overflow.
+fn raise_pool_size(status: &Status, to: u64) -> String {
+    let raise = format!("Raise pool_size from {} to {to}", status.size);
+    let greatest = u64::from(GREATEST_CAPACITY);
+    let available = status
+        .server_limit
+        .map_or(greatest, |limit| limit.available().min(greatest));
+    let more = to.saturating_sub(status.size);
+    match (status.total_capacity + more).saturating_sub(available) {
+        0 => raise,
+        _ => format!(
+            "{raise}, and lower max_overflow from {} to {},",
+            status.max_overflow,
+            status.max_overflow.saturating_sub(more)
+        ),
+    }
+}
+
 /// Many connections are in use at this moment, and nothing is known of other moments.
 fn on_use(status: &Status) -> Option<String> {
     let threshold = status.configuration.warning_utilization;
     let enough = (status.checked_out as f64 * 100.0 / threshold).floor() as u64 + 1;
     (status.health == Health::Warning).then(|| {
         format!(
-            "Raise pool_size from {} to {enough} if this is the usual load: {} connections are in use, {:.0} % of pool_size.",
-            status.configuration.pool_size,
+            "{} if this is the usual load: {} connections are in use, {:.0} % of pool_size.",
+            raise_pool_size(status, enough),
             status.checked_out,
             status.checked_out as f64 * 100.0 / status.configuration.pool_size.max(1) as f64
         )

@@ -297,7 +297,7 @@ impl<M: Manager> Inner<M> {
                     // A warm_up that has left does not hear.
                     let _ = report.send(Ok(()));
                 }
-                queue.wake_sleepers();
+                self.connected(&mut queue);
                 self.give(&mut queue, lease)
             }
             Some(Err(failure)) => {

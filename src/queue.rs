@@ -389,7 +389,6 @@ impl<M: Manager> Queue<M> {
 
     /// The first success ends everybody's sleep.
     pub(crate) fn wake_sleepers(&mut self) {
-        self.episodes.connected();
         self.successes += 1;
         self.proven = Some(Instant::now());
         self.waiters

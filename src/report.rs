@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use textwrap::core::display_width;
+
 use crate::histogram::Histogram;
 use crate::settings::PrePing;
 use crate::status::Status;
@@ -165,12 +167,13 @@ impl Status {
         )?;
         for holder in self.holders.iter().take(HOLDERS) {
             let line = format!("{}:{}", holder.location.file(), holder.location.line());
+            let thread = first_of(&holder.thread, 20);
+            let gap = " ".repeat(22 - display_width(&thread));
             writeln!(
                 f,
-                "{:>10}  {:<10}  {:<20}  {}",
+                "{:>10}  {:<10}  {thread}{gap}{}",
                 format!("{:.1} s", holder.held_for.as_secs_f64()),
                 holder.connection_id,
-                first_of(&holder.thread, 20),
                 last_of(&line, 34)
             )?;
         }
@@ -180,11 +183,19 @@ impl Status {
 
 /// What is cut off is in the data.
 fn first_of(text: &str, width: usize) -> String {
-    let text = printable(text);
-    match text.char_indices().nth(width) {
-        None => text,
-        Some(_) => text.chars().take(width - 1).chain(['…']).collect(),
+    if display_width(text) <= width {
+        return text.to_owned();
     }
+    let mut first = String::new();
+    for letter in text.chars() {
+        first.push(letter);
+        if display_width(&first) >= width {
+            first.pop();
+            break;
+        }
+    }
+    first.push('…');
+    first
 }
 
 fn last_of(text: &str, width: usize) -> String {
@@ -196,7 +207,7 @@ fn last_of(text: &str, width: usize) -> String {
     ['…'].into_iter().chain(tail).collect()
 }
 
-/// What a driver says, and what a thread is called, may have line breaks and escapes in it, and the report goes to terminals.
+/// What a driver says may have line breaks and escapes in it, and the report goes to terminals.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })

@@ -269,3 +269,38 @@ fn a_connection_s_life_is_told_at_debug_and_a_replacement_at_info() {
     );
     assert_eq!(lines("life", Level::Warn), [""; 0]);
 }
+
+#[test]
+fn callers_who_do_not_wait_make_a_pool_exhausted_too() {
+    let pool = logged(&Server::new(), "impatient", small());
+    let _held = [pool.get().unwrap(), pool.get().unwrap()];
+    for _ in 0..4 {
+        pool.get_timeout(secs(0)).unwrap_err();
+    }
+    eventually("it is told", || !lines("impatient", Level::Warn).is_empty());
+    assert!(lines("impatient", Level::Warn)[0].ends_with("turned away so far: 4"));
+    assert!(pool.status().exhausted_for.is_some());
+}
+
+#[test]
+fn a_server_that_takes_some_and_refuses_others_is_one_outage() {
+    let server = Server::new();
+    server.on_connect(|n| match n % 2 {
+        0 => Act::Fail(ErrorClass::Transient),
+        _ => Act::Succeed,
+    });
+    let pool = logged(&server, "flapping", small());
+    for _ in 0..10 {
+        pool.get().unwrap_err();
+        queuepool::Connection::invalidate(pool.get().unwrap());
+    }
+    assert_eq!(pool.status().unreachable_for, None);
+    eventually("its end is told", || {
+        lines("flapping", Level::Warn).len() == 2
+    });
+    let warnings = lines("flapping", Level::Warn);
+    assert!(
+        warnings[1].ends_with("connects that failed meanwhile: 10"),
+        "{warnings:?}"
+    );
+}

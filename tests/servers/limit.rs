@@ -74,3 +74,23 @@ fn mariadb_is_asked_too() {
     let limit = pool.status().server_limit.expect("asked by now");
     assert_eq!((limit.max_connections, limit.reserved), (41, 0));
 }
+
+#[test]
+fn a_larger_pool_that_the_server_has_no_room_for_is_taken_from_the_overflow() {
+    let server = Postgres::start_with(&["max_connections=20"]);
+    let pool = PostgresPool::builder(server.url())
+        .unwrap()
+        .settings(size(4, 12))
+        .build()
+        .unwrap();
+    assert!(pool.health_check().unwrap().reachable);
+    assert!(pool.health_check().unwrap().reachable);
+    let _held: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    assert_eq!(
+        pool.status().recommendations,
+        [
+            "Raise pool_size from 4 to 6, and lower max_overflow from 12 to 10, if this is the usual load: \
+             4 connections are in use, 100 % of pool_size."
+        ]
+    );
+}

@@ -136,3 +136,13 @@ fn the_99th_percentile_leaves_out_what_is_rarer() {
     assert_eq!(recent.seconds, 300.0);
     assert_eq!((recent.checked_out_p99, recent.peak_checked_out), (5, 9));
 }
+
+#[test]
+fn samples_further_apart_than_five_minutes_are_recent_too() {
+    let (pool, clock) = Server::new().pool_with_clock(Settings::default());
+    for _ in 0..4 {
+        pool.sample();
+        clock.advance(secs(400));
+    }
+    assert_eq!(pool.status().recent.unwrap().seconds, 800.0);
+}

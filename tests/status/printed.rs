@@ -103,3 +103,21 @@ fn times_have_three_digits_and_a_unit() {
         "{text}"
     );
 }
+
+#[test]
+fn a_thread_named_over_several_lines_is_one_word_of_one_line() {
+    let pool = Server::new().pool(Settings::default().pool_size(1).max_overflow(0));
+    let thread =
+        std::thread::Builder::new().name("bad\nname\u{1b}[31m 漢字漢字漢字漢字漢字".to_owned());
+    std::thread::scope(|scope| {
+        thread
+            .spawn_scoped(scope, || {
+                let _held = pool.get().unwrap();
+                let text = pool.status().to_string();
+                assert!(text.contains("  bad name [31m 漢字…   tests/"), "{text}");
+            })
+            .unwrap()
+            .join()
+            .unwrap();
+    });
+}

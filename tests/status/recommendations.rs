@@ -197,3 +197,10 @@ fn calls_that_hang_are_told() {
     assert_advises(&pool.status(), "1 driver calls hang, 1 of them connects");
     gate.open();
 }
+
+#[test]
+fn a_closed_pool_has_no_other_advice() {
+    let (pool, _) = pool(sized(2, 2));
+    pool.close(secs(1)).unwrap();
+    assert_eq!(pool.status().recommendations, ["The pool is closed."]);
+}

@@ -71,7 +71,6 @@ fn snapshots_are_never_torn_under_load() {
             let status = pool.status();
             assert_whole(&status);
             assert!(status.checkouts >= last.checkouts && status.checkins >= last.checkins);
-            assert!(status.at >= last.at || status.at <= SystemTime::now());
             last = status;
         }
         done.store(true, SeqCst);
