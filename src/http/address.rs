@@ -3,7 +3,10 @@
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 
+use socket2::SockRef;
+
 use crate::error::Error;
+use crate::http::limits::QUEUED;
 
 const ACCEPTED: &str = "give host:port, :port or port, such as 0.0.0.0:8080, [::1]:8080 or 8080";
 
@@ -20,6 +23,9 @@ pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
     let places: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
     let listener = TcpListener::bind(&*places).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
+    // The standard library asks for 128, which a burst of clients fills: the next probe then waits a second, for its second SYN.
+    // The system lowers it to its own bound.
+    SockRef::from(&listener).listen(QUEUED).map_err(refused)?;
     Ok(listener)
 }
 
@@ -45,7 +51,10 @@ fn split(address: &str) -> Result<(&str, u16), Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::split;
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use super::{listen, split};
 
     #[test]
     fn without_a_host_it_is_this_machine_alone() {
@@ -55,6 +64,18 @@ mod tests {
         assert_eq!(split("0.0.0.0:80").unwrap(), ("0.0.0.0", 80));
         assert_eq!(split("[::1]:80").unwrap(), ("::1", 80));
         assert_eq!(split("db-probe.internal:0").unwrap().1, 0);
+    }
+
+    #[test]
+    fn a_burst_of_clients_is_queued_until_it_is_accepted() {
+        let listener = listen("0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // Less than the second after which a client whose SYN was dropped sends another.
+        let patience = Duration::from_millis(900);
+        let burst: Vec<_> = (0..200)
+            .map(|_| TcpStream::connect_timeout(&address, patience).unwrap())
+            .collect();
+        assert_eq!(burst.len(), 200);
     }
 
     #[test]

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// reader, then the one that has waited for its answer for longest. So a new probe is always heard.
 pub const CONNECTIONS: usize = 64;
 
+/// Connections that the system has made and the server has not accepted yet, where the system allows as many.
+pub const QUEUED: i32 = 4096;
+
 /// The most bytes of a request's line and headers together, eight times what browsers send; more is answered with 431.
 pub const HEADER_BYTES: usize = 16 * 1024;
 
