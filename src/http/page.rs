@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "gCREctxuSYlGHE+GsuOnSTlw7hajRCJRUBJ1ghfBC1o="
+        "F2BuFX6WgSCLp8ZaNaPVP8ECVzx2khT9Qa5sDbe8waQ="
     };
 }
 

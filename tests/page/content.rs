@@ -109,6 +109,20 @@ fn a_hostile_name_is_text_and_nothing_is_made_of_it() {
 }
 
 #[test]
+fn a_recycle_of_never_is_called_so() {
+    let scene = Scene::open();
+    scene.open_all();
+    let recycle = |name| {
+        let section = Scene::section(name);
+        scene.browser.evaluate(&format!(
+            "[...{section}.querySelectorAll('dl > div')].find((pair) => pair.firstChild.textContent === 'recycle').lastChild.textContent"
+        ))
+    };
+    assert_eq!(recycle(HOSTILE_NAME), "never");
+    assert_eq!(recycle("healthy"), "1 h");
+}
+
+#[test]
 fn the_page_asks_only_its_own_service_and_the_console_stays_empty() {
     let scene = Scene::open();
     scene.open_all();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use queuepool::http::{self, serve};
 use queuepool::{ErrorClass, Pool, Registry, Retry, Settings};
@@ -96,7 +97,7 @@ impl Scene {
         let down = dead.pool(settings());
         down.get_timeout(millis(100)).unwrap_err();
         assert!(!down.health_check().unwrap().reachable);
-        let hostile = Server::new().pool(settings());
+        let hostile = Server::new().pool(settings().recycle(Duration::MAX));
         let holders = vec![
             hold(&healthy, "steady", 1),
             hold(&exhausted, "export", 14 + 3),

@@ -123,8 +123,8 @@ function configuration(status) {
       return value ? "on" : "off";
     }
     if (name === "timeout" || name === "recycle") {
-      // The longest time there is stands for no limit.
-      return value > 1e15 ? "never" : lasting(value) === "0 s" || value % 1 ? time(value) : lasting(value);
+      // A recycle of never is null; the longest time there is stands for no timeout.
+      return value === null || value > 1e15 ? "never" : lasting(value) === "0 s" || value % 1 ? time(value) : lasting(value);
     }
     return typeof value === "number" ? count(value) : String(value);
   };
