@@ -53,7 +53,7 @@ fn exhaustion_timeout_is_an_error_in_time_that_names_the_holders_and_costs_nothi
     let before = database.status();
 
     let begun = Instant::now();
-    let error = database.get_timeout(millis(300)).err().expect("a time-out");
+    let error = database.get_timeout(millis(300)).expect_err("a time-out");
     assert!(begun.elapsed() >= millis(300));
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let words = error.to_string();

@@ -85,7 +85,7 @@ fn health_monitoring_sees_the_server_die_and_come_back(backend: &mut Backend) {
     let status = database.status();
     assert!(status.last_health_check_error.is_some());
     assert_eq!(
-        database.get().err().expect("an outage").kind(),
+        database.get().expect_err("an outage").kind(),
         ErrorKind::Connect
     );
 
