@@ -144,7 +144,6 @@ pub struct Status {
     /// How many connections the server takes in all; `None` where it has no such limit or was not asked yet.
     pub server_limit: Option<ServerLimit>,
     /// The settings in force.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::settings"))]
     pub configuration: Settings,
     /// Who holds a connection now, the longest first.
     pub holders: Vec<Holder>,
@@ -209,10 +208,8 @@ impl Status {
 
 #[cfg(feature = "serde")]
 pub(crate) mod as_json {
-    use super::{Duration, Location, Settings, SystemTime};
-    use crate::settings::PrePing;
+    use super::{Duration, Location, SystemTime};
     use serde::Serializer;
-    use serde::ser::SerializeMap;
 
     pub(crate) fn duration<S: Serializer>(
         duration: &Duration,
@@ -260,32 +257,5 @@ pub(crate) mod as_json {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{}:{}", location.file(), location.line()))
-    }
-
-    /// The five that dashboards know as numbers and a switch (a recycle of never is null), and all others as in a URL.
-    pub(super) fn settings<S: Serializer>(
-        settings: &Settings,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let typed = [
-            "pool_size",
-            "max_overflow",
-            "timeout",
-            "recycle",
-            "pre_ping",
-        ];
-        let recycle = (settings.recycle != Duration::MAX).then_some(settings.recycle.as_secs_f64());
-        let mut out = serializer.serialize_map(None)?;
-        out.serialize_entry("pool_size", &settings.pool_size)?;
-        out.serialize_entry("max_overflow", &settings.max_overflow)?;
-        out.serialize_entry("timeout", &settings.timeout.as_secs_f64())?;
-        out.serialize_entry("recycle", &recycle)?;
-        out.serialize_entry("pre_ping", &(settings.pre_ping != PrePing::Never))?;
-        for (path, text) in settings.in_words() {
-            if !typed.contains(&path) {
-                out.serialize_entry(path, &text)?;
-            }
-        }
-        out.end()
     }
 }

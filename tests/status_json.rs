@@ -136,9 +136,13 @@ fn enums_are_lower_case_times_are_seconds_and_a_location_is_file_and_line() {
         typed.map(|name| configuration[name].clone()),
         [json!(2), json!(2), json!(1.5), json!(3600.0), json!(true)]
     );
-    assert_eq!(configuration["connect_timeout"], "10s");
-    assert_eq!(configuration["retry.max_attempts"], "1");
-    assert_eq!(configuration.as_object().unwrap().len(), 33);
+    assert_eq!(configuration["connect_timeout"], 10.0);
+    assert_eq!(configuration["retry.max_attempts"], 1);
+    assert_eq!(configuration["enable_pool_metrics"], false);
+    assert_eq!(configuration["idle_timeout"], Value::Null);
+    assert_eq!(configuration["pre_ping_window"], 0.5);
+    assert_eq!(configuration["reset_on_return"], "rollback");
+    assert_eq!(configuration.as_object().unwrap().len(), 34);
     let holder = &status["holders"][0];
     assert_eq!(holder["held_for"], 2.5);
     assert_eq!(holder["connection_id"], 1);

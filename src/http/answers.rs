@@ -34,6 +34,11 @@ impl Answers {
             return Response::refused_method();
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        // `http://host?pool=orders` has no path, which is `/` by RFC 9110.
+        let target = match target.strip_prefix('?') {
+            Some(_) => &format!("/{target}"),
+            None => target,
+        };
         match Request::read(&self.registry, target) {
             Ok(request) if request.waits() => self.wait_for(request).await,
             Ok(request) => request.answer(&self.registry),

@@ -39,7 +39,7 @@
 //! # What is refused
 //! An unknown path is 404 and lists the paths, an unknown pool is 404 and names the pools, a query that is malformed or has
 //! parameters that the path does not know is 400. Only `/` and `/health/live` ignore any query: they never fail. What is
-//! refused says why in JSON, as `error`.
+//! refused says why in JSON, as `error`; only what is no HTTP (400) and a header that is too large (431) have no body.
 //!
 //! # In a server of your own
 //! [`respond`] makes the same answers:
@@ -76,7 +76,9 @@
 //!
 //! # Who may look
 //! There is no login, and the status names threads, source lines and error texts, though no password. [`serve`] listens on
-//! this machine alone unless told otherwise; put what guards your other internal pages before it too.
+//! this machine alone unless told otherwise; put what guards your other internal pages before it too. The header Host is not
+//! looked at, so that it works behind any proxy: a web site that makes its own name point to this machine (DNS rebinding) can
+//! have a browser here read what is served here.
 
 mod address;
 mod answers;

@@ -39,12 +39,12 @@ pub(super) const PAGE: &str = concat!(
 /// the right values after a change.
 macro_rules! style_hash {
     () => {
-        "q9X1n0APagrUp4unPymSt3GqJI7qZo4ivZANYKtPzZs="
+        "NYJ+jODTDrdEOcwxJE3R6KoHiX0Od3m6DvUb19BqH00="
     };
 }
 macro_rules! script_hash {
     () => {
-        "F2BuFX6WgSCLp8ZaNaPVP8ECVzx2khT9Qa5sDbe8waQ="
+        "lIlDsjYzFNN5G7GbH5K2NFZhLHsjGC2Lp2Gts9evbjw="
     };
 }
 

@@ -7,6 +7,8 @@ mod agreement;
 mod choices;
 mod durations;
 mod env;
+#[cfg(feature = "serde")]
+mod json;
 mod overlay;
 mod presets;
 mod provenance;

@@ -15,14 +15,6 @@ use crate::error::{Error, ErrorKind};
 /// Everything but what needs no encoding anywhere; a `+`, which some read as a space, is encoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
 
-#[cfg(feature = "serde")]
-impl Settings {
-    /// Every setting by its field's name, as it is written in a URL.
-    pub(crate) fn in_words(&self) -> impl Iterator<Item = (&'static str, String)> {
-        ROWS.iter().map(|row| (row.path, (row.print)(self)))
-    }
-}
-
 /// All settings, as parameters of a URL: `pool_size=10&max_overflow=20&pool_timeout=30s&…`.
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

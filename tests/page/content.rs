@@ -63,7 +63,7 @@ fn a_sick_pool_says_who_holds_its_connections_who_waits_and_what_to_do() {
     ));
     assert_eq!(
         label,
-        "14 places: 14 in use, 10 of them overflow, 0 idle, 0 free to open, 3 waiting"
+        "14 places: 14 in use, 0 idle, 10 overflow (open beyond pool_size), 0 free to open, 3 waiting"
     );
     let seats = browser.evaluate(&format!(
         "['used', 'used beyond', 'waiting'].map((kind) => {exhausted}.querySelectorAll(`.seats [class=\"seat ${{kind}}\"]`).length)"

@@ -21,7 +21,7 @@ function charts() {
     hint.hidden = history.monitor !== false && samples.length > 0;
     say(hint, history.monitor === false
       ? "Only what this page has seen since it was opened: turn on enable_pool_metrics for the last hour."
-      : `The first sample comes within ${lasting(history.interval)}.`);
+      : history.monitor === undefined ? "Reading…" : `The first sample comes within ${lasting(history.interval)}.`);
     const width = Math.floor(figures[0].node.clientWidth);
     const state = `${samples.length} ${samples.at(-1)?.at} ${width}`;
     if (samples.length === 0 || width === 0 || state === drawn) {

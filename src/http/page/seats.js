@@ -25,13 +25,12 @@ function runs(status) {
 
 // What the seats show, in words, the legend and the screen reader's text alike.
 function legend(status) {
-  const beyond = (kind) => runs(status).find(([name]) => name === `${kind} beyond`)?.[1] ?? 0;
   const free = Math.max(0, status.total_capacity - status.total - status.opening_connections);
   return [
     ["used", status.checked_out, "in use", true],
-    ["used beyond", beyond("used"), "of them overflow", status.max_overflow > 0],
     ["idle", status.idle_connections, "idle", true],
     ["busy", status.checked_in - status.idle_connections, "being tested, reset or closed", false],
+    ["used beyond", status.overflow, "overflow (open beyond pool_size)", status.size > 0 && status.max_overflow > 0],
     ["opening", status.opening_connections, "being opened", false],
     ["free", free, "free to open", true],
     ["waiting", status.waiting_requests, "waiting", true],

@@ -35,7 +35,7 @@ function holders() {
     mark(more, "aria-expanded", String(all));
     const make = () => element("tr", { role: "row" }, ...columns.map(() => element("td", { role: "cell" })));
     match(body, all ? status.holders : status.holders.slice(0, SHORT), make, (row, holder) => {
-      say(row.children[0], lasting(holder.held_for));
+      say(row.children[0], holder.held_for < 1 ? time(holder.held_for) : lasting(holder.held_for));
       say(row.children[1], holder.location);
       say(row.children[2], holder.thread);
       say(row.children[3], count(holder.connection_id));
@@ -117,14 +117,22 @@ function server(status) {
   ];
 }
 
+// The settings that are seconds.
+const TIMES = new Set([
+  "timeout", "recycle", "pre_ping_window", "connect_timeout", "command_timeout", "idle_timeout", "keepalive", "retry.initial_delay",
+  "retry.max_delay", "health_check_interval", "health_check_timeout", "metrics_collection_interval", "leak_after", "holder_warn_after",
+]);
+
 function configuration(status) {
   const write = (name, value) => {
     if (typeof value === "boolean") {
       return value ? "on" : "off";
     }
-    if (name === "timeout" || name === "recycle") {
-      // A recycle of never is null; the longest time there is stands for no timeout.
-      return value === null || value > 1e15 ? "never" : lasting(value) === "0 s" || value % 1 ? time(value) : lasting(value);
+    if (value === null) {
+      return name === "recycle" ? "never" : name === "mode" ? "the driver's" : "off";
+    }
+    if (TIMES.has(name)) {
+      return lasting(value) === "0 s" || value % 1 ? time(value) : lasting(value);
     }
     return typeof value === "number" ? count(value) : String(value);
   };
