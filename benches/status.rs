@@ -105,11 +105,12 @@ fn throughput(pool: &Pool<Nothing>, workers: &[Pairs], third: Third) -> f64 {
     (pairs() - before) as f64 / began.elapsed().as_secs_f64()
 }
 
-/// The shares of the throughput of 2 threads that are lost when a third only wakes, and when it calls status().
-fn losses(pool: &Pool<Nothing>) -> [Vec<f64>; 2] {
+/// The shares of the throughput of 2 threads that are lost when a third only wakes, when it calls status(), and when it calls
+/// instead of only waking.
+fn losses(pool: &Pool<Nothing>) -> [Vec<f64>; 3] {
     let stop = AtomicBool::new(false);
     let workers: [Pairs; 2] = Default::default();
-    let mut losses = [Vec::new(), Vec::new()];
+    let mut losses = [Vec::new(), Vec::new(), Vec::new()];
     thread::scope(|scope| {
         for pairs in &workers {
             scope.spawn(|| {
@@ -125,6 +126,7 @@ fn losses(pool: &Pool<Nothing>) -> [Vec<f64>; 2] {
             let undisturbed = sleeps + sleeps_too;
             losses[0].push(1.0 - (wakes + wakes_too) / undisturbed);
             losses[1].push(1.0 - (calls + calls_too) / undisturbed);
+            losses[2].push(1.0 - (calls + calls_too) / (wakes + wakes_too));
         }
         stop.store(true, Ordering::Relaxed);
     });
@@ -151,7 +153,7 @@ fn main() -> ExitCode {
         "throughput of 2 threads, half of the pool out, median of {CYCLES} cycles of windows of {WINDOW:?}:"
     );
     let _held = hold(&pool, POOL_SIZE / 2);
-    let [waking, calling] = losses(&pool);
+    let [waking, calling, call_alone] = losses(&pool);
     println!(
         "  a third thread wakes 1,000 times a second: {} lost",
         percent(&waking)
@@ -161,6 +163,7 @@ fn main() -> ExitCode {
         percent(&calling),
         PROMISED_LOSS * 100.0
     );
+    println!("  what the call adds to waking: {}", percent(&call_alone));
     if uncertainty(calling.clone()) >= PROMISED_LOSS {
         println!("  this machine is too busy with other work to tell");
         kept = false;
