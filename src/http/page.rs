@@ -39,12 +39,12 @@ pub(super) const PAGE: &str = concat!(
 /// the right values after a change.
 macro_rules! style_hash {
     () => {
-        "NYJ+jODTDrdEOcwxJE3R6KoHiX0Od3m6DvUb19BqH00="
+        "XoLjD746IRXp95DHjtKH/gLyBXMFjYaJj4Vgv4FVErQ="
     };
 }
 macro_rules! script_hash {
     () => {
-        "lIlDsjYzFNN5G7GbH5K2NFZhLHsjGC2Lp2Gts9evbjw="
+        "QJz1qeqqmJk/2DDxbabpvX13NRh2RjMwNjIbHyouUeI="
     };
 }
 

@@ -1,13 +1,11 @@
-// What is wrong with a pool, beyond its health: each with how bad it is, a word for it, a sentence, and what to do where
-// the recommendations, which know only of places, have nothing to say.
+// What is wrong with a pool, beyond its health: each with how bad it is, a word for it, and a sentence. What to do is in the
+// recommendations.
 
 const LEVELS = ["healthy", "warning", "critical"];
 const SIGNS = ["✓", "!", "✕"];
 
 // How long a failed connect is news, in seconds.
 const NEWS = 60;
-
-const LOOK = "Look at the database server, the network and the login; the pool connects again by itself.";
 
 function findings(status) {
   const found = [];
@@ -18,10 +16,10 @@ function findings(status) {
   }
   if (status.last_health_check_error) {
     const when = since(status, status.last_health_check);
-    found.push({ level: 2, word: "database unreachable", text: `The health check at ${when} failed: ${status.last_health_check_error}`, todo: LOOK });
-  } else if (status.last_error && age(status.last_error_at) < NEWS) {
-    const level = status.total === 0 ? 2 : 1;
-    found.push({ level, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}`, todo: LOOK });
+    found.push({ level: 2, word: "database unreachable", text: `The health check at ${when} failed: ${status.last_health_check_error}` });
+  } else if (status.last_error && (status.unreachable_for !== null || age(status.last_error_at) < NEWS)) {
+    const [level, word] = status.unreachable_for === null ? [1, "connects fail"] : [2, "database unreachable"];
+    found.push({ level, word, text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
   }
   if (status.leak_detected) {
     found.push({ level: 2, word: "leak suspected", text: `Full for ${lasting(status.full_for ?? 0)} without a break: ${count(status.checked_out)} of ${count(status.total_capacity)} connections are out.` });
@@ -44,8 +42,7 @@ function levelOf(status) {
 function advice(status) {
   const found = findings(status);
   const advised = status.recommendations.filter((text) => found.length === 0 || !text.startsWith("Pool is healthy."));
-  const todo = found.map((finding) => finding.todo).filter(Boolean);
-  return { found: found.map((finding) => finding.text), advised: [...todo, ...advised] };
+  return { found: found.map((finding) => finding.text), advised };
 }
 
 // The health's word is the pool's own; the others stand beside it.

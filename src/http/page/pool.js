@@ -18,8 +18,8 @@ class PoolSection {
       facts("Errors", errors),
       facts("Since the start", counts),
       facts("Peaks", peaks),
-      facts("Configuration", configuration),
       facts("Server limit", server),
+      facts("Configuration", configuration, { class: "wide columns" }),
     ];
     const capacity = element("section", { class: "wide" }, element("h3", {}, "Capacity"), this.seats.node);
     const rest = this.parts.slice(1).map((part) => part.node);

@@ -49,9 +49,9 @@ function holders() {
 }
 
 // A title and pairs of a term and its value; nothing is shown of a value that is not there.
-function facts(title, pairs) {
+function facts(title, pairs, attributes = {}) {
   const list = element("dl");
-  const node = element("section", {}, element("h3", {}, title), list);
+  const node = element("section", attributes, element("h3", {}, title), list);
   const make = () => element("div", {}, element("dt"), element("dd"));
   const update = (status) => {
     const shown = pairs(status).filter(([, value]) => value !== null && value !== undefined);
