@@ -1,8 +1,9 @@
 //! What status() costs on a pool of 100, and how much of the throughput of others it takes.
 //!
 //! `cargo bench --bench status`. Ends with an error when a promise is not met: at most 5 us, dropping the snapshot
-//! included; and 2 threads in a loop of get and drop lose under 2 % of their throughput while a third calls it 1,000 times a
-//! second. The third sleeps, wakes and calls in turns within one process, so that a noisy machine disturbs all alike; a
+//! included; and 2 threads in a loop of get and drop lose under 2 % of their throughput by its being called 1,000 times a
+//! second on a third. On two cores that third thread costs them several percent by waking alone, so the loss is that between
+//! waking and calling. It sleeps, wakes and calls in turns within one process, so that a noisy machine disturbs all alike; a
 //! machine too busy to tell is an error too.
 
 mod nothing;
@@ -158,17 +159,17 @@ fn main() -> ExitCode {
         "  a third thread wakes 1,000 times a second: {} lost",
         percent(&waking)
     );
+    println!("  it calls status() each time: {} lost", percent(&calling));
     println!(
-        "  it calls status() each time: {} lost, promised under {:.0} %",
-        percent(&calling),
+        "  what the call adds to waking: {}, promised under {:.0} %",
+        percent(&call_alone),
         PROMISED_LOSS * 100.0
     );
-    println!("  what the call adds to waking: {}", percent(&call_alone));
-    if uncertainty(calling.clone()) >= PROMISED_LOSS {
+    if uncertainty(call_alone.clone()) >= PROMISED_LOSS {
         println!("  this machine is too busy with other work to tell");
         kept = false;
     }
-    kept &= median(calling) < PROMISED_LOSS;
+    kept &= median(call_alone) < PROMISED_LOSS;
     if kept {
         ExitCode::SUCCESS
     } else {
