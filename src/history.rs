@@ -47,7 +47,8 @@ pub struct Sample {
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
+    /// younger than a second were under way.
     pub pool_exhausted_count: u64,
     /// Connects that failed.
     pub connection_errors: u64,
@@ -83,7 +84,8 @@ pub struct Recent {
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
+    /// younger than a second were under way.
     pub pool_exhausted_count: u64,
     /// Connections opened.
     pub opened: u64,

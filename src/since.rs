@@ -27,7 +27,8 @@ pub struct Since {
     pub abandoned_connects: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
+    /// younger than a second were under way.
     pub pool_exhausted_count: u64,
     /// Checkouts refused by the setting max_waiting.
     pub overloaded_count: u64,

@@ -115,7 +115,8 @@ pub struct Status {
     pub last_health_check: Option<SystemTime>,
     /// Why it failed; `None` when the database answered.
     pub last_health_check_error: Option<String>,
-    /// Checkouts that had to wait because neither an idle connection nor room for another was there.
+    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
+    /// younger than a second were under way.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because as many callers waited as the setting max_waiting admits.
     pub overloaded_count: u64,
