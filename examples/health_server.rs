@@ -34,15 +34,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
+        for worker in 1..=6 {
+            let (orders, stop) = (&orders, &stop);
+            let work = move || {
                 while !stop.load(Ordering::Relaxed) {
-                    if let Err(error) = order(&orders) {
+                    if let Err(error) = order(orders) {
                         log::warn!("an order failed: {error}");
                     }
                     thread::sleep(Duration::from_millis(fastrand::u64(0..300)));
                 }
-            });
+            };
+            let named = thread::Builder::new().name(format!("worker-{worker}")); // shown with what it holds
+            named.spawn_scoped(scope, work).expect("a thread");
         }
         while end.is_none_or(|end| Instant::now() < end) {
             thread::sleep(Duration::from_millis(100));
