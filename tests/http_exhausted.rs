@@ -47,36 +47,30 @@ fn while_the_pool_is_exhausted_for_ten_seconds_every_probe_answers_in_under_50_m
             scope.spawn(|| pool.get().unwrap());
         }
         eventually("all wait", || pool.status().waiting_requests == 8);
-        let ten_seconds = || {
-            let mut kept = Client::connect(address);
-            let (mut worst, mut count) = ((Duration::ZERO, ""), 0);
-            let start = Instant::now();
-            while start.elapsed() < secs(10) {
-                for (path, status) in probes {
-                    let asked = Instant::now();
-                    assert_eq!(get(address, path).status, status, "{path}");
-                    worst = worst.max((asked.elapsed(), path));
-                    let asked = Instant::now();
-                    assert_eq!(kept.get(path).status, status, "{path}");
-                    worst = worst.max((asked.elapsed(), path));
-                    count += 2;
-                }
-                let now = pool.status();
-                assert_eq!((now.checked_out, now.waiting_requests), (4, 8));
-                // Without a pause the probes themselves would be the load.
-                thread::sleep(millis(20));
+        let mut kept = Client::connect(address);
+        let (mut worst, mut count) = ((Duration::ZERO, ""), 0);
+        let start = Instant::now();
+        while start.elapsed() < secs(10) {
+            for (path, status) in probes {
+                let asked = Instant::now();
+                assert_eq!(get(address, path).status, status, "{path}");
+                worst = worst.max((asked.elapsed(), path));
+                let asked = Instant::now();
+                assert_eq!(kept.get(path).status, status, "{path}");
+                worst = worst.max((asked.elapsed(), path));
+                count += 2;
             }
-            println!(
-                "the slowest of {count} probes took {:?}: {}",
-                worst.0, worst.1
-            );
-            worst
-        };
-        // The machine is shared: what stalls it stalls the probes too. All else must hold each time.
-        let mut tries = std::iter::repeat_with(ten_seconds).take(3);
-        let kept_to_it = tries.any(|(slowest, _)| slowest < LIMIT);
+            let now = pool.status();
+            assert_eq!((now.checked_out, now.waiting_requests), (4, 8));
+            // Without a pause the probes themselves would be the load.
+            thread::sleep(millis(20));
+        }
+        println!(
+            "the slowest of {count} probes took {:?}: {}",
+            worst.0, worst.1
+        );
         drop(held);
-        assert!(kept_to_it, "three times ten seconds, see above");
+        assert!(worst.0 < LIMIT, "{worst:?} of {count} probes");
     });
     server.stop();
 }
