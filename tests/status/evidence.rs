@@ -3,19 +3,11 @@
 use std::time::{Duration, Instant};
 
 use queuepool::{
-    Call, CloseReason, Driver, ErrorClass, ErrorKind, Health, Mode, PrePing, Retry, ServerLimit,
-    Settings,
+    Call, CloseReason, Driver, ErrorClass, ErrorKind, Health, Mode, PrePing, ServerLimit,
 };
 
+use crate::health_check::settings;
 use crate::scripted::*;
-
-fn settings() -> Settings {
-    Settings::default()
-        .pool_size(2)
-        .max_overflow(0)
-        .health_check_timeout(millis(200))
-        .retry(Retry::default().max_attempts(1))
-}
 
 #[test]
 fn a_database_that_answered_since_is_not_told_to_be_out_of_reach() {

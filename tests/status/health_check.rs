@@ -7,7 +7,7 @@ use queuepool::{CloseReason, ErrorClass, ErrorKind, Mode, Retry, Settings};
 
 use crate::scripted::*;
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings::default()
         .pool_size(2)
         .max_overflow(0)
@@ -244,12 +244,15 @@ fn a_panicking_ping_loses_no_place() {
     assert_eq!(server.pings.load(SeqCst), 1);
 }
 
-/// All places are taken, one of them by a connect that waits for the gate; what is told then.
-fn skipped_by(pool: &queuepool::Pool<ScriptedManager>, server: &Server) -> queuepool::HealthCheck {
+/// What is told while `one` is out and a connect that waits for the gate takes the other place.
+fn skipped_beside(
+    one: queuepool::Connection<ScriptedManager>,
+    pool: &queuepool::Pool<ScriptedManager>,
+    server: &Server,
+) -> queuepool::HealthCheck {
     let (gate, script) = gated(|_| true);
     server.on_connect(script);
     std::thread::scope(|scope| {
-        let one = pool.get().unwrap();
         let waiting = scope.spawn(|| pool.get());
         eventually("a connect takes the last place", || gate.waiting() == 1);
         let check = pool.health_check().unwrap();
@@ -270,18 +273,9 @@ fn a_skipped_one_goes_by_the_latest_failure() {
     let one = pool.get().unwrap();
     server.on_connect(|_| Act::Fail(ErrorClass::Transient));
     pool.get().unwrap_err();
-    let (gate, script) = gated(|_| true);
-    server.on_connect(script);
-    std::thread::scope(|scope| {
-        let waiting = scope.spawn(|| pool.get());
-        eventually("a connect takes the last place", || gate.waiting() == 1);
-        let check = pool.health_check().unwrap();
-        assert!(check.skipped && !check.reachable, "{check:?}");
-        assert!(check.error.unwrap().contains("scripted Transient"));
-        drop(one);
-        drop(waiting.join().unwrap());
-        gate.open();
-    });
+    let check = skipped_beside(one, &pool, &server);
+    assert!(check.skipped && !check.reachable, "{check:?}");
+    assert!(check.error.unwrap().contains("scripted Transient"));
 }
 
 #[test]
@@ -292,6 +286,6 @@ fn a_ping_that_was_answered_outweighs_an_older_failure() {
     server.on_connect(|_| Act::Fail(ErrorClass::Transient));
     pool.warm_up(2).unwrap_err();
     assert!(pool.health_check().unwrap().reachable);
-    let check = skipped_by(&pool, &server);
+    let check = skipped_beside(pool.get().unwrap(), &pool, &server);
     assert!(check.skipped && check.reachable, "{check:?}");
 }
