@@ -167,11 +167,19 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         ErrorClass::Lost
     }
 
-    /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others
-    /// run on a helper thread and are abandoned at their limit. A connect that is bounded is run on the thread of the
-    /// caller who asked for it.
+    /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others,
+    /// except those that [can be ended](Driver::abort_handle), run on a helper thread and are abandoned at their limit. A
+    /// connect that is bounded is run on the thread of the caller who asked for it.
     fn is_bounded(&self, _call: Call) -> bool {
         false
+    }
+
+    /// What ends a ping, reset or server_limit that blocks on this connection, from another thread: then these run on the
+    /// caller's thread too, and are ended at their limit. It is called at most once, while the call runs or has just
+    /// ended and before the connection is dropped; it must not block, and must make the call return soon. The connection is
+    /// closed afterwards. `None`, the default: they run on a helper thread.
+    fn abort_handle(&self, _connection: &M::Connection) -> Option<Box<dyn FnOnce() + Send>> {
+        None
     }
 
     /// Whether [`server_limit`](Driver::server_limit) can tell anything.

@@ -63,6 +63,7 @@ mod snapshot;
 mod status;
 mod sync;
 mod upkeep;
+mod watch;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use any_connection::AnyConnection;

@@ -17,6 +17,7 @@ use crate::places::{Lease, Live};
 use crate::pool::Inner;
 use crate::settings::PrePing;
 use crate::sync::Instant;
+use crate::watch::Abort;
 
 /// Connections that a checkout hook may refuse within one checkout.
 const REFUSALS: u32 = 3;
@@ -216,8 +217,14 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Runs a driver call on a connection: here if it ends by itself, else on a helper thread, awaited for `limit`.
-    /// `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
+    /// None of a driver that panics when asked.
+    fn abort_handle(&self, lease: &Lease<M>) -> Option<Abort> {
+        let connection = &lease.live().connection;
+        catch_unwind(AssertUnwindSafe(|| self.driver.abort_handle(connection))).unwrap_or(None)
+    }
+
+    /// Runs a driver call on a connection: here if it ends by itself or can be ended, else on a helper thread, awaited for
+    /// `limit`. `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
     pub(crate) fn call<T: Send + 'static>(
         self: &Arc<Self>,
         which: Call,
@@ -229,6 +236,18 @@ impl<M: Manager> Inner<M> {
         if self.driver.is_bounded(which) {
             let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
             return Some((lease, result));
+        }
+        if let Some(abort) = self.abort_handle(&lease) {
+            let (result, aborted) = self
+                .watch
+                .run(limit, abort, || work(self, lease.live_mut()));
+            if !aborted {
+                return Some((lease, result));
+            }
+            let id = lease.live().info.id;
+            log::warn!(target: &self.target, "connection {id}: {which} did not end within {limit:?}");
+            self.close_lease_and_settle(lease, reason);
+            return None;
         }
         let info = lease.live().info.clone();
         let (place, mut live) = lease.empty();

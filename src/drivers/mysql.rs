@@ -27,14 +27,14 @@ use std::time::Duration;
 use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, Value};
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use r2d2::ManageConnection;
 
 use classify::classify;
 
 use super::FirstValue;
 use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
-use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
+use crate::driver::{Driver, ErrorClass, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -321,8 +321,9 @@ fn is_lost(connection: &Conn) -> bool {
 
 /// How the pool pings and resets MySQL and MariaDB connections and reads their errors.
 ///
-/// The ping is a look at the socket, then COM_PING or the settings' `validation_query`. No call is bounded: the driver's
-/// only limit, its `read_timeout`, would cut off users' statements too.
+/// The ping is a look at the socket, then COM_PING or the settings' `validation_query`. No call is bounded, because the
+/// driver's only limit, its `read_timeout`, would cut off users' statements too; a ping or reset that does not end is ended
+/// by shutting the socket down.
 #[derive(Debug, Default)]
 pub struct MySqlDriver {
     validation_query: Option<String>,
@@ -396,8 +397,13 @@ impl Driver<MySqlManager> for MySqlDriver {
         Ok(limit.map(|limit| ServerLimit::new(limit, 0)))
     }
 
-    fn is_bounded(&self, _call: Call) -> bool {
-        false
+    /// Shuts the socket down.
+    fn abort_handle(&self, connection: &Conn) -> Option<Box<dyn FnOnce() + Send>> {
+        let socket = connection.as_raw_fd();
+        Some(Box::new(move || {
+            // It fails where the server has closed it already, which ends the call too.
+            let _ = shutdown(socket, Shutdown::Both);
+        }))
     }
 }
 

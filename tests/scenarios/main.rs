@@ -3,6 +3,7 @@
 #[path = "../support/scripted.rs"]
 mod scripted;
 
+mod aborts;
 mod capacity;
 mod corners;
 mod failures;

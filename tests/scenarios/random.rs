@@ -53,6 +53,8 @@ struct Run {
     settings: Settings,
     /// The driver's calls run on the caller's thread.
     local: bool,
+    /// So do its pings and resets, because they can be aborted.
+    abortable: bool,
     hooks: bool,
     /// Closed by one of the threads when most operations are done.
     closes_early: bool,
@@ -65,6 +67,7 @@ impl Default for Run {
         Run {
             settings: quick(),
             local: false,
+            abortable: false,
             hooks: true,
             closes_early: false,
             strict: false,
@@ -140,6 +143,16 @@ fn scenario_19_with_a_local_driver() {
 }
 
 #[test]
+fn scenario_19_with_calls_that_can_be_aborted() {
+    Run {
+        settings: quick().health_check_timeout(millis(5)),
+        abortable: true,
+        ..Run::default()
+    }
+    .play();
+}
+
+#[test]
 fn scenario_19_without_hooks_and_resets() {
     Run {
         settings: quick()
@@ -195,6 +208,7 @@ impl Run {
         let calm = Arc::new(AtomicBool::new(false));
         let server = Server::new();
         server.local.store(self.local, SeqCst);
+        server.abortable.store(self.abortable, SeqCst);
         misbehave(&server, seed, &calm);
         let clock = Clock::stopped();
         let mut builder = server.builder(self.settings.clone()).clock(clock.clone());

@@ -20,6 +20,8 @@ pub enum Act {
     /// Waits for the gate, then succeeds.
     Wait(Arc<Gate>),
     Take(Duration),
+    /// A ping or reset: waits until it is aborted, then succeeds.
+    UntilAborted,
 }
 
 /// Closed until opened; then open for good.
@@ -88,6 +90,11 @@ pub struct Server {
     dead_before: AtomicUsize,
     /// All calls are bounded: they run on the thread that needs them.
     pub local: AtomicBool,
+    /// Pings and resets can be aborted: they run on the thread that needs them.
+    pub abortable: AtomicBool,
+    pub aborts: AtomicUsize,
+    pub panics_when_asked_to_abort: AtomicBool,
+    pub aborts_panic: AtomicBool,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
 }
 
@@ -110,6 +117,10 @@ impl Server {
             most_open: AtomicUsize::new(0),
             dead_before: AtomicUsize::new(0),
             local: AtomicBool::new(false),
+            abortable: AtomicBool::new(false),
+            aborts: AtomicUsize::new(0),
+            panics_when_asked_to_abort: AtomicBool::new(false),
+            aborts_panic: AtomicBool::new(false),
             resets_are: Mutex::default(),
         })
     }
@@ -152,6 +163,10 @@ impl Server {
         self.closes.load(SeqCst)
     }
 
+    pub fn aborts(&self) -> usize {
+        self.aborts.load(SeqCst)
+    }
+
     pub fn open(&self) -> usize {
         self.open.load(SeqCst)
     }
@@ -179,6 +194,15 @@ impl Server {
     }
 
     fn play(&self, script: &Script, count: &AtomicUsize) -> Result<(), ScriptedError> {
+        self.play_on(&Gate::new(), script, count)
+    }
+
+    fn play_on(
+        &self,
+        aborted: &Gate,
+        script: &Script,
+        count: &AtomicUsize,
+    ) -> Result<(), ScriptedError> {
         let before = count.fetch_add(1, SeqCst);
         let act = (script.lock())(before);
         match act {
@@ -193,6 +217,10 @@ impl Server {
                 std::thread::sleep(time);
                 Ok(())
             }
+            Act::UntilAborted => {
+                aborted.pass();
+                Ok(())
+            }
         }
     }
 }
@@ -202,6 +230,7 @@ pub struct ScriptedConnection {
     pub broken: AtomicBool,
     /// The server counts it as open.
     counted: AtomicBool,
+    aborted: Arc<Gate>,
     server: Arc<Server>,
 }
 
@@ -261,6 +290,7 @@ impl r2d2::ManageConnection for ScriptedManager {
             id,
             broken: AtomicBool::new(false),
             counted: AtomicBool::new(true),
+            aborted: Gate::new(),
             server: self.0.clone(),
         })
     }
@@ -287,7 +317,10 @@ impl Driver<ScriptedManager> for Scripted {
         connection: &mut ScriptedConnection,
         _: Duration,
     ) -> Result<(), ScriptedError> {
-        let played = self.0.play(&self.0.ping, &self.0.pings).and_then(|()| {
+        let played = self
+            .0
+            .play_on(&connection.aborted, &self.0.ping, &self.0.pings);
+        let played = played.and_then(|()| {
             if connection.id < self.0.dead_before.load(SeqCst) {
                 return Err(ScriptedError(ErrorClass::Lost));
             }
@@ -302,11 +335,12 @@ impl Driver<ScriptedManager> for Scripted {
     fn reset(
         &self,
         _: &ScriptedManager,
-        _: &mut ScriptedConnection,
+        connection: &mut ScriptedConnection,
         how: ResetOnReturn,
     ) -> Result<(), ScriptedError> {
         self.0.resets_are.lock().push(how);
-        self.0.play(&self.0.reset, &self.0.resets)
+        self.0
+            .play_on(&connection.aborted, &self.0.reset, &self.0.resets)
     }
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
@@ -315,6 +349,23 @@ impl Driver<ScriptedManager> for Scripted {
 
     fn is_bounded(&self, _: Call) -> bool {
         self.0.local.load(SeqCst)
+    }
+
+    fn abort_handle(&self, connection: &ScriptedConnection) -> Option<Box<dyn FnOnce() + Send>> {
+        if self.0.panics_when_asked_to_abort.load(SeqCst) {
+            std::panic::panic_any(SCRIPTED_PANIC);
+        }
+        if !self.0.abortable.load(SeqCst) {
+            return None;
+        }
+        let (server, aborted) = (self.0.clone(), connection.aborted.clone());
+        Some(Box::new(move || {
+            server.aborts.fetch_add(1, SeqCst);
+            aborted.open();
+            if server.aborts_panic.load(SeqCst) {
+                std::panic::panic_any(SCRIPTED_PANIC);
+            }
+        }))
     }
 }
 
