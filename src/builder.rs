@@ -214,7 +214,6 @@ impl<M: Manager> Builder<M> {
             places: Places::new(capacity)?,
             // Each place has at most one call under way, and at most as many again hang without one.
             helpers: Helpers::new(&name, 2 * capacity as usize + 1),
-            watch: Arc::default(),
             name: Arc::from(name),
             mode,
             capacity: u64::from(capacity),

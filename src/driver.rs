@@ -168,16 +168,20 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     }
 
     /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others,
-    /// except those that [can be ended](Driver::abort_handle), run on a helper thread and are abandoned at their limit. A
+    /// except those that [can be aborted](Driver::abort_handle), run on a helper thread and are abandoned at their limit. A
     /// connect that is bounded is run on the thread of the caller who asked for it.
     fn is_bounded(&self, _call: Call) -> bool {
         false
     }
 
-    /// What ends a ping, reset or server_limit that blocks on this connection, from another thread: then these run on the
-    /// caller's thread too, and are ended at their limit. It is called at most once, while the call runs or has just
-    /// ended and before the connection is dropped; it must not block, and must make the call return soon. The connection is
-    /// closed afterwards. `None`, the default: they run on a helper thread.
+    /// What aborts a ping, reset or server_limit that blocks on this connection, from another thread. Then these run on the
+    /// thread that needs them, and one that takes longer than its limit is aborted and its connection closed. `None`, the
+    /// default: they run on a helper thread.
+    ///
+    /// It is called at most once, while the call runs or has just ended and before the connection is dropped; so a socket it
+    /// names is the connection's own, provided that the call itself does not exchange it. It must not block nor use a pool,
+    /// and must make the call return soon: a caller whose call goes on all the same hangs with it, and is not counted as
+    /// abandoned.
     fn abort_handle(&self, _connection: &M::Connection) -> Option<Box<dyn FnOnce() + Send>> {
         None
     }
@@ -187,8 +191,8 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         false
     }
 
-    /// How many connections the server takes; asked once in a pool's life, on an idle connection and a thread of the
-    /// pool's own.
+    /// How many connections the server takes; asked once in a pool's life, on an idle connection and on a
+    /// thread of the pool's own or that of a [health check](crate::Pool::health_check).
     ///
     /// # Errors
     /// The driver's own.

@@ -22,7 +22,6 @@ use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
 use crate::sync::{AtomicU64, Condvar, Instant, Mutex};
-use crate::watch::Watch;
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
@@ -54,7 +53,6 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) hooks: HookSet<M>,
     pub(crate) places: Places,
     pub(crate) helpers: Helpers,
-    pub(crate) watch: Arc<Watch>,
     pub(crate) clock: Clock,
     /// On that clock.
     pub(crate) built: Instant,

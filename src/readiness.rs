@@ -17,7 +17,7 @@ use crate::places::{Lease, Live};
 use crate::pool::Inner;
 use crate::settings::PrePing;
 use crate::sync::Instant;
-use crate::watch::Abort;
+use crate::watch::Watch;
 
 /// Connections that a checkout hook may refuse within one checkout.
 const REFUSALS: u32 = 3;
@@ -217,13 +217,14 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// None of a driver that panics when asked.
-    fn abort_handle(&self, lease: &Lease<M>) -> Option<Abort> {
+    /// Watches a call on this connection, if it can be aborted. A driver that panics when asked has none that can.
+    fn watch(&self, lease: &Lease<M>, limit: Duration) -> Option<Watch> {
         let connection = &lease.live().connection;
-        catch_unwind(AssertUnwindSafe(|| self.driver.abort_handle(connection))).unwrap_or(None)
+        let abort = catch_unwind(AssertUnwindSafe(|| self.driver.abort_handle(connection)));
+        Watch::begin(limit, abort.ok()??)
     }
 
-    /// Runs a driver call on a connection: here if it ends by itself or can be ended, else on a helper thread, awaited for
+    /// Runs a driver call on a connection: here if it ends by itself or can be aborted, else on a helper thread, awaited for
     /// `limit`. `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
     pub(crate) fn call<T: Send + 'static>(
         self: &Arc<Self>,
@@ -237,16 +238,16 @@ impl<M: Manager> Inner<M> {
             let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
             return Some((lease, result));
         }
-        if let Some(abort) = self.abort_handle(&lease) {
-            let (result, aborted) = self
-                .watch
-                .run(limit, abort, || work(self, lease.live_mut()));
-            if !aborted {
+        if let Some(watch) = self.watch(&lease, limit) {
+            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            if !watch.end() {
                 return Some((lease, result));
             }
-            let id = lease.live().info.id;
-            log::warn!(target: &self.target, "connection {id}: {which} did not end within {limit:?}");
-            self.close_lease_and_settle(lease, reason);
+            self.warn_of_overrun(lease.live().info.id, which, limit);
+            match which {
+                Call::Reset => self.close_lease_and_settle(lease, reason),
+                _ => self.close_lease(lease, reason),
+            }
             return None;
         }
         let info = lease.live().info.clone();
@@ -273,7 +274,7 @@ impl<M: Manager> Inner<M> {
                 let _closed = catch_unwind(AssertUnwindSafe(|| drop(unrun.job)));
             }
         }
-        log::warn!(target: &self.target, "connection {}: {which} did not end within {limit:?}", info.id);
+        self.warn_of_overrun(info.id, which, limit);
         // Abandoned under the queue's lock, so that a helper who comes too late finds the closing entry.
         let mut queue = self.queue.lock();
         if let Some((live, result)) = slot.abandon() {
@@ -287,5 +288,9 @@ impl<M: Manager> Inner<M> {
         // Its failure is counted and logged.
         let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
         None
+    }
+
+    fn warn_of_overrun(&self, connection_id: u64, which: Call, limit: Duration) {
+        log::warn!(target: &self.target, "connection {connection_id}: {which} did not end within {limit:?}");
     }
 }

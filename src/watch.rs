@@ -1,114 +1,221 @@
-//! Driver calls that run on their callers' threads and are cut off at their limit.
+//! Driver calls on their callers' threads that are aborted at their limit: see
+//! [`Driver::abort_handle`](crate::Driver::abort_handle).
 //!
-//! A call that another thread can cut off needs no helper thread, whose two wake-ups cost more than a round trip to a
-//! server nearby.
+//! A call that can be aborted needs no helper thread, whose two wake-ups cost more than a round trip to a server nearby.
+//! One thread watches the calls of all pools, and runs nothing else: whatever holds up a pool's timer, such as a logger that
+//! uses the pool, does not keep a call from its end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::clock::later;
-use crate::places::TIMER;
-use crate::sync::{Instant, Mutex};
 
-/// What ends a call that blocks: see [`Driver::abort_handle`](crate::Driver::abort_handle).
 pub(crate) type Abort = Box<dyn FnOnce() + Send>;
 
-/// The calls of one pool that are under way and can be cut off.
+/// Under its own lock while it runs, so that the call's connection does not end meanwhile, nor its socket become another's.
+type AbortCell = Arc<Mutex<Option<Abort>>>;
+
+static WATCHER: LazyLock<Watcher> = LazyLock::new(Watcher::default);
+
 #[derive(Default)]
-pub(crate) struct Watch {
+struct Watcher {
+    /// Taken alone.
     calls: Mutex<Calls>,
+    sooner: Condvar,
 }
 
 #[derive(Default)]
 struct Calls {
     last: u64,
+    /// Those not yet due.
     watched: Vec<Watched>,
-    /// When the timer looks next.
+    /// Until when the watcher's thread sleeps; `None`: until it is woken.
     look_at: Option<Instant>,
+    has_thread: bool,
 }
 
 struct Watched {
     call: u64,
     due: Instant,
-    /// `None` once it was used.
-    abort: Option<Abort>,
+    abort: AbortCell,
+}
+
+/// A call that is being watched.
+#[must_use = "it is watched until its end"]
+pub(crate) struct Watch {
+    call: u64,
+    abort: AbortCell,
 }
 
 impl Watch {
-    /// Runs `call` here; unless it has ended after `limit`, `abort` ends it. The flag says that it did.
-    pub(crate) fn run<T>(
-        self: &Arc<Self>,
-        limit: Duration,
-        abort: Abort,
-        call: impl FnOnce() -> T,
-    ) -> (std::thread::Result<T>, bool) {
-        let watched = self.begin(later(Instant::now(), limit), abort);
-        let result = catch_unwind(AssertUnwindSafe(call));
-        (result, self.end(watched))
-    }
-
-    fn begin(self: &Arc<Self>, due: Instant, abort: Abort) -> u64 {
-        let mut calls = self.calls.lock();
+    /// From now until [`end`](Watch::end), a call that takes longer than `limit` is aborted. `None`: there is nobody to
+    /// watch it, because the system has no thread.
+    pub(crate) fn begin(limit: Duration, abort: Abort) -> Option<Watch> {
+        let due = later(Instant::now(), limit);
+        let abort: AbortCell = Arc::new(Mutex::new(Some(abort)));
+        let mut calls = WATCHER.calls.lock();
+        if !calls.has_thread {
+            let name = "queuepool-watch".to_owned();
+            let thread = std::thread::Builder::new().name(name);
+            calls.has_thread = thread.spawn(|| WATCHER.work()).is_ok();
+            if !calls.has_thread {
+                return None;
+            }
+        }
         calls.last += 1;
         let call = calls.last;
-        let abort = Some(abort);
-        calls.watched.push(Watched { call, due, abort });
-        self.look_again(&mut calls, due);
-        call
-    }
-
-    /// Whether the call was cut off. From here on it will not be.
-    fn end(&self, call: u64) -> bool {
-        let mut calls = self.calls.lock();
-        let position = calls
-            .watched
-            .iter()
-            .position(|watched| watched.call == call)
-            .expect("bug: a call that nobody watched has ended");
-        calls.watched.swap_remove(position).abort.is_none()
-    }
-
-    fn look_again(self: &Arc<Self>, calls: &mut Calls, at: Instant) {
-        if calls.look_at.is_some_and(|planned| planned <= at) {
-            return;
-        }
-        calls.look_at = Some(at);
-        if cfg!(queuepool_loom) {
-            return; // no model's driver can be cut off
-        }
-        let watch = Arc::downgrade(self);
-        let delay = at.saturating_duration_since(Instant::now());
-        TIMER.execute_after(delay, move || Watch::look(&watch));
-    }
-
-    /// Cuts off what is past its limit, under the lock, so that no connection ends and no socket is another's meanwhile.
-    fn look(watch: &Weak<Watch>) {
-        let Some(watch) = watch.upgrade() else {
-            return;
+        let watched = Watched {
+            call,
+            due,
+            abort: abort.clone(),
         };
-        let now = Instant::now();
-        let mut calls = watch.calls.lock();
-        if calls.look_at.is_none_or(|planned| planned > now) {
-            return; // a look that came earlier has seen to it
+        calls.watched.push(watched);
+        if calls.look_at.is_none_or(|planned| planned > due) {
+            calls.look_at = Some(due);
+            WATCHER.sooner.notify_one();
         }
-        calls.look_at = None;
-        let overdue = calls
-            .watched
-            .iter_mut()
-            .filter(|watched| watched.due <= now);
-        for abort in overdue.filter_map(|watched| watched.abort.take()) {
-            // One that panics must not take the timer of all pools with it.
+        Some(Watch { call, abort })
+    }
+
+    /// The call has ended. Whether it was aborted; from here on it will not be.
+    pub(crate) fn end(self) -> bool {
+        let mut calls = WATCHER.calls.lock();
+        let position = calls.watched.iter().position(|one| one.call == self.call);
+        let watched = position.map(|position| calls.watched.swap_remove(position));
+        drop(calls);
+        drop(watched);
+        let unused = self.abort.lock().take();
+        let aborted = unused.is_none();
+        // A driver's own: its drop may panic.
+        let _dropped = catch_unwind(AssertUnwindSafe(|| drop(unused)));
+        aborted
+    }
+}
+
+impl Watcher {
+    fn work(&self) {
+        let mut calls = self.calls.lock();
+        loop {
+            let now = Instant::now();
+            let overdue: Vec<Watched> = calls
+                .watched
+                .extract_if(.., |watched| watched.due <= now)
+                .collect();
+            if !overdue.is_empty() {
+                drop(calls);
+                overdue.into_iter().for_each(Watched::abort);
+                calls = self.calls.lock();
+                continue;
+            }
+            calls.look_at = calls.watched.iter().map(|watched| watched.due).min();
+            match calls.look_at {
+                Some(due) => drop(self.sooner.wait_until(&mut calls, due)),
+                None => self.sooner.wait(&mut calls),
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn abort(self) {
+        let mut cell = self.abort.lock();
+        if let Some(abort) = cell.take() {
+            // One that panics must not take the watcher with it.
             let _aborted = catch_unwind(AssertUnwindSafe(abort));
         }
-        let next = calls
-            .watched
-            .iter()
-            .filter(|watched| watched.abort.is_some())
-            .map(|watched| watched.due)
-            .min();
-        if let Some(next) = next {
-            watch.look_again(&mut calls, next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+    use crate::places::TIMER;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    /// An abort that says so to who waits for it.
+    fn signal() -> (Abort, impl FnOnce() -> bool) {
+        let (abort, aborted) = channel();
+        let abort: Abort = Box::new(move || abort.send(()).expect("a waiting call"));
+        (abort, move || aborted.recv_timeout(LONG).is_ok())
+    }
+
+    #[test]
+    fn a_call_was_aborted_exactly_if_its_end_says_so_and_never_after_it() {
+        let work = |thread: u64| {
+            let mut random = fastrand::Rng::with_seed(thread);
+            let mut any = [false; 2];
+            let mut ended = Vec::new();
+            for _ in 0..300 {
+                let flag = Arc::new(AtomicBool::new(false));
+                let aborted = flag.clone();
+                let abort: Abort = Box::new(move || aborted.store(true, SeqCst));
+                let limit = Duration::from_micros(random.u64(0..2_000));
+                let watch = Watch::begin(limit, abort).expect("a thread");
+                thread::sleep(Duration::from_micros(random.u64(0..2_000)));
+                let said = watch.end();
+                assert_eq!(flag.load(SeqCst), said);
+                any[usize::from(said)] = true;
+                ended.push((flag, said));
+            }
+            thread::sleep(Duration::from_millis(20));
+            for (flag, said) in ended {
+                assert_eq!(flag.load(SeqCst), said);
+            }
+            assert_eq!(any, [true; 2], "some are aborted and some are not");
+        };
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                scope.spawn(move || work(thread));
+            }
+        });
+    }
+
+    #[test]
+    fn a_call_on_the_timers_own_thread_is_aborted_too() {
+        let (ended, ends) = channel();
+        TIMER.execute_after(Duration::ZERO, move || {
+            let (abort, is_aborted) = signal();
+            let watch = Watch::begin(Duration::from_millis(20), abort).expect("a thread");
+            let aborted = is_aborted();
+            ended.send((aborted, watch.end())).expect("the test waits");
+        });
+        assert_eq!(ends.recv_timeout(2 * LONG), Ok((true, true)));
+    }
+
+    #[test]
+    fn an_abort_that_panics_or_whose_drop_does_harms_nobody() {
+        struct PanicsWhenDropped;
+        impl Drop for PanicsWhenDropped {
+            fn drop(&mut self) {
+                panic!("on purpose");
+            }
         }
+        let owned = PanicsWhenDropped;
+        let dropped: Abort = Box::new(move || drop(owned));
+        assert!(!Watch::begin(LONG, dropped).expect("a thread").end());
+
+        let panics: Abort = Box::new(|| panic!("on purpose"));
+        let (abort, is_aborted) = signal();
+        let both = [panics, abort].map(|abort| Watch::begin(Duration::ZERO, abort));
+        assert!(is_aborted());
+        assert!(both.into_iter().all(|watch| watch.expect("a thread").end()));
+    }
+
+    #[test]
+    fn a_call_that_is_due_sooner_is_not_kept_by_one_that_is_due_later() {
+        let late = Watch::begin(LONG, Box::new(|| ())).expect("a thread");
+        // The watcher sleeps until then, by now.
+        thread::sleep(Duration::from_millis(100));
+        let (abort, is_aborted) = signal();
+        let soon = Watch::begin(Duration::from_millis(1), abort).expect("a thread");
+        assert!(is_aborted() && soon.end() && !late.end());
     }
 }

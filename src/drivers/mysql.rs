@@ -322,7 +322,7 @@ fn is_lost(connection: &Conn) -> bool {
 /// How the pool pings and resets MySQL and MariaDB connections and reads their errors.
 ///
 /// The ping is a look at the socket, then COM_PING or the settings' `validation_query`. No call is bounded, because the
-/// driver's only limit, its `read_timeout`, would cut off users' statements too; a ping or reset that does not end is ended
+/// driver's only limit, its `read_timeout`, would cut off users' statements too; a ping or reset that does not end is aborted
 /// by shutting the socket down.
 #[derive(Debug, Default)]
 pub struct MySqlDriver {

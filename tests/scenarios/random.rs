@@ -423,6 +423,9 @@ impl Shared {
             status.total_connections_closed
         );
         eventually("no connection is left open", || self.server.open() == 0);
+        if self.run.abortable {
+            assert!(self.server.aborts() > 0, "nothing was aborted");
+        }
         if self.run.strict {
             assert!(
                 self.server.most_open() as u64 <= capacity,
@@ -435,7 +438,8 @@ impl Shared {
 
 /// The server fails, panics and takes its time, until it is calm.
 fn misbehave(server: &Server, seed: u64, calm: &Arc<AtomicBool>) {
-    let script = |number: u64| {
+    let abortable = server.abortable.load(SeqCst);
+    let script = |number: u64, can_be_aborted: bool| {
         let (mut rng, calm) = (Rng::with_seed(seed ^ (number << 32)), calm.clone());
         move |_: usize| {
             if calm.load(SeqCst) {
@@ -447,15 +451,16 @@ fn misbehave(server: &Server, seed: u64, calm: &Arc<AtomicBool>) {
                 4..5 => Act::Fail(ErrorClass::Permanent),
                 5..6 => Act::Fail(ErrorClass::Statement),
                 6..7 => Act::Panic,
+                7 if can_be_aborted => Act::UntilAborted,
                 7..20 => Act::Take(Duration::from_micros(rng.u64(0..3000))),
                 _ => Act::Succeed,
             }
         }
     };
-    server.on_connect(script(1));
-    server.on_ping(script(2));
-    server.on_reset(script(3));
-    server.on_close(script(4));
+    server.on_connect(script(1, false));
+    server.on_ping(script(2, abortable));
+    server.on_reset(script(3, abortable));
+    server.on_close(script(4, false));
 }
 
 /// Every hook is there, refuses where it may, and panics.

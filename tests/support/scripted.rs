@@ -51,6 +51,15 @@ impl Gate {
         self.waiting.fetch_sub(1, SeqCst);
     }
 
+    /// False: it stayed closed for so long.
+    pub fn pass_within(&self, limit: Duration) -> bool {
+        let mut open = self.open.lock();
+        if !*open {
+            self.opened.wait_for(&mut open, limit);
+        }
+        *open
+    }
+
     pub fn waiting(&self) -> usize {
         self.waiting.load(SeqCst)
     }
@@ -218,7 +227,7 @@ impl Server {
                 Ok(())
             }
             Act::UntilAborted => {
-                aborted.pass();
+                assert!(aborted.pass_within(secs(10)), "nobody aborts the call");
                 Ok(())
             }
         }
