@@ -189,9 +189,11 @@ impl<M: Manager> Builder<M> {
             clock,
         } = self;
         let home = Home::of_a_pool()?;
-        let settings = settings.with_url(&url);
+        let mut settings = settings.with_url(&url);
         let mode = settings.mode.unwrap_or_else(|| driver.default_mode());
         settings.validate_for(mode)?;
+        // So that the status says which it is.
+        settings.mode = Some(mode);
         if name.trim().is_empty() {
             return Err(Error::setting(
                 "name",

@@ -1,4 +1,4 @@
-//! What is told once and not once per caller: exhaustion, outages and possible leaks, each when it is noticed and when it is
+//! What is told once and not once per caller: exhaustion, outages, silence and possible leaks, each when it is noticed and when it is
 //! over, with how long it lasted.
 //!
 //! Noticed under the queue's lock, and logged after it: a logger is users' code.
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::checkout::Turn;
 use crate::clock::later;
-use crate::driver::Manager;
+use crate::driver::{Call, Manager};
 use crate::error::Error;
 use crate::pool::Inner;
 use crate::queue::Queue;
@@ -24,6 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 #[derive(Default)]
 pub(crate) struct Episodes {
     outage: Option<Outage>,
+    silence: Option<Silence>,
     exhaustion: Option<Exhaustion>,
     /// A possible leak was told, which began then, on the movable clock.
     leak: Option<Instant>,
@@ -38,6 +39,14 @@ struct Outage {
     failures: u64,
     /// A connect succeeded then. Where some connects fail and some do not, the outage goes on.
     ended: Option<Instant>,
+}
+
+/// Driver calls on open connections do not end in time.
+struct Silence {
+    since: Instant,
+    last: Instant,
+    calls: u64,
+    due: Instant,
 }
 
 struct Exhaustion {
@@ -72,6 +81,47 @@ impl Episodes {
         }
     }
 
+    fn call_overran(&mut self, words: &str, now: Instant) {
+        match &mut self.silence {
+            Some(silence) => {
+                silence.calls += 1;
+                silence.last = now;
+            }
+            None => {
+                self.silence = Some(Silence {
+                    since: now,
+                    last: now,
+                    calls: 1,
+                    due: now + LOOK,
+                });
+                self.notices
+                    .push(format!("The database does not answer: {words}"));
+            }
+        }
+    }
+
+    /// It is over when a connection was proved alive after the last call that did not end, and none followed for a moment.
+    fn notice_answers(&mut self, proven: Option<Instant>, now: Instant) {
+        let Some(silence) = &mut self.silence else {
+            return;
+        };
+        if silence.due > now {
+            return;
+        }
+        silence.due = now + LOOK;
+        let Some(proven) = proven.filter(|proven| *proven > silence.last) else {
+            return;
+        };
+        if silence.last + LOOK <= now {
+            self.notices.push(format!(
+                "The database answers again after {:.1} s; calls that did not end in time meanwhile: {}",
+                proven.saturating_duration_since(silence.since).as_secs_f64(),
+                silence.calls
+            ));
+            self.silence = None;
+        }
+    }
+
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
         let outage = self
             .outage
@@ -88,7 +138,13 @@ impl Episodes {
     pub(crate) fn due(&self) -> Option<Instant> {
         let recovered = self.outage.as_ref().and_then(|outage| outage.ended);
         let watch = self.watch.as_ref().map(|watch| watch.due);
-        recovered.map(|at| at + LOOK).into_iter().chain(watch).min()
+        let silence = self.silence.as_ref().map(|silence| silence.due);
+        recovered
+            .map(|at| at + LOOK)
+            .into_iter()
+            .chain(watch)
+            .chain(silence)
+            .min()
     }
 
     fn notice_recovery(&mut self, now: Instant) {
@@ -118,6 +174,19 @@ impl<M: Manager> Inner<M> {
         }
     }
 
+    /// A driver call on a connection did not end in time.
+    pub(crate) fn overran(self: &Arc<Self>, connection_id: u64, which: Call, limit: Duration) {
+        let words = format!("connection {connection_id}: {which} did not end within {limit:?}");
+        log::info!(target: &self.target, "{words}");
+        let mut queue = self.queue.lock();
+        let now = Instant::now();
+        queue.episodes.call_overran(&words, now);
+        self.wake_timer(&mut queue, now + LOOK);
+        let notices = queue.take_notices();
+        drop(queue);
+        self.tell(notices);
+    }
+
     /// A checkout ends without a connection, at capacity.
     pub(crate) fn turn_away(self: &Arc<Self>, queue: &mut Queue<M>, turn: &Turn<M>) {
         if !turn.is_probe {
@@ -139,6 +208,8 @@ impl<M: Manager> Inner<M> {
     /// The look at who waits, when it is due, and at whether the pool leaks.
     pub(crate) fn notice_episodes(&self, queue: &mut Queue<M>, now: Instant) {
         queue.episodes.notice_recovery(now);
+        let proven = queue.proven;
+        queue.episodes.notice_answers(proven, now);
         let is_due = |watch: &mut Watch| watch.due <= now;
         if let Some(watch) = queue.episodes.watch.take_if(is_due) {
             self.notice_exhaustion(queue, &watch, now);

@@ -34,7 +34,7 @@ pub struct HealthCheck {
 
 impl<M: Manager> Pool<M> {
     /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
-    /// is free, else is skipped and tells what is last known. Takes at most the setting health_check_timeout, and counts as a
+    /// is free, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most the setting health_check_timeout, and counts as a
     /// health check, not as a checkout. While one check is under way, others wait for its result instead of making their own.
     ///
     /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
@@ -78,14 +78,6 @@ impl Checking {
 
 /// How a connect ended; an error comes with whether it is transient.
 type Reported = Result<(), (Error, bool)>;
-
-/// Where a check gets its connection from.
-enum Means<M: Manager> {
-    Idle(Lease<M>),
-    /// A connect has been started, or one of an earlier check still runs; its end is reported here.
-    Connect(mpsc::Receiver<Reported>),
-    Exhausted,
-}
 
 impl<M: Manager> Inner<M> {
     /// As [`Pool::health_check`], on a thread that may block.
@@ -141,26 +133,18 @@ impl<M: Manager> Inner<M> {
         Ok(result)
     }
 
-    /// `None`: there was nothing to ask with.
+    /// An idle connection that answers within half of the time is enough. One that does not tells of itself only, of a firewall
+    /// that has forgotten it for one: then a connect decides. `None`: there was nothing to ask with.
     fn ask_database(self: &Arc<Self>, end: Instant) -> Result<Option<Result<(), Error>>, Error> {
-        let mut failures = 0;
-        let mut last = None;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let means = self.means_to_check(&mut self.queue.lock())?;
-            let ended = match means {
-                Means::Idle(lease) => self.check_idle(lease, left),
-                Means::Connect(report) => return Ok(Some(self.check_by_connect(&report, left))),
-                Means::Exhausted => return Ok(last),
-            };
-            failures += 1;
-            let enough = failures >= self.settings.max_validation_failures;
-            if ended.is_ok() || enough || Instant::now() >= end {
-                return Ok(Some(ended));
-            }
-            // A connection that failed its ping tells of itself first: the next one, or a new one, decides.
-            last = Some(ended);
+        let left = || end.saturating_duration_since(Instant::now());
+        let idle = self.queue.lock().take_coldest();
+        if let Some(lease) = idle
+            && self.check_idle(lease, left() / 2).is_ok()
+        {
+            return Ok(Some(Ok(())));
         }
+        let connect = self.connect_to_check(&mut self.queue.lock())?;
+        Ok(connect.map(|report| self.check_by_connect(&report, left())))
     }
 
     fn check_by_connect(
@@ -187,12 +171,13 @@ impl<M: Manager> Inner<M> {
         queue.counters.last_health_check = Some(check);
     }
 
-    fn means_to_check(self: &Arc<Self>, queue: &mut Queue<M>) -> Result<Means<M>, Error> {
+    /// Starts a connect, or finds that of an earlier check, and returns where its end is reported. `None`: there is no room.
+    fn connect_to_check(
+        self: &Arc<Self>,
+        queue: &mut Queue<M>,
+    ) -> Result<Option<mpsc::Receiver<Reported>>, Error> {
         if queue.closed {
             return Err(self.closed_error());
-        }
-        if let Some(lease) = queue.take_coldest() {
-            return Ok(Means::Idle(lease));
         }
         let now = Instant::now();
         let (report, reported) = mpsc::channel();
@@ -203,11 +188,11 @@ impl<M: Manager> Inner<M> {
             .find(|attempt| attempt.is_check && attempt.holds_place())
         {
             attempt.report = Some(report);
-            return Ok(Means::Connect(reported));
+            return Ok(Some(reported));
         }
         if queue.hung >= self.capacity as usize {
             let _ = report.send(Err((queue.too_many_hang(now).error, false)));
-            return Ok(Means::Connect(reported));
+            return Ok(Some(reported));
         }
         // Who waits has a connect under way or sleeps between two; a caller who comes may rely on this one.
         let place = if queue.may_start(now) {
@@ -216,7 +201,7 @@ impl<M: Manager> Inner<M> {
             None
         };
         let Some(place) = place else {
-            return Ok(Means::Exhausted);
+            return Ok(None);
         };
         let attempt = queue.add_attempt(place, None, now);
         attempt.stock = true;
@@ -224,45 +209,36 @@ impl<M: Manager> Inner<M> {
         attempt.report = Some(report);
         let id = attempt.id;
         self.start(queue, id);
-        Ok(Means::Connect(reported))
+        Ok(Some(reported))
     }
 
-    /// Pings, and puts the connection back where it was among the idle.
-    fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), Error> {
+    /// Pings, and puts the connection back where it was among the idle; else it is closed, and `Err` is returned.
+    fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), ()> {
         let generation = lease.live().generation;
         let end = later(Instant::now(), limit);
-        let Some((lease, result)) = self.ping(lease, limit) else {
-            let message = format!(
-                "no answer within health_check_timeout {:?}",
-                self.settings.health_check_timeout
-            );
-            return Err(Error::new(ErrorKind::Validation, message));
-        };
-        match result {
+        let (lease, result) = self.ping(lease, limit).ok_or(())?;
+        let (words, reason) = match result {
             Ok(Ok(())) => {
                 let left = end.saturating_duration_since(Instant::now());
                 let lease = self.ask_server_limit(lease, left);
                 lease
                     .into_iter()
                     .for_each(|lease| self.put_back_idle(lease));
-                Ok(())
+                return Ok(());
             }
-            Ok(Err(error)) => {
-                let (class, words) = self.describe(&error);
-                if class == ErrorClass::Lost {
-                    self.replace_older(generation);
-                    self.close_lease(lease, CloseReason::Lost);
-                } else {
-                    self.close_lease(lease, CloseReason::ValidationFailed);
-                }
-                Err(Error::new(ErrorKind::Validation, words).with_source(Arc::new(error)))
-            }
-            Err(panic) => {
-                self.close_lease(lease, CloseReason::ValidationFailed);
-                let message = format!("the driver panicked: {}", words(&*panic));
-                Err(Error::new(ErrorKind::Validation, message))
-            }
+            Ok(Err(error)) => match self.describe(&error) {
+                (ErrorClass::Lost, words) => (words, CloseReason::Lost),
+                (_, words) => (words, CloseReason::ValidationFailed),
+            },
+            Err(panic) => (words(&*panic).to_owned(), CloseReason::ValidationFailed),
+        };
+        log::info!(target: &self.target, "a connection failed its health check and is replaced: {words}");
+        if reason == CloseReason::Lost {
+            self.replace_older(generation);
         }
+        // The connect that decides may need its place.
+        self.close_lease_and_settle(lease, reason);
+        Err(())
     }
 
     /// The answer of a check that is not made: the last result, unless something later is known. A connect that failed since
@@ -270,24 +246,25 @@ impl<M: Manager> Inner<M> {
     fn skipped(&self) -> HealthCheck {
         let queue = self.queue.lock();
         let last = queue.counters.last_health_check.as_ref();
-        let failed_check = last.and_then(|check| Some((check.ended, check.error.clone()?)));
-        let failed_connect = queue
-            .counters
-            .last_error
-            .as_ref()
-            .map(|last| (last.occurred, last.error.clone()));
-        let failure = [failed_check, failed_connect]
-            .into_iter()
-            .flatten()
-            .max_by_key(|(at, _)| *at)
-            .filter(|(at, _)| queue.proven.is_none_or(|proven| proven < *at));
+        let failure = queue.database_error().map(ToString::to_string);
+        let failure = failure.or_else(|| self.overdue_connect(&queue));
         HealthCheck {
             reachable: failure.is_none(),
             skipped: true,
             checked_at: last.map(|check| check.at),
             took: last.map(|check| check.took),
-            error: failure.map(|(_, error)| error.to_string()),
+            error: failure,
         }
+    }
+
+    /// A connect that takes longer than a check would wait for it tells what the check would have.
+    fn overdue_connect(&self, queue: &Queue<M>) -> Option<String> {
+        let connects = queue.attempts.iter().filter(|one| one.holds_place());
+        let started = connects.map(|one| one.started).min()?;
+        let taken = Instant::now().saturating_duration_since(started);
+        let is_overdue = taken >= self.settings.health_check_timeout
+            && queue.proven.is_none_or(|proven| proven < started);
+        is_overdue.then(|| format!("a connect has been under way for {taken:.1?}"))
     }
 }
 

@@ -80,10 +80,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
 }
 
 fn on_outage(status: &Status) -> Option<String> {
-    let error = match status.unreachable_for {
-        Some(_) => status.last_error.as_deref(),
-        None => status.last_health_check_error.as_deref(),
-    }?;
+    let error = status.database_error.as_deref()?;
     let since = status.unreachable_for.map_or(String::new(), |time| {
         format!(" for {:.0} s", time.as_secs_f64())
     });

@@ -14,6 +14,7 @@ use crate::hooks::{CloseReason, ConnectionInfo, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, YOUNG};
+use crate::settings::Mode;
 use crate::sync::Instant;
 
 /// Why an attempt brought no connection.
@@ -287,32 +288,39 @@ impl<M: Manager> Inner<M> {
 
     fn attempt_ended(self: &Arc<Self>, id: u64, result: Option<Result<Lease<M>, Failure>>) {
         let mut queue = self.queue.lock();
-        let leftover = match result {
+        let (leftover, report) = match result {
             None => {
                 queue.end_attempt(id);
-                None
+                (None, None)
             }
             Some(Ok(lease)) => {
-                if let Some(report) = queue.end_attempt(id).and_then(|attempt| attempt.report) {
-                    // A warm_up that has left does not hear.
-                    let _ = report.send(Ok(()));
-                }
+                let report = queue.end_attempt(id).and_then(|attempt| attempt.report);
                 self.connected(&mut queue);
-                self.give(&mut queue, lease)
+                (self.give(&mut queue, lease), report)
             }
             Some(Err(failure)) => {
                 self.fail(&mut queue, id, failure);
-                None
+                (None, None)
             }
         };
         self.open_for_waiters(&mut queue);
         self.drained.notify_all();
-        let reason = self.leftover_reason(queue.closed);
+        let closed = queue.closed;
         let notices = queue.take_notices();
         drop(queue);
         self.tell(notices);
+        let leftover = match self.mode {
+            // Nothing is ever idle to ask with.
+            Mode::Null if !closed => leftover
+                .and_then(|lease| self.ask_server_limit(lease, self.settings.health_check_timeout)),
+            _ => leftover,
+        };
+        if let Some(report) = report {
+            // A warm_up that has left does not hear.
+            let _ = report.send(Ok(()));
+        }
         if let Some(lease) = leftover {
-            self.close_lease(lease, reason);
+            self.close_lease(lease, self.leftover_reason(closed));
         }
     }
 

@@ -243,7 +243,7 @@ impl<M: Manager> Inner<M> {
             if !watch.end() {
                 return Some((lease, result));
             }
-            self.warn_of_overrun(lease.live().info.id, which, limit);
+            self.overran(lease.live().info.id, which, limit);
             match which {
                 Call::Reset => self.close_lease_and_settle(lease, reason),
                 _ => self.close_lease(lease, reason),
@@ -274,7 +274,7 @@ impl<M: Manager> Inner<M> {
                 let _closed = catch_unwind(AssertUnwindSafe(|| drop(unrun.job)));
             }
         }
-        self.warn_of_overrun(info.id, which, limit);
+        self.overran(info.id, which, limit);
         // Abandoned under the queue's lock, so that a helper who comes too late finds the closing entry.
         let mut queue = self.queue.lock();
         if let Some((live, result)) = slot.abandon() {
@@ -288,9 +288,5 @@ impl<M: Manager> Inner<M> {
         // Its failure is counted and logged.
         let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
         None
-    }
-
-    fn warn_of_overrun(&self, connection_id: u64, which: Call, limit: Duration) {
-        log::warn!(target: &self.target, "connection {connection_id}: {which} did not end within {limit:?}");
     }
 }

@@ -37,7 +37,7 @@ impl Status {
         if settings.recycle == Duration::MAX {
             writeln!(f, "Recycle: never")?;
         } else {
-            writeln!(f, "Recycle: {}s", settings.recycle.as_secs())?;
+            writeln!(f, "Recycle: {}s", settings.recycle.as_secs_f64())?;
         }
         writeln!(f, "Pre-ping: {}", pre_ping_words(settings.pre_ping))
     }

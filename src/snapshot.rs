@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::counters::{Counters, HolderRecord};
 use crate::driver::{Manager, ServerLimit};
+use crate::error::Error;
 use crate::fork::FORK_FIRST;
 use crate::history::Recent;
 use crate::judgement::{health, recommendations};
@@ -50,6 +51,7 @@ impl<M: Manager> Inner<M> {
             waiting,
             full_since,
             unreachable_for,
+            database_error,
             exhausted_for,
             recent,
             server_limit,
@@ -134,6 +136,7 @@ impl<M: Manager> Inner<M> {
                 .as_ref()
                 .and_then(|check| check.error.as_ref())
                 .map(ToString::to_string),
+            database_error: database_error.map(|error| error.to_string()),
             pool_exhausted_count: counters.exhausted,
             overloaded_count: counters.overloaded,
             last_error: last_error.as_ref().map(|last| last.error.to_string()),
@@ -169,6 +172,7 @@ struct State {
     waiting: u64,
     full_since: Option<Instant>,
     unreachable_for: Option<Duration>,
+    database_error: Option<Error>,
     exhausted_for: Option<Duration>,
     recent: Option<Recent>,
     server_limit: Option<ServerLimit>,
@@ -190,6 +194,7 @@ impl State {
             waiting: queue.waiters.len() as u64,
             full_since: queue.full_since,
             unreachable_for: queue.unreachable_for(taken),
+            database_error: queue.database_error().cloned(),
             exhausted_for: queue.episodes.exhausted_for(taken),
             recent: queue.recent,
             server_limit: queue.server_limit.known(),

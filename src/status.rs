@@ -115,6 +115,9 @@ pub struct Status {
     pub last_health_check: Option<SystemTime>,
     /// Why it failed; `None` when the database answered.
     pub last_health_check_error: Option<String>,
+    /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect. `None` when a
+    /// connection was opened, pinged or returned after use since, and before anything failed.
+    pub database_error: Option<String>,
     /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
     /// younger than a second were under way.
     pub pool_exhausted_count: u64,

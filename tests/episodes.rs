@@ -109,6 +109,47 @@ fn an_outage_is_told_once_with_its_error_and_its_end_with_how_long_it_was() {
 }
 
 #[test]
+fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
+    let server = Server::new();
+    let settings = Settings::default()
+        .pool_size(8)
+        .pre_ping(queuepool::PrePing::Always)
+        .health_check_timeout(millis(50))
+        .max_validation_failures(1);
+    let pool = logged(&server, "silence", settings);
+    pool.warm_up(8).unwrap();
+    drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
+    let (gate, script) = gated(|_| true);
+    server.on_ping(script);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| pool.get().map(drop).unwrap_err());
+        }
+    });
+    let warnings = lines("silence", Level::Warn);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("The database does not answer: connection ")
+            && warnings[0].ends_with(": ping did not end within 50ms"),
+        "{warnings:?}"
+    );
+    let each = lines("silence", Level::Info);
+    let each = each.iter().filter(|line| line.contains("did not end"));
+    assert_eq!(each.count(), 8);
+    gate.open();
+    drop(pool.get().unwrap());
+    eventually("its end is told", || {
+        lines("silence", Level::Warn).len() == 2
+    });
+    let end = &lines("silence", Level::Warn)[1];
+    assert!(
+        end.starts_with("The database answers again after ")
+            && end.ends_with(" s; calls that did not end in time meanwhile: 8"),
+        "{end}"
+    );
+}
+
+#[test]
 fn exhaustion_is_told_once_and_its_end_with_how_long_it_was() {
     let pool = logged(&Server::new(), "exhausted", small().timeout(secs(20)));
     let held = [pool.get().unwrap(), pool.get().unwrap()];

@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "QJz1qeqqmJk/2DDxbabpvX13NRh2RjMwNjIbHyouUeI="
+        "DBsrfpdSW06QoZ7/E2s91agxlYv02oOGvRvF5dPgvxk="
     };
 }
 

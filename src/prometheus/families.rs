@@ -320,12 +320,12 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_database_up",
-        "Whether the database answered the last health check, 1 or 0; absent before the first. Nothing checks without the \
-         monitor or a probe.",
+        "Whether the database can be reached as last known, 1 or 0: 0 from a health check or connect that failed until a \
+         connection answers. Absent before the first health check: nothing checks without the monitor or a probe.",
         |status| {
             status
                 .last_health_check
-                .map(|_| status.last_health_check_error.is_none().into())
+                .map(|_| status.database_error.is_none().into())
         },
     ),
     time(

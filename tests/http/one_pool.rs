@@ -84,6 +84,8 @@ fn a_mute_database_is_unreachable_when_the_checks_limit_is_over() {
     drop(pool.get().unwrap());
     let (gate, script) = gated(|_| true);
     server.on_ping(script);
+    let waiting = gate.clone();
+    server.on_connect(move |_| Act::Wait(waiting.clone()));
     let (status, body) = ask(&registry_of(&pool), "/health/database");
     assert_eq!((status, &body["status"]), (503, &json!("unreachable")));
     let error = body["error"].as_str().unwrap();

@@ -110,7 +110,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         (
             "database_up",
             status.last_health_check.map(|_| {
-                if status.last_health_check_error.is_none() {
+                if status.database_error.is_none() {
                     1.0
                 } else {
                     0.0

@@ -164,6 +164,7 @@ fn hung(gate: &Arc<Gate>) -> Scripted {
     server.local.store(true, SeqCst);
     drop(pool.get().unwrap());
     server.local.store(false, SeqCst);
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
     assert!(!pool.health_check().unwrap().reachable);
     // A connect that the machine is too busy to start within its limit is not made, and the next one may be.
     let hang_two = |gate: &Arc<Gate>| {

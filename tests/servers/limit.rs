@@ -2,10 +2,25 @@
 
 use queuepool::mysql::MySqlPool;
 use queuepool::postgres::PostgresPool;
+use queuepool::{Database, Mode, Settings};
 
 use crate::pool::size;
 use crate::scripted::eventually;
 use crate::servers::{MariaDb, Postgres};
+
+/// Nothing is ever idle there to ask with.
+#[test]
+fn in_null_mode_a_health_check_asks() {
+    let server = Postgres::start_with(&["max_connections=37", "superuser_reserved_connections=5"]);
+    let settings = Settings::default().mode(Mode::Null);
+    let database = Database::open_with(&server.url(), settings).unwrap();
+    drop(database.get().unwrap());
+    assert_eq!(database.status().server_limit, None);
+    assert!(database.health_check().unwrap().reachable);
+    let limit = database.status().server_limit.expect("asked by now");
+    assert_eq!((limit.max_connections, limit.reserved), (37, 5));
+    eventually("all are closed", || database.status().total == 0);
+}
 
 #[test]
 fn postgres_is_asked_once_for_its_limit_and_what_it_reserves() {

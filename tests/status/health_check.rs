@@ -289,3 +289,83 @@ fn a_ping_that_was_answered_outweighs_an_older_failure() {
     let check = skipped_beside(pool.get().unwrap(), &pool, &server);
     assert!(check.skipped && check.reachable, "{check:?}");
 }
+
+#[test]
+fn idle_connections_that_a_firewall_has_forgotten_do_not_make_a_database_unreachable() {
+    let server = Server::new();
+    let pool = server.pool(settings().pool_size(6).max_overflow(1));
+    pool.warm_up(6).unwrap();
+    let (gate, script) = gated(|n| n < 6);
+    server.on_ping(script);
+    for _ in 0..6 {
+        let check = pool.health_check().unwrap();
+        assert!(check.reachable && !check.skipped, "{check:?}");
+    }
+    assert_eq!(pool.status().health_check_failures, 0);
+    gate.open();
+}
+
+#[test]
+fn nor_do_pings_that_fail_however_many() {
+    for class in [
+        ErrorClass::Statement,
+        ErrorClass::Transient,
+        ErrorClass::Lost,
+    ] {
+        let server = Server::new();
+        let pool = server.pool(settings().pool_size(6).max_validation_failures(1));
+        pool.warm_up(6).unwrap();
+        server.on_ping(move |_| Act::Fail(class));
+        for _ in 0..6 {
+            let check = pool.health_check().unwrap();
+            assert!(check.reachable && !check.skipped, "{class:?}: {check:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_one_is_forgotten_once_a_connection_answers() {
+    let server = Server::new();
+    let pool = server.pool(settings().pre_ping(queuepool::PrePing::Never));
+    let one = pool.get().unwrap();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    assert!(!pool.health_check().unwrap().reachable);
+    let status = pool.status();
+    assert!(
+        status
+            .database_error
+            .unwrap()
+            .contains("scripted Transient")
+    );
+    assert!(status.recommendations[0].starts_with("The database has not been reached"));
+    drop(one);
+    let status = pool.status();
+    assert_eq!(status.database_error, None);
+    assert_eq!(
+        status.recommendations,
+        ["Pool is healthy. No action needed."]
+    );
+    assert!(status.last_health_check_error.is_some(), "it did fail");
+}
+
+#[test]
+fn a_skipped_one_knows_of_connects_that_take_longer_than_it_would_wait() {
+    let server = Server::new();
+    let (gate, script) = gated(|_| true);
+    server.on_connect(script);
+    let pool = server.pool(settings().health_check_timeout(millis(20)));
+    std::thread::scope(|scope| {
+        let both = [(); 2].map(|()| scope.spawn(|| pool.get().unwrap()));
+        eventually("both connect", || gate.waiting() == 2);
+        eventually("it is unreachable", || {
+            let check = pool.health_check().unwrap();
+            let overdue = |error: String| error.starts_with("a connect has been under way for ");
+            check.skipped && !check.reachable && check.error.is_some_and(overdue)
+        });
+        gate.open();
+        let held = both.map(|one| one.join().unwrap());
+        let check = pool.health_check().unwrap();
+        assert!(check.skipped && check.reachable, "{check:?}");
+        drop(held);
+    });
+}

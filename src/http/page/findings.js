@@ -14,12 +14,10 @@ function findings(status) {
     found.push({ level: 1, word: "closed", text: "The pool is closed: every checkout fails." });
     return found;
   }
-  if (status.last_health_check_error) {
-    const when = since(status, status.last_health_check);
-    found.push({ level: 2, word: "database unreachable", text: `The health check at ${when} failed: ${status.last_health_check_error}` });
-  } else if (status.last_error && (status.unreachable_for !== null || age(status.last_error_at) < NEWS)) {
-    const [level, word] = status.unreachable_for === null ? [1, "connects fail"] : [2, "database unreachable"];
-    found.push({ level, word, text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
+  if (status.database_error !== null) {
+    found.push({ level: 2, word: "database unreachable", text: `The database cannot be reached: ${status.database_error}` });
+  } else if (status.last_error && age(status.last_error_at) < NEWS) {
+    found.push({ level: 1, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
   }
   if (status.leak_detected) {
     found.push({ level: 2, word: "leak suspected", text: `Full for ${lasting(status.full_for ?? 0)} without a break: ${count(status.checked_out)} of ${count(status.total_capacity)} connections are out.` });
