@@ -108,15 +108,15 @@ fn an_outage_is_told_once_with_its_error_and_its_end_with_how_long_it_was() {
     );
 }
 
-#[test]
-fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
+/// A pool on which eight callers at once wait for pings that the gate holds, past their limit.
+fn silenced(name: &str) -> (Pool<ScriptedManager>, std::sync::Arc<Gate>) {
     let server = Server::new();
     let settings = Settings::default()
         .pool_size(8)
         .pre_ping(queuepool::PrePing::Always)
         .health_check_timeout(millis(50))
         .max_validation_failures(1);
-    let pool = logged(&server, "silence", settings);
+    let pool = logged(&server, name, settings);
     pool.warm_up(8).unwrap();
     drop((0..8).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
     let (gate, script) = gated(|_| true);
@@ -126,6 +126,13 @@ fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
             scope.spawn(|| pool.get().map(drop).unwrap_err());
         }
     });
+    (pool, gate)
+}
+
+#[test]
+fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
+    let (_still_silent, other) = silenced("still silent");
+    let (pool, gate) = silenced("silence");
     let warnings = lines("silence", Level::Warn);
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
@@ -147,6 +154,9 @@ fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
             && end.ends_with(" s; calls that did not end in time meanwhile: 8"),
         "{end}"
     );
+    // The other's end was looked for before.
+    assert_eq!(lines("still silent", Level::Warn).len(), 1);
+    other.open();
 }
 
 #[test]

@@ -369,3 +369,23 @@ fn a_skipped_one_knows_of_connects_that_take_longer_than_it_would_wait() {
         drop(held);
     });
 }
+
+#[test]
+fn one_connect_that_hangs_beside_another_that_succeeded_later_is_no_such_sign() {
+    let server = Server::new();
+    let (gate, script) = gated(|n| n == 0);
+    server.on_connect(script);
+    let limit = millis(20);
+    let pool = server.pool(settings().health_check_timeout(limit));
+    std::thread::scope(|scope| {
+        let hangs = scope.spawn(|| pool.get().unwrap());
+        eventually("it connects", || gate.waiting() == 1);
+        let begun = std::time::Instant::now();
+        let second = pool.get().unwrap();
+        eventually("the first is overdue", || begun.elapsed() > limit);
+        let check = pool.health_check().unwrap();
+        assert!(check.skipped && check.reachable, "{check:?}");
+        gate.open();
+        drop((second, hangs.join().unwrap()));
+    });
+}
