@@ -39,7 +39,8 @@ pub struct Status {
     pub pool_type: &'static str,
     /// The setting pool_size; 0 in null mode.
     pub size: u64,
-    /// Open and not in users' hands: idle, and those being pinged, reset or closed.
+    /// Open and not in users' hands: idle, and those being pinged, reset or closed. 0 in null mode, but for those that are being
+    /// closed or handed out at this moment.
     pub checked_in: u64,
     /// In users' hands.
     pub checked_out: u64,
