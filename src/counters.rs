@@ -22,6 +22,8 @@ pub(crate) struct Counters {
     pub(crate) checkins: u64,
     pub(crate) connection_errors: u64,
     pub(crate) connection_timeouts: u64,
+    /// Those among them for whom others' use left no connection.
+    pub(crate) timeouts_at_capacity: u64,
     pub(crate) validation_failures: u64,
     pub(crate) hook_failures: u64,
     pub(crate) health_check_failures: u64,
@@ -38,6 +40,7 @@ pub(crate) struct Counters {
     pub(crate) peak_waiting: Peak,
     /// The most since the monitor's last sample.
     pub(crate) recent_checked_out: u64,
+    pub(crate) recent_total: u64,
     pub(crate) recent_waiting: u64,
 }
 
@@ -105,7 +108,9 @@ impl Counters {
 
     pub(crate) fn opened(&mut self) {
         self.created += 1;
-        self.peak_total.note(self.total());
+        let total = self.total();
+        self.peak_total.note(total);
+        self.recent_total = self.recent_total.max(total);
     }
 
     pub(crate) fn waiting(&mut self, waiting: u64) {

@@ -87,6 +87,12 @@ impl ServerLimit {
     pub fn instances_of(&self, capacity: u64) -> u64 {
         self.available() / capacity.max(1)
     }
+
+    /// How many connections are left when as many pools of this capacity as fit are full.
+    #[must_use]
+    pub fn remaining_of(&self, capacity: u64) -> u64 {
+        self.available() % capacity.max(1)
+    }
 }
 
 /// What the pool must know of a driver beyond opening a connection: how to ping and reset, what its errors mean, and

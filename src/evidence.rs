@@ -12,7 +12,12 @@ impl<M: Manager> Inner<M> {
     /// The error of a checkout whose deadline has passed, counted and told to the hook. While the caller's own connect
     /// ran or between attempts it is a Connect error, else Timeout.
     pub(crate) fn timed_out(self: &Arc<Self>, turn: &Turn<M>, connecting: bool) -> Error {
-        let evidence = self.evidence(&self.queue.lock());
+        let evidence = {
+            let mut queue = self.queue.lock();
+            let at_capacity = !connecting && queue.is_used_up(self.capacity);
+            queue.counters.timeouts_at_capacity += u64::from(at_capacity && !turn.is_probe);
+            self.evidence(&queue)
+        };
         let seconds = turn.timeout.as_secs_f64();
         let error = match connecting {
             true => {

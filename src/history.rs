@@ -39,6 +39,8 @@ pub struct Sample {
     pub peak_checked_out: u64,
     /// Open when it was taken.
     pub total: u64,
+    /// The most open since the sample before.
+    pub peak_total: u64,
     /// Callers that waited when it was taken.
     pub waiting: u64,
     /// The most callers that waited since the sample before.
@@ -47,6 +49,9 @@ pub struct Sample {
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
+    /// Those among them for whom others' use left no connection: nothing was being opened for the caller, no place was left,
+    /// and more than half of the capacity was in users' hands. The rest waited for a connect, or for a database that was down.
+    pub timeouts_at_capacity: u64,
     /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
     /// younger than a second were under way.
     pub pool_exhausted_count: u64,
@@ -84,6 +89,9 @@ pub struct Recent {
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
+    /// Those among them for whom others' use left no connection: nothing was being opened for the caller, no place was left,
+    /// and more than half of the capacity was in users' hands. The rest waited for a connect, or for a database that was down.
+    pub timeouts_at_capacity: u64,
     /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
     /// younger than a second were under way.
     pub pool_exhausted_count: u64,
@@ -91,6 +99,24 @@ pub struct Recent {
     pub opened: u64,
     /// Connections closed because pool_size were idle already.
     pub overflow_closed: u64,
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) short: Short,
+}
+
+/// The sample with checkouts that timed out at capacity in which the most were wanted: others may be of an outage, when
+/// callers wait for connects.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Short {
+    pub(crate) checked_out: u64,
+    pub(crate) waiting: u64,
+}
+
+/// What the monitor saw in the last hour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastHour {
+    pub(crate) peak_checked_out: u64,
+    pub(crate) peak_total: u64,
+    pub(crate) checkouts: u64,
 }
 
 impl<M: Manager> Pool<M> {
@@ -143,10 +169,12 @@ impl History {
             checked_out: counters.out(),
             peak_checked_out: counters.recent_checked_out.max(counters.out()),
             total: counters.total(),
+            peak_total: counters.recent_total.max(counters.total()),
             waiting,
             peak_waiting: counters.recent_waiting.max(waiting),
             checkouts: counters.checkouts - before.checkouts,
             connection_timeouts: counters.connection_timeouts - before.connection_timeouts,
+            timeouts_at_capacity: counters.timeouts_at_capacity - before.timeouts_at_capacity,
             pool_exhausted_count: counters.exhausted - before.exhausted,
             connection_errors: counters.connection_errors - before.connection_errors,
             opened: counters.created - before.created,
@@ -209,9 +237,31 @@ impl History {
             peak_waiting: most(|sample| sample.peak_waiting).unwrap_or(0),
             checkouts: sum(|sample| sample.checkouts),
             connection_timeouts: sum(|sample| sample.connection_timeouts),
+            timeouts_at_capacity: sum(|sample| sample.timeouts_at_capacity),
             pool_exhausted_count: sum(|sample| sample.pool_exhausted_count),
             opened: sum(|sample| sample.opened),
             overflow_closed: sum(|sample| sample.overflow_closed),
+            short: samples
+                .iter()
+                .filter(|sample| sample.timeouts_at_capacity > 0)
+                .map(|sample| Short {
+                    checked_out: sample.peak_checked_out,
+                    waiting: sample.peak_waiting,
+                })
+                .max_by_key(|short| short.checked_out + short.waiting)
+                .unwrap_or_default(),
+        })
+    }
+
+    /// `None` before the samples are of an hour, or if the ring is too small for one.
+    pub(crate) fn last_hour(&self) -> Option<LastHour> {
+        let seconds: f64 = self.samples.iter().map(|sample| sample.seconds).sum();
+        let most = |of: fn(&Sample) -> u64| self.samples.iter().map(of).max();
+        // What is a moment older than an hour is gone already, which is up to one interval.
+        (seconds >= KEPT.as_secs_f64() * 0.95).then(|| LastHour {
+            peak_checked_out: most(|sample| sample.peak_checked_out).unwrap_or(0),
+            peak_total: most(|sample| sample.peak_total).unwrap_or(0),
+            checkouts: self.samples.iter().map(|sample| sample.checkouts).sum(),
         })
     }
 }

@@ -59,6 +59,7 @@ mod server_limit;
 mod settings;
 mod shutdown;
 mod since;
+mod sizing;
 mod snapshot;
 mod status;
 mod sync;

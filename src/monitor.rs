@@ -72,15 +72,17 @@ impl<M: Manager> Inner<M> {
             let counters = queue.counters.clone();
             let waiting = queue.waiters.len() as u64;
             queue.counters.recent_checked_out = counters.out();
+            queue.counters.recent_total = counters.total();
             queue.counters.recent_waiting = waiting;
             (counters, waiting, self.clock.now())
         };
-        let recent = {
+        let (recent, last_hour) = {
             let mut history = self.history.lock();
             history.note(counters, waiting, taken);
-            history.recent()
+            (history.recent(), history.last_hour())
         };
-        self.queue.lock().recent = recent;
+        let mut queue = self.queue.lock();
+        (queue.recent, queue.last_hour) = (recent, last_hour);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::counters::{Counters, Holders};
 use crate::driver::Manager;
 use crate::episodes::Episodes;
 use crate::error::{Error, ErrorKind};
-use crate::history::Recent;
+use crate::history::{LastHour, Recent};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
@@ -41,6 +41,7 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) proven: Option<Instant>,
     pub(crate) server_limit: LimitKnown,
     pub(crate) recent: Option<Recent>,
+    pub(crate) last_hour: Option<LastHour>,
     pub(crate) episodes: Episodes,
     pub(crate) counters: Counters,
     pub(crate) holders: Holders,
@@ -155,6 +156,7 @@ impl<M: Manager> Queue<M> {
             proven: None,
             server_limit: LimitKnown::Unasked,
             recent: None,
+            last_hour: None,
             episodes: Episodes::default(),
             counters: Counters::default(),
             holders: Holders::default(),
@@ -460,5 +462,11 @@ impl<M: Manager> Queue<M> {
     /// Whether overflow is used up and more than 90 % of the capacity is out.
     pub(crate) fn is_full(&self, capacity: u64) -> bool {
         self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
+    }
+
+    /// No place is left, and users hold most of them: not connects, nor pings, which an outage keeps waiting.
+    pub(crate) fn is_used_up(&self, capacity: u64) -> bool {
+        let taken = self.counters.total() + self.opening() as u64;
+        taken >= capacity && self.counters.out() * 2 > capacity
     }
 }

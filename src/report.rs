@@ -140,12 +140,18 @@ impl Status {
             write_wrapped(f, "Last Health Check: ", "  ", &words)?;
         }
         if let Some(limit) = self.server_limit {
+            let remain = match limit.remaining_of(self.total_capacity) {
+                1 => "1 connection remains".to_owned(),
+                count => format!("{count} connections remain"),
+            };
+            let fit = match limit.instances_of(self.total_capacity) {
+                0 => "no pool of this capacity fits".to_owned(),
+                1 => format!("1 pool of this capacity fits, and {remain}"),
+                count => format!("{count} pools of this capacity fit, and {remain}"),
+            };
             let words = format!(
-                "{} connections, {} reserved; {} pools of this capacity fit, and {} connections remain",
-                limit.max_connections,
-                limit.reserved,
-                limit.instances_of(self.total_capacity),
-                limit.available() % self.total_capacity
+                "{} connections, {} reserved; {fit}",
+                limit.max_connections, limit.reserved
             );
             write_wrapped(f, "Server Limit: ", "  ", &words)?;
         }

@@ -6,7 +6,7 @@ use crate::counters::{Counters, HolderRecord};
 use crate::driver::{Manager, ServerLimit};
 use crate::error::Error;
 use crate::fork::FORK_FIRST;
-use crate::history::Recent;
+use crate::history::{LastHour, Recent};
 use crate::judgement::{health, recommendations};
 use crate::pool::Inner;
 use crate::queue::Queue;
@@ -54,6 +54,7 @@ impl<M: Manager> Inner<M> {
             database_error,
             exhausted_for,
             recent,
+            last_hour,
             server_limit,
             holders,
         } = state;
@@ -150,6 +151,10 @@ impl<M: Manager> Inner<M> {
             connection_acquisition_time: counters.acquisition,
             connection_hold_time: counters.hold,
             recent,
+            last_hour,
+            #[cfg(feature = "serde")]
+            server_limit_as_json: server_limit
+                .map(|limit| crate::status::as_json::SharedLimit::new(limit, self.capacity)),
             server_limit,
             configuration: self.settings.clone(),
             holders,
@@ -175,6 +180,7 @@ struct State {
     database_error: Option<Error>,
     exhausted_for: Option<Duration>,
     recent: Option<Recent>,
+    last_hour: Option<LastHour>,
     server_limit: Option<ServerLimit>,
     holders: Vec<HolderRecord>,
 }
@@ -197,6 +203,12 @@ impl State {
             database_error: queue.database_error().cloned(),
             exhausted_for: queue.episodes.exhausted_for(taken),
             recent: queue.recent,
+            // And what came after the last sample.
+            last_hour: queue.last_hour.map(|hour| LastHour {
+                peak_checked_out: hour.peak_checked_out.max(queue.counters.recent_checked_out),
+                peak_total: hour.peak_total.max(queue.counters.recent_total),
+                ..hour
+            }),
             server_limit: queue.server_limit.known(),
             holders,
         }

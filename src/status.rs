@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::driver::{Manager, ServerLimit};
 use crate::histogram::Histogram;
-use crate::history::Recent;
+use crate::history::{LastHour, Recent};
 use crate::hooks::CloseReason;
 use crate::judgement::Health;
 use crate::pool::Pool;
@@ -60,7 +60,7 @@ pub struct Status {
     pub health: Health,
     /// Overflow used up and more than 90 % of the capacity out for longer than the setting leak_after, without a break.
     pub leak_detected: bool,
-    /// What to do, in words.
+    /// What to do, in words. Sizes that are named pass validation and stay within the server's limit, where that is known.
     pub recommendations: Vec<String>,
     /// The same as checked_out.
     pub active_connections: u64,
@@ -146,8 +146,16 @@ pub struct Status {
     pub peak_waiting_at: Option<SystemTime>,
     /// What the monitor saw in the last five minutes; `None` without the monitor, and before its second sample.
     pub recent: Option<Recent>,
-    /// How many connections the server takes in all; `None` where it has no such limit or was not asked yet.
+    /// Its last hour; `None` before it has seen one.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) last_hour: Option<LastHour>,
+    /// How many connections the server takes in all; `None` where it has no such limit or was not asked yet. In JSON also
+    /// how many pools of this capacity fit (`instances`), and how many connections they leave (`remaining`).
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub server_limit: Option<ServerLimit>,
+    #[cfg(feature = "serde")]
+    #[serde(rename = "server_limit")]
+    pub(crate) server_limit_as_json: Option<as_json::SharedLimit>,
     /// The settings in force.
     pub configuration: Settings,
     /// Who holds a connection now, the longest first.
@@ -213,8 +221,28 @@ impl Status {
 
 #[cfg(feature = "serde")]
 pub(crate) mod as_json {
-    use super::{Duration, Location, SystemTime};
+    use super::{Duration, Location, ServerLimit, SystemTime};
     use serde::Serializer;
+
+    /// The server's limit, shared among pools of one capacity.
+    #[derive(Debug, Clone, serde::Serialize)]
+    pub(crate) struct SharedLimit {
+        max_connections: u64,
+        reserved: u64,
+        instances: u64,
+        remaining: u64,
+    }
+
+    impl SharedLimit {
+        pub(crate) fn new(limit: ServerLimit, capacity: u64) -> Self {
+            SharedLimit {
+                max_connections: limit.max_connections,
+                reserved: limit.reserved,
+                instances: limit.instances_of(capacity),
+                remaining: limit.remaining_of(capacity),
+            }
+        }
+    }
 
     pub(crate) fn duration<S: Serializer>(
         duration: &Duration,

@@ -5,10 +5,14 @@
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use queuepool::{ErrorClass, Retry, Settings};
+use std::time::Duration;
+
+use queuepool::{Driver, ErrorClass, Retry, ServerLimit, Settings};
 use serde_json::{Value, json};
 
-use scripted::{Act, Server, eventually, millis};
+use scripted::{
+    Act, ScriptedConnection, ScriptedError, ScriptedManager, Server, eventually, millis,
+};
 
 fn settings() -> Settings {
     Settings::default()
@@ -187,4 +191,92 @@ fn a_critical_pool_says_for_how_long_it_has_been_full() {
     assert_eq!(status["leak_detected"], true);
     assert_eq!(status["full_for"], 10.5);
     drop(out);
+}
+
+#[test]
+fn the_servers_limit_says_how_many_instances_fit_and_what_remains() {
+    let server = Server::new();
+    let pool = server
+        .builder(settings().pool_size(20).max_overflow(30))
+        .driver(Limited)
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    pool.health_check().unwrap();
+    assert_eq!(
+        json_of(&pool)["server_limit"],
+        json!({"max_connections": 100, "reserved": 3, "instances": 1, "remaining": 47})
+    );
+}
+
+struct Limited;
+
+impl Driver<ScriptedManager> for Limited {
+    fn ping(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+        _: Duration,
+    ) -> Result<(), ScriptedError> {
+        Ok(())
+    }
+
+    fn has_server_limit(&self) -> bool {
+        true
+    }
+
+    fn server_limit(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+    ) -> Result<Option<ServerLimit>, ScriptedError> {
+        Ok(Some(ServerLimit::new(100, 3)))
+    }
+}
+
+#[test]
+fn a_sample_has_its_names_and_tells_time_outs_at_capacity_apart() {
+    let (pool, clock) = Server::new().pool_with_clock(settings());
+    pool.sample();
+    let out: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    pool.get_timeout(millis(5)).unwrap_err();
+    for _ in 0..2 {
+        clock.advance(millis(5_000));
+        pool.sample();
+    }
+    drop(out);
+    let samples = serde_json::to_value(pool.history(0)).unwrap();
+    let names = samples[0].as_object().unwrap().keys();
+    let mut expected = [
+        "number",
+        "at",
+        "seconds",
+        "checked_out",
+        "peak_checked_out",
+        "total",
+        "peak_total",
+        "waiting",
+        "peak_waiting",
+        "checkouts",
+        "connection_timeouts",
+        "timeouts_at_capacity",
+        "pool_exhausted_count",
+        "connection_errors",
+        "opened",
+        "overflow_closed",
+        "wait_p50",
+        "wait_p99",
+        "hold_p50",
+        "hold_p99",
+    ];
+    expected.sort_unstable();
+    assert_eq!(names.collect::<Vec<_>>(), expected);
+    let of = |name: &str| [0, 1].map(|sample: usize| samples[sample][name].clone());
+    assert_eq!(of("timeouts_at_capacity"), [json!(1), json!(0)]);
+    assert_eq!(of("peak_total"), [json!(4), json!(4)]);
+    let recent = &json_of(&pool)["recent"];
+    assert_eq!(
+        ["connection_timeouts", "timeouts_at_capacity"].map(|name| recent[name].clone()),
+        [json!(1), json!(1)]
+    );
 }

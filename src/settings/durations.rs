@@ -24,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
 }
 
 /// Exact to the nanosecond, in letters and digits only.
-pub(super) fn print(duration: Duration) -> String {
+pub(crate) fn print(duration: Duration) -> String {
     humantime::format_duration(duration)
         .to_string()
         .replace(' ', "")

@@ -23,6 +23,7 @@ mod value;
 pub use choices::{Mode, PrePing, ResetOnReturn};
 #[cfg(feature = "sqlite")]
 pub(crate) use durations::parse as parse_duration;
+pub(crate) use durations::print as print_duration;
 pub(crate) use env::database_url_from_env;
 pub use retry::Retry;
 pub(crate) use url::{UrlSettings, split_url};

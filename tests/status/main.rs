@@ -4,10 +4,12 @@
 #[allow(dead_code)]
 mod scripted;
 
+mod advice;
 mod evidence;
 mod health_check;
 mod monitor;
 mod printed;
 mod recommendations;
 mod since;
+mod sizes;
 mod snapshot;

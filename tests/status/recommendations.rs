@@ -94,7 +94,7 @@ fn a_leak_names_the_line_that_took_most_and_the_longest_holder() {
     assert!(status.leak_detected);
     assert_advises(
         &status,
-        "Potential connection leak: 2 of 2 connections have been out for 11 s",
+        "Potential connection leak: the pool has been full for 11 s without a break. Held for longer than leak_after (10s): 2 of 2",
     );
     assert_advises(
         &status,
@@ -103,6 +103,72 @@ fn a_leak_names_the_line_that_took_most_and_the_longest_holder() {
         ),
     );
     drop(first);
+}
+
+/// One after the other comes back and is taken again, each after 2 s, so that the pool of 20 stays full.
+fn renew_in_turn(
+    pool: &Pool<ScriptedManager>,
+    clock: &Clock,
+    held: &mut [Option<queuepool::Connection<ScriptedManager>>],
+    rounds: usize,
+) {
+    for _ in 0..rounds {
+        for one in &mut *held {
+            clock.advance(millis(100));
+            drop(one.take());
+            *one = Some(pool.get().unwrap());
+        }
+    }
+}
+
+#[test]
+fn connections_that_come_back_are_no_leak_but_too_few() {
+    let (pool, clock) = pool(sized(10, 10));
+    let mut held: Vec<_> = (0..20).map(|_| Some(pool.get().unwrap())).collect();
+    renew_in_turn(&pool, &clock, &mut held, 6);
+    let status = pool.status();
+    assert!(status.leak_detected && status.holders[0].held_for <= secs(2));
+    let advice = &status.recommendations;
+    assert_eq!(
+        advice[0],
+        "The pool has been full for 12 s without a break, but nobody has held a connection for longer than leak_after \
+         (10s): that is load rather than a leak."
+    );
+    assert_advises(
+        &status,
+        "Raise max_overflow from 10 to 13, or hold connections for a shorter time: 20 of 20 connections are out",
+    );
+    assert!(!status.to_string().contains("Potential"), "{advice:#?}");
+}
+
+#[test]
+fn load_is_told_a_size_also_where_nothing_is_critical() {
+    let (pool, clock) = pool(sized(10, 10).critical_utilization(100.0));
+    let mut held: Vec<_> = (0..20).map(|_| Some(pool.get().unwrap())).collect();
+    renew_in_turn(&pool, &clock, &mut held, 6);
+    let status = pool.status();
+    assert!(status.leak_detected && status.is_healthy());
+    assert_advises(&status, "Raise max_overflow from 10 to 11");
+}
+
+#[test]
+fn a_leak_is_blamed_on_the_line_with_most_old_holders_however_many_new_ones_another_has() {
+    let (pool, clock) = pool(sized(10, 10));
+    let _old = [pool.get().unwrap(), pool.get().unwrap()];
+    let line = line!() - 1;
+    let mut held: Vec<_> = (2..20).map(|_| Some(pool.get().unwrap())).collect();
+    renew_in_turn(&pool, &clock, &mut held, 6);
+    let status = pool.status();
+    assert!(status.leak_detected);
+    assert_advises(
+        &status,
+        &format!(
+            "Held for longer than leak_after (10s): 2 of 20 connections; 2 of them were taken at \
+             tests/status/recommendations.rs:{line}."
+        ),
+    );
+    let raise = |line: &String| line.starts_with("Raise");
+    assert!(!status.recommendations.iter().any(raise), "{status}");
 }
 
 #[test]
