@@ -5,14 +5,10 @@
 #[path = "support/scripted.rs"]
 mod scripted;
 
-use std::time::Duration;
-
-use queuepool::{Driver, ErrorClass, Retry, ServerLimit, Settings};
+use queuepool::{ErrorClass, Retry, ServerLimit, Settings};
 use serde_json::{Value, json};
 
-use scripted::{
-    Act, ScriptedConnection, ScriptedError, ScriptedManager, Server, eventually, millis,
-};
+use scripted::{Act, Server, eventually, millis};
 
 fn settings() -> Settings {
     Settings::default()
@@ -196,42 +192,14 @@ fn a_critical_pool_says_for_how_long_it_has_been_full() {
 #[test]
 fn the_servers_limit_says_how_many_instances_fit_and_what_remains() {
     let server = Server::new();
-    let pool = server
-        .builder(settings().pool_size(20).max_overflow(30))
-        .driver(Limited)
-        .build()
-        .unwrap();
+    *server.limit.lock() = Some(ServerLimit::new(100, 3));
+    let pool = server.pool(settings().pool_size(20).max_overflow(30));
     drop(pool.get().unwrap());
     pool.health_check().unwrap();
     assert_eq!(
         json_of(&pool)["server_limit"],
         json!({"max_connections": 100, "reserved": 3, "instances": 1, "remaining": 47})
     );
-}
-
-struct Limited;
-
-impl Driver<ScriptedManager> for Limited {
-    fn ping(
-        &self,
-        _: &ScriptedManager,
-        _: &mut ScriptedConnection,
-        _: Duration,
-    ) -> Result<(), ScriptedError> {
-        Ok(())
-    }
-
-    fn has_server_limit(&self) -> bool {
-        true
-    }
-
-    fn server_limit(
-        &self,
-        _: &ScriptedManager,
-        _: &mut ScriptedConnection,
-    ) -> Result<Option<ServerLimit>, ScriptedError> {
-        Ok(Some(ServerLimit::new(100, 3)))
-    }
 }
 
 #[test]

@@ -1,11 +1,8 @@
 //! Which size is advised: from what was used and who went without, and within what the server takes.
 
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Duration;
 
-use queuepool::{
-    Clock, Driver, ErrorClass, ErrorKind, Mode, Pool, Retry, ServerLimit, Settings, Status,
-};
+use queuepool::{Clock, ErrorClass, ErrorKind, Mode, Pool, Retry, ServerLimit, Settings, Status};
 
 use crate::scripted::*;
 
@@ -18,55 +15,18 @@ pub fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         .retry(Retry::default().max_attempts(1))
 }
 
-/// A server whose every call is local, so that thousands of connections are opened in no time, and that tells its limit.
-struct Limited(ServerLimit);
-
-impl Driver<ScriptedManager> for Limited {
-    fn has_server_limit(&self) -> bool {
-        true
-    }
-
-    fn server_limit(
-        &self,
-        _: &ScriptedManager,
-        _: &mut ScriptedConnection,
-    ) -> Result<Option<ServerLimit>, ScriptedError> {
-        Ok(Some(self.0))
-    }
-
-    fn ping(
-        &self,
-        _: &ScriptedManager,
-        _: &mut ScriptedConnection,
-        _: Duration,
-    ) -> Result<(), ScriptedError> {
-        Ok(())
-    }
-
-    fn is_bounded(&self, _: queuepool::Call) -> bool {
-        true
-    }
-}
-
-/// The pool of a server that has told its limit, where it has one.
+/// The pool of a server that has told its limit, where it has one. Its calls are local, so that thousands of connections are
+/// opened in no time.
 pub fn pool_within(
     limit: Option<ServerLimit>,
     settings: Settings,
 ) -> (Pool<ScriptedManager>, Clock) {
     let server = Server::new();
-    let Some(limit) = limit else {
-        server.local.store(true, SeqCst);
-        return server.pool_with_clock(settings);
-    };
-    let clock = Clock::stopped();
-    let pool = server
-        .builder(settings)
-        .driver(Limited(limit))
-        .clock(clock.clone())
-        .build()
-        .unwrap();
-    // It is asked on an idle connection, of which null mode has none.
-    if pool.status().pool_type == "QueuePool" {
+    server.local.store(true, SeqCst);
+    *server.limit.lock() = limit;
+    let (pool, clock) = server.pool_with_clock(settings);
+    // It is asked on an idle connection, of which null mode with local calls has none.
+    if limit.is_some() && pool.status().pool_type == "QueuePool" {
         eventually("the limit is known", || {
             pool.health_check().unwrap();
             pool.status().server_limit.is_some()

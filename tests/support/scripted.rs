@@ -6,7 +6,9 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
-use queuepool::{Builder, Call, Clock, Driver, ErrorClass, Pool, ResetOnReturn, Settings, Status};
+use queuepool::{
+    Builder, Call, Clock, Driver, ErrorClass, Pool, ResetOnReturn, ServerLimit, Settings, Status,
+};
 
 /// What a scripted panic says.
 pub const SCRIPTED_PANIC: &str = "scripted panic";
@@ -104,6 +106,8 @@ pub struct Server {
     pub aborts: AtomicUsize,
     pub panics_when_asked_to_abort: AtomicBool,
     pub aborts_panic: AtomicBool,
+    /// What it tells of how many connections it takes.
+    pub limit: Mutex<Option<ServerLimit>>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
 }
 
@@ -130,6 +134,7 @@ impl Server {
             aborts: AtomicUsize::new(0),
             panics_when_asked_to_abort: AtomicBool::new(false),
             aborts_panic: AtomicBool::new(false),
+            limit: Mutex::default(),
             resets_are: Mutex::default(),
         })
     }
@@ -358,6 +363,18 @@ impl Driver<ScriptedManager> for Scripted {
 
     fn is_bounded(&self, _: Call) -> bool {
         self.0.local.load(SeqCst)
+    }
+
+    fn has_server_limit(&self) -> bool {
+        self.0.limit.lock().is_some()
+    }
+
+    fn server_limit(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+    ) -> Result<Option<ServerLimit>, ScriptedError> {
+        Ok(*self.0.limit.lock())
     }
 
     fn abort_handle(&self, connection: &ScriptedConnection) -> Option<Box<dyn FnOnce() + Send>> {
