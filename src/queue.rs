@@ -440,6 +440,14 @@ impl<M: Manager> Queue<M> {
             .count()
     }
 
+    /// Open connections that are not ready yet.
+    pub(crate) fn in_connect_hook(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| matches!(attempt.stage, Stage::Admitted))
+            .count()
+    }
+
     /// A connect gives its place away before it has returned.
     pub(crate) fn note_abandoned(&mut self) {
         self.hung += 1;

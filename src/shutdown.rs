@@ -84,7 +84,7 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Starts what is missing, as far as there is room. True when enough are open.
+    /// Starts what is missing, as far as there is room. True when enough are open and ready.
     fn start_warming(self: &Arc<Self>, wanted: usize, report: &Report) -> Result<bool, Error> {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -103,7 +103,7 @@ impl<M: Manager> Inner<M> {
             self.start(&mut queue, id);
             missing -= 1;
         }
-        Ok(open >= wanted)
+        Ok(open.saturating_sub(queue.in_connect_hook()) >= wanted)
     }
 
     fn close(self: &Arc<Self>, deadline: Duration) -> Result<(), Error> {

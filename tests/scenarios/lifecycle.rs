@@ -34,6 +34,36 @@ fn warm_up_opens_and_keeps() {
 }
 
 #[test]
+fn warm_up_returns_when_all_are_ready_and_not_before() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let hooked = gate.clone();
+    let pool = server
+        .builder(Settings::default())
+        .on_connect(move |_, info| {
+            if info.id() == 2 {
+                hooked.pass();
+            }
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    thread::scope(|scope| {
+        let (returned, returns) = std::sync::mpsc::channel();
+        let pool = &pool;
+        scope.spawn(move || returned.send(pool.warm_up(2)));
+        eventually("the second is open and its hook runs", || {
+            gate.waiting() == 1 && pool.status().idle_connections == 1
+        });
+        // It looks again every 50 ms.
+        assert!(returns.recv_timeout(millis(200)).is_err());
+        gate.open();
+        returns.recv().unwrap().unwrap();
+        assert_eq!(pool.status().idle_connections, 2);
+    });
+}
+
+#[test]
 fn the_setting_warm_up_opens_at_build_or_fails_it() {
     let server = Server::new();
     let pool = server.pool(Settings::default().warm_up(3));
