@@ -44,7 +44,8 @@ pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
         ));
     }
     let rest_of_query = kept.join("&");
-    let left = if kept.is_empty() {
+    // Without its '?', one in the fragment would begin the query.
+    let left = if kept.is_empty() && !fragment.contains('?') {
         format!("{address}{fragment}")
     } else {
         format!("{address}?{rest_of_query}{fragment}")

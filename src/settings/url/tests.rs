@@ -280,6 +280,14 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
     }
 }
 
+#[test]
+fn a_question_mark_in_the_fragment_does_not_begin_a_query() {
+    let (left, settings) = split("postgres://h/d?pool_size=5#?pool_size=6");
+    assert_eq!(left, "postgres://h/d?#?pool_size=6");
+    assert_eq!(settings.pool_size, 5);
+    assert_eq!(split(&left).0, left);
+}
+
 proptest! {
     #[test]
     fn splitting_never_panics_and_what_is_left_has_nothing_of_ours(url in "\\PC*") {
