@@ -268,6 +268,32 @@ impl<M: Manager> Inner<M> {
     }
 }
 
+impl<M: Manager> Queue<M> {
+    /// A connection that was proved alive since the last failure tells that the database is there, whatever became of a connect.
+    pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
+        let failed = self.counters.last_error.as_ref()?.occurred;
+        self.episodes
+            .unreachable_for(now)
+            .filter(|_| self.proven.is_none_or(|proven| proven < failed))
+    }
+
+    /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect, unless a connection
+    /// was opened, pinged or returned after use since.
+    pub(crate) fn database_error(&self) -> Option<&Error> {
+        let check = self.counters.last_health_check.as_ref();
+        let failed_check = check.and_then(|check| Some((check.ended, check.error.as_ref()?)));
+        let connect = self.counters.last_error.as_ref();
+        let failed_connect = connect.map(|last| (last.occurred, &last.error));
+        let (failed, error) = [failed_check, failed_connect]
+            .into_iter()
+            .flatten()
+            .max_by_key(|(failed, _)| *failed)?;
+        self.proven
+            .is_none_or(|proven| proven < failed)
+            .then_some(error)
+    }
+}
+
 /// Ends the check under way, also when it panics.
 struct UnderWay<'a> {
     checking: &'a Checking,

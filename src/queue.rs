@@ -408,30 +408,6 @@ impl<M: Manager> Queue<M> {
         self.idle.extract_if(.., |lease| unwanted(lease)).collect()
     }
 
-    /// A connection that was proved alive since the last failure tells that the database is there, whatever became of a connect.
-    pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
-        let failed = self.counters.last_error.as_ref()?.occurred;
-        self.episodes
-            .unreachable_for(now)
-            .filter(|_| self.proven.is_none_or(|proven| proven < failed))
-    }
-
-    /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect, unless a connection
-    /// was opened, pinged or returned after use since.
-    pub(crate) fn database_error(&self) -> Option<&Error> {
-        let check = self.counters.last_health_check.as_ref();
-        let failed_check = check.and_then(|check| Some((check.ended, check.error.as_ref()?)));
-        let connect = self.counters.last_error.as_ref();
-        let failed_connect = connect.map(|last| (last.occurred, &last.error));
-        let (failed, error) = [failed_check, failed_connect]
-            .into_iter()
-            .flatten()
-            .max_by_key(|(failed, _)| *failed)?;
-        self.proven
-            .is_none_or(|proven| proven < failed)
-            .then_some(error)
-    }
-
     /// Connects that hold a place or whose connection is about to come in.
     pub(crate) fn opening(&self) -> usize {
         self.attempts
