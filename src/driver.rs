@@ -173,6 +173,12 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         ErrorClass::Lost
     }
 
+    /// What a failed connect means for whoever has to mend it, where the driver's own words do not say: which side refused
+    /// what, and what would be right. It is added to the words of the error, and must not contain a secret.
+    fn explain(&self, _manager: &M, _error: &M::Error) -> Option<String> {
+        None
+    }
+
     /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others,
     /// except those that [can be aborted](Driver::abort_handle), run on a helper thread and are abandoned at their limit. A
     /// connect that is bounded is run on the thread of the caller who asked for it.

@@ -63,6 +63,8 @@ mod sizing;
 mod snapshot;
 mod status;
 mod sync;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod tls;
 mod upkeep;
 mod watch;
 
@@ -96,3 +98,5 @@ pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
 pub use since::Since;
 pub use status::{Holder, Status};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use tls::{SslMode, Tls};

@@ -227,7 +227,11 @@ impl<M: Manager> Inner<M> {
             Ok(Err(error)) => {
                 let (class, words) = self.describe(&error);
                 let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
-                let message = format!("connecting failed: {words}");
+                let mut message = format!("connecting failed: {words}");
+                if let Some(explanation) = self.explain(&error) {
+                    message.push_str("; ");
+                    message.push_str(&explanation);
+                }
                 let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
                 return Err(Failure::new(error, transient));
             }
@@ -261,6 +265,15 @@ impl<M: Manager> Inner<M> {
             class.unwrap_or(ErrorClass::Permanent),
             text.unwrap_or_else(|panic| format!("an error that panics: {}", words(&*panic))),
         )
+    }
+
+    /// Its author may have written it to panic.
+    fn explain(&self, error: &M::Error) -> Option<String> {
+        catch_unwind(AssertUnwindSafe(|| {
+            self.driver.explain(&self.manager, error)
+        }))
+        .ok()
+        .flatten()
     }
 
     /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another.

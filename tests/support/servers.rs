@@ -12,7 +12,7 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -354,9 +354,16 @@ impl Postgres {
 
     /// With settings such as `max_connections=5`.
     pub fn start_with(settings: &[&str]) -> Postgres {
+        Postgres::start_with_files(settings, &[])
+    }
+
+    /// With files of these names and contents in the data directory, such as `server.key`, which settings name without a
+    /// path.
+    pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Postgres {
         let extra: Vec<String> = settings.iter().map(|set| format!("-c{set}")).collect();
         Postgres(Server::start(Kind::Postgres, &extra, |directory| {
             fill_from_template(Kind::Postgres, directory, make_postgres_data);
+            put(Kind::Postgres, directory, files);
         }))
     }
 
@@ -387,9 +394,15 @@ impl MariaDb {
 
     /// With options such as `--max-connections=5`.
     pub fn start_with(options: &[&str]) -> MariaDb {
+        MariaDb::start_with_files(options, &[])
+    }
+
+    /// With files of these names and contents in the data directory, which options name without a path.
+    pub fn start_with_files(options: &[&str], files: &[(&str, &str)]) -> MariaDb {
         let extra: Vec<String> = options.iter().map(|option| option.to_string()).collect();
         MariaDb(Server::start(Kind::MariaDb, &extra, |directory| {
             fill_from_template(Kind::MariaDb, directory, make_mariadb_data);
+            put(Kind::MariaDb, directory, files);
         }))
     }
 
@@ -462,6 +475,16 @@ pub fn keepalive_seconds(port: u16) -> Vec<u64> {
                 .then(|| u64::from_str_radix(when, 16).expect("hexadecimal") / jiffies_per_second)
         })
         .collect()
+}
+
+/// Readable by the server alone, as PostgreSQL asks of a key.
+fn put(kind: Kind, directory: &Path, files: &[(&str, &str)]) {
+    for (name, contents) in files {
+        let path = directory.join("data").join(name);
+        fs::write(&path, contents).expect("our own directory");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("our own file");
+        give_to(kind.user(), &path);
+    }
 }
 
 fn fill_from_template(kind: Kind, directory: &Path, make: fn(&Path)) {

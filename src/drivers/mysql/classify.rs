@@ -8,6 +8,9 @@ use ::mysql::{DriverError, Error as MyError};
 use crate::driver::ErrorClass;
 
 pub(super) fn classify(error: &MyError) -> ErrorClass {
+    if is_tls_refusal(error) {
+        return ErrorClass::Permanent;
+    }
     match error {
         MyError::IoError(cause) => classify_io(cause),
         // The codec's error type belongs to a crate that is not ours to name.
@@ -36,6 +39,37 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
         },
         MyError::UrlError(_) => ErrorClass::Permanent,
         _ => ErrorClass::Statement,
+    }
+}
+
+/// One of the two sides did not like the other, or its certificate.
+#[cfg(feature = "tls")]
+fn is_tls_refusal(error: &MyError) -> bool {
+    let is_unusable = |cause: &io::Error| {
+        cause
+            .get_ref()
+            .is_some_and(|held| held.is::<crate::tls::Unusable>())
+    };
+    match error {
+        MyError::TlsError(_) => true,
+        MyError::IoError(cause) if is_unusable(cause) => true,
+        other => tls_cause(other).is_some(),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_tls_refusal(_: &MyError) -> bool {
+    false
+}
+
+/// The driver tells the source of none of its errors.
+#[cfg(feature = "tls")]
+pub(super) fn tls_cause(error: &MyError) -> Option<&rustls::Error> {
+    match error {
+        MyError::CodecError(cause) => crate::tls::cause(cause),
+        MyError::IoError(cause) => crate::tls::cause(cause),
+        MyError::TlsError(cause) => crate::tls::cause(cause),
+        _ => None,
     }
 }
 

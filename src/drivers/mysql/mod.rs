@@ -12,20 +12,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! There is no TLS in this version: a URL or `Opts` that asks for it is Unsupported. A statement of your own is bounded by
+//! Encryption is said by `ssl-mode` ([`SslMode`]), `ssl-ca`, `ssl-cert` and `ssl-key`. A statement of your own is bounded by
 //! `command_timeout` on the server (on MySQL reads only), and by a `read_timeout` in the `Opts` where you set one.
 
+#[cfg(feature = "tls")]
+mod authorities;
 mod classify;
+mod opening;
+mod parameters;
+#[cfg(feature = "tls")]
+mod ssl_opts;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::ToSocketAddrs;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use ::mysql::SslOpts;
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, Value};
+use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, Value};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use r2d2::ManageConnection;
@@ -33,10 +40,14 @@ use r2d2::ManageConnection;
 use classify::classify;
 
 use super::FirstValue;
-use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
+use super::dsn::Dsn;
 use crate::driver::{Driver, ErrorClass, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
+use crate::tls::{Encryption, SslMode, Tls};
+
+#[cfg(feature = "tls")]
+pub use authorities::guarded_provider;
 
 /// The driver itself, in the version that this crate is built with.
 pub use ::mysql;
@@ -56,7 +67,19 @@ pub type MySqlPool = crate::Pool<MySqlManager>;
 /// with `socket` to use it.
 pub struct MySqlManager {
     opts: Opts,
-    plain_allowed: bool,
+    tls: Tls,
+    /// Where `tls` names no mode.
+    default_mode: SslMode,
+    encryption: Encryption,
+    /// As the driver takes it, for those of the connections that are encrypted.
+    #[cfg(feature = "tls")]
+    ssl_opts: SslOpts,
+    /// From an `Opts` that had them: they say what they say to the driver.
+    #[cfg(feature = "tls")]
+    ssl_opts_are_the_drivers: bool,
+    /// The system's root certificates in a file, where the driver is to trust them.
+    #[cfg(feature = "tls")]
+    system_roots: Option<tempfile::NamedTempFile>,
     statement_limit: Option<Duration>,
     echo: Option<String>,
 }
@@ -64,39 +87,25 @@ pub struct MySqlManager {
 impl MySqlManager {
     /// Takes a URL such as `mysql://app:secret@db.example/orders`; `mariadb://` and SQLAlchemy's `mysql+pymysql://` mean
     /// the same. The parameters are those of [`Opts`]; besides, `prefer_socket` is honoured, `unix_socket` means
-    /// `socket`, `charset=utf8mb4` is accepted, being what the driver always uses, and `ssl-mode` has MySQL's five
-    /// words.
+    /// `socket`, and `charset=utf8mb4` is accepted, being what the driver always uses.
+    ///
+    /// Encryption is said by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
+    /// with libpq's meaning: see [`SslMode`]. `ssl-ca` is a PEM file of the authorities to trust instead of the operating
+    /// system's, and alone means `VERIFY_CA`; `ssl-cert` and `ssl-key` are PEM files of a client certificate and its key. The
+    /// driver's own `root_cert_path`, `cert_chain_path`, `priv_key_path`, `cipher_suites` and `danger_…` are understood too, and
+    /// without `ssl-mode` mean `VERIFY_IDENTITY`, less what `danger_…` takes off. A connection to a Unix socket is never
+    /// encrypted.
     ///
     /// # Errors
-    /// Settings for a URL that is malformed or has a parameter that the driver does not know; Unsupported for one that
-    /// asks for TLS.
+    /// Settings for a URL that is malformed, has a parameter that the driver does not know, or contradicts itself;
+    /// what a file is wrong with is told when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["mysql", "mariadb"], false)?;
         // It would be read as the end of the URL, and what follows lost.
         if url.contains('#') {
             return Err(dsn.refused("a '#' of the user or password is not percent-encoded"));
         }
-        let mut plain_allowed = false;
-        for (key, value) in dsn.take(is_about_tls) {
-            let value = value.to_ascii_lowercase();
-            let off = matches!(value.as_str(), "false" | "0" | "off" | "no");
-            let wish = match is_tls_mode(&key) {
-                true => TlsWish::from_mode(&value).ok_or_else(|| {
-                    Error::setting(
-                        &key,
-                        &value,
-                        "one of disabled, preferred, required, verify_ca, verify_identity",
-                    )
-                })?,
-                // A switch that is off says what the driver does anyway, except that skipping a check implies TLS.
-                false if off && !key.starts_with("danger_") => TlsWish::PlainAllowed,
-                false => TlsWish::Required,
-            };
-            match wish {
-                TlsWish::PlainAllowed => plain_allowed = true,
-                TlsWish::Required => return Err(tls_unsupported(&key)),
-            }
-        }
+        let tls = parameters::taken(&mut dsn)?;
         dsn.rename("unix_socket", "socket");
         if let Some((_, other)) = dsn
             .take(|key| key == "charset")
@@ -106,47 +115,90 @@ impl MySqlManager {
             return Err(Error::setting("charset", other, "utf8mb4"));
         }
         let socket_is_wanted = dsn.has("prefer_socket");
+        // For cipher_suites the driver asks for the process' provider.
+        #[cfg(feature = "tls")]
+        if dsn.has("cipher_suites") {
+            authorities::install();
+        }
         let opts =
             Opts::from_url(&dsn.for_driver()).map_err(|error| dsn.refused(&error.to_string()))?;
         let prefer_socket = socket_is_wanted && opts.get_prefer_socket();
-        let mut manager = MySqlManager::build(opts, prefer_socket)?;
-        manager.plain_allowed = plain_allowed;
-        Ok(manager)
+        Ok(MySqlManager {
+            default_mode: SslMode::Prefer,
+            ..MySqlManager::build(opts, prefer_socket).tls(tls)
+        })
     }
 
     /// Takes the driver's own options. Those about keepalives that are not set get the values above.
     ///
+    /// Its `ssl_opts` hold as they do in the driver, whose authorities are Mozilla's beside those that they name; without
+    /// them connections are plain, unless the setting `require_tls` encrypts them as `SslMode::Require` does. What they
+    /// cannot say comes with [`tls`](MySqlManager::tls).
+    ///
     /// # Errors
-    /// Unsupported for options that ask for TLS.
+    /// Unsupported for options with `ssl_opts` in a build without TLS.
     pub fn new(opts: impl Into<Opts>) -> Result<Self, Error> {
-        MySqlManager::build(opts.into(), false)
+        let opts = opts.into();
+        // Without a TLS feature the driver panics.
+        #[cfg(not(feature = "tls"))]
+        if opts.get_ssl_opts().is_some() {
+            return Err(Error::unsupported(
+                "the Opts have ssl_opts, and this build of queuepool has no TLS: build it with the feature `tls`",
+            ));
+        }
+        #[cfg(feature = "tls")]
+        if let Some(ssl_opts) = opts.get_ssl_opts() {
+            let (tls, ssl_opts) = (ssl_opts::said_by(ssl_opts), ssl_opts.clone());
+            return Ok(MySqlManager {
+                tls,
+                ssl_opts,
+                ssl_opts_are_the_drivers: true,
+                ..MySqlManager::build(opts, false)
+            });
+        }
+        Ok(MySqlManager::build(opts, false))
     }
 
-    fn build(opts: Opts, prefer_socket: bool) -> Result<Self, Error> {
-        // Without a TLS feature the driver panics.
-        if opts.get_ssl_opts().is_some() {
-            return Err(tls_unsupported("ssl_opts"));
+    /// Encrypts as `tls` says, and no longer as the options or the URL did. Its files are read when the pool is built.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        #[cfg(feature = "tls")]
+        {
+            self.ssl_opts_are_the_drivers = false;
         }
+        self
+    }
+
+    fn build(opts: Opts, prefer_socket: bool) -> Self {
         let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
         let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);
         let count = opts.get_tcp_keepalive_probe_count().unwrap_or(5);
-        Ok(MySqlManager {
+        MySqlManager {
+            // Of a URL's, which have no more than the cipher suites by now.
+            #[cfg(feature = "tls")]
+            ssl_opts: opts.get_ssl_opts().cloned().unwrap_or_default(),
+            #[cfg(feature = "tls")]
+            ssl_opts_are_the_drivers: false,
+            #[cfg(feature = "tls")]
+            system_roots: None,
             opts: OptsBuilder::from_opts(opts)
+                .ssl_opts(None)
                 .prefer_socket(prefer_socket)
                 .tcp_keepalive_time_ms(Some(idle))
                 .tcp_keepalive_probe_interval_secs(Some(interval))
                 .tcp_keepalive_probe_count(Some(count))
                 .into(),
-            plain_allowed: false,
+            tls: Tls::default(),
+            default_mode: SslMode::Disable,
+            encryption: Encryption::plain(),
             statement_limit: None,
             echo: None,
-        })
+        }
     }
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
-        if settings.require_tls && !self.plain_allowed && self.opts.get_socket().is_none() {
-            return Err(tls_required("write ssl-mode=DISABLED in the URL"));
-        }
+        self.encrypt(settings.require_tls)?;
         let limit = settings.connect_timeout;
         let own = self.opts.get_tcp_connect_timeout();
         let mut attributes: Option<HashMap<String, String>> =
@@ -209,63 +261,44 @@ impl MySqlManager {
         self.run(connection, &sql)
     }
 
-    /// The driver gives up at the first address of a name that refuses; `localhost` often has two, and MySQL listens on
-    /// one.
-    fn open(&self) -> Result<Conn, MyError> {
-        let host = self.opts.get_ip_or_hostname();
-        let port = self.opts.get_tcp_port();
+    fn encrypt(&mut self, require_tls: bool) -> Result<(), Error> {
         if self.opts.get_socket().is_some() {
-            return Conn::new(self.opts.clone());
+            self.encryption = Encryption::plain();
+            return Ok(());
         }
-        let addresses: Vec<_> = match (&*host, port).to_socket_addrs() {
-            Ok(addresses) => addresses.collect(),
-            Err(_) => Vec::new(),
-        };
-        let Some((last, others)) = addresses
-            .split_last()
-            .filter(|(_, others)| !others.is_empty())
-        else {
-            return Conn::new(self.opts.clone());
-        };
-        let at = |address: &std::net::SocketAddr| {
-            Conn::new(
-                OptsBuilder::from_opts(self.opts.clone())
-                    .ip_or_hostname(Some(address.ip().to_string())),
-            )
-        };
-        for address in others {
-            match at(address) {
-                Err(MyError::DriverError(
-                    DriverError::CouldNotConnect(_) | DriverError::ConnectTimeout,
-                )) => {}
-                other => return other,
-            }
+        #[cfg(feature = "tls")]
+        if self.ssl_opts_are_the_drivers {
+            self.encryption = Encryption::unchecked(&self.tls);
+            authorities::install();
+            return Ok(());
         }
-        at(last)
+        self.encryption = self.tls.resolve(self.default_mode, require_tls)?;
+        #[cfg(feature = "tls")]
+        if self.encryption.mode != SslMode::Disable {
+            authorities::install();
+            self.write_ssl_opts()?;
+        }
+        Ok(())
     }
-}
 
-fn is_tls_mode(key: &str) -> bool {
-    matches!(key, "ssl-mode" | "ssl_mode" | "sslmode")
-}
+    #[cfg(feature = "tls")]
+    fn explain(&self, error: &MyError) -> Option<String> {
+        if let Some(cause) = classify::tls_cause(error) {
+            return Some(self.encryption.explain(cause, "ssl-mode"));
+        }
+        matches!(error, MyError::DriverError(::mysql::DriverError::TlsNotSupported)).then(|| {
+            let mode = self.encryption.mode;
+            format!(
+                "the server does not offer TLS, and ssl-mode={mode} asks for it; where a plain connection will do, write \
+                 ssl-mode=PREFERRED or DISABLED"
+            )
+        })
+    }
 
-/// Parameters of the driver, of MySQL's own clients and of other languages' drivers that ask for TLS or concern it.
-fn is_about_tls(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    key.starts_with("ssl")
-        || key.starts_with("tls")
-        || key.starts_with("verify_")
-        || key.starts_with("danger_")
-        || key.starts_with("pkcs12_")
-        || matches!(
-            key.as_str(),
-            "require_ssl"
-                | "usessl"
-                | "root_cert_path"
-                | "cert_chain_path"
-                | "priv_key_path"
-                | "cipher_suites"
-        )
+    #[cfg(not(feature = "tls"))]
+    fn explain(&self, _: &MyError) -> Option<String> {
+        None
+    }
 }
 
 impl fmt::Debug for MySqlManager {
@@ -380,6 +413,10 @@ impl Driver<MySqlManager> for MySqlDriver {
 
     fn classify(&self, error: &MyError) -> ErrorClass {
         classify(error)
+    }
+
+    fn explain(&self, manager: &MySqlManager, error: &MyError) -> Option<String> {
+        manager.explain(error)
     }
 
     fn has_server_limit(&self) -> bool {

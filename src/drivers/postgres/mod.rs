@@ -14,30 +14,43 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! There is no TLS in this version: a URL or `Config` that requires it is Unsupported. A statement of your own is bounded by
-//! `command_timeout` (the server's `statement_timeout`) and by nothing else.
+//! Encryption is libpq's: all six words of `sslmode` ([`SslMode`]), `sslrootcert`, `sslcert` and `sslkey`. A statement of your
+//! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
+
+mod classify;
+mod opening;
 
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
-use ::postgres::config::{ChannelBinding, Host, SslMode, SslNegotiation};
-use ::postgres::error::{Severity, SqlState};
-use ::postgres::{Client, Config, Error as PgError, NoTls, SimpleQueryMessage};
+use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
+use ::postgres::error::SqlState;
+use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 use r2d2::ManageConnection;
-use r2d2_postgres::PostgresConnectionManager;
+
+use classify::classify;
+use opening::Opening;
 
 use super::FirstValue;
-use super::dsn::{Dsn, TlsWish, tls_required, tls_unsupported};
+use super::dsn::Dsn;
 use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
 use crate::error::{Error, ErrorKind, chain};
 use crate::settings::{ResetOnReturn, Settings};
+use crate::tls::{Encryption, Names, SslMode, Tls};
 
 /// The driver itself, in the version that this crate is built with.
 pub use ::postgres;
 
 /// A pool of PostgreSQL connections: `PostgresPool::builder(url)?`, or from a `postgres::Config`.
 pub type PostgresPool = crate::Pool<PostgresManager>;
+
+const TLS_PARAMETERS: Names = Names {
+    mode: &["sslmode"],
+    modes: "disable, allow, prefer, require, verify-ca, verify-full",
+    roots: &["sslrootcert"],
+    certificate: &["sslcert"],
+    key: &["sslkey"],
+};
 
 /// tokio-postgres waits two hours, Linux' own default; load balancers and firewalls forget an idle connection long
 /// before.
@@ -54,9 +67,10 @@ const DRIVERS_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// and meets other clients: set the limit on the role instead (`ALTER ROLE … SET statement_timeout`). A
 /// `statement_timeout` in the URL's or the `Config`'s own `options` wins over `command_timeout`.
 pub struct PostgresManager {
-    inner: PostgresConnectionManager<NoTls>,
     config: Config,
-    plain_allowed: bool,
+    tls: Tls,
+    encryption: Encryption,
+    opening: Opening,
     statement_limit: Option<String>,
     echo: Option<String>,
 }
@@ -67,59 +81,57 @@ impl PostgresManager {
     /// `keepalives_count`. A Unix socket is named by its directory: `postgresql://app@%2Frun%2Fpostgresql/orders` or
     /// `postgresql:///orders?user=app&host=/run/postgresql`.
     ///
+    /// Encryption is said as to libpq: `sslmode` (default prefer), `sslrootcert` (a PEM file of authorities; `system`, and the
+    /// default, are those of the operating system), `sslcert` and `sslkey` (PEM files of a client certificate and its key,
+    /// which must not be encrypted). Unlike libpq it looks at no file that is not named, and finds the host's name in a
+    /// certificate's subjectAltName only.
+    ///
     /// # Errors
-    /// Settings for a URL that is malformed, names no host, or has a parameter that the driver does not know;
-    /// Unsupported for one that asks for TLS (`sslmode` of `require`, `verify-ca` or `verify-full`, a certificate).
+    /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, or names a file
+    /// that cannot be used; Unsupported for `sslnegotiation=direct`, and in a build without TLS for one that requires it.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["postgresql", "postgres"], true)?;
-        let mut plain_allowed = false;
-        // tokio-postgres knows three of libpq's six words, so none of them is left for it.
-        for (key, mode) in dsn.take(|key| key == "sslmode") {
-            match TlsWish::from_mode(&mode) {
-                Some(TlsWish::PlainAllowed) => plain_allowed = true,
-                Some(TlsWish::Required) => return Err(tls_unsupported(&format!("{key}={mode}"))),
-                None => {
-                    return Err(Error::setting(
-                        &key,
-                        mode,
-                        "one of disable, allow, prefer, require, verify-ca, verify-full",
-                    ));
-                }
-            }
+        if dsn.has("sslpassword") {
+            return Err(Error::unsupported(
+                "sslpassword is given, but queuepool reads no encrypted sslkey: decrypt the file, and protect it by its \
+                 permissions",
+            ));
         }
-        let certificates = |key: &str| key.starts_with("ssl") && key != "sslnegotiation";
-        if let Some((key, _)) = dsn.take(certificates).first() {
-            return Err(tls_unsupported(key));
-        }
+        let tls = Tls::from_parameters(&dsn.take(|key| TLS_PARAMETERS.have(key)), &TLS_PARAMETERS)?;
         dsn.rename("keepalives_count", "keepalives_retries");
         let config: Config = dsn
             .for_driver()
             .parse()
             .map_err(|error: PgError| dsn.refused(&chain(&error)))?;
-        let mut manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
-        manager.plain_allowed |= plain_allowed;
-        Ok(manager)
+        Ok(PostgresManager::build(config, dsn.has("keepalives_idle"))?.tls(tls))
     }
 
     /// Takes the driver's own configuration. Keepalive settings that it leaves at their defaults are replaced by those
     /// above.
     ///
+    /// Its `ssl_mode` of Disable or Require holds; Prefer, its default, means what the settings say, and without
+    /// `require_tls` prefer. The other modes, and certificates, come with [`tls`](PostgresManager::tls).
+    ///
     /// # Errors
-    /// Settings for a configuration without a host, Unsupported for one that asks for TLS.
+    /// Settings for a configuration without a host, Unsupported for one with `sslnegotiation=direct`.
     pub fn new(config: Config) -> Result<Self, Error> {
         PostgresManager::build(config, false)
     }
 
+    /// Encrypts as `tls` says, and no longer as the configuration or the URL did. Its files are read when the pool is built.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
+    }
+
     fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(tls_unsupported("sslmode=require"));
-        }
-        // Both would be silently ignored, or fail at login, on a plain connection.
+        // It would fail at login, or be silently ignored.
         if config.get_ssl_negotiation() == SslNegotiation::Direct {
-            return Err(tls_unsupported("sslnegotiation=direct"));
-        }
-        if config.get_channel_binding() == ChannelBinding::Require {
-            return Err(tls_unsupported("channel_binding=require"));
+            return Err(Error::unsupported(
+                "sslnegotiation=direct is not supported: leave it out; every server that takes it takes the usual \
+                 negotiation too",
+            ));
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::new(
@@ -137,9 +149,22 @@ impl PostgresManager {
         if config.get_keepalives_retries().is_none() {
             config.keepalives_retries(5);
         }
+        // The name that a certificate must have; the driver has none to check where only addresses are given.
+        if config.get_hosts().is_empty() {
+            for address in config.get_hostaddrs().to_vec() {
+                config.host(&address.to_string());
+            }
+        }
+        let tls = match config.get_ssl_mode() {
+            ConfigSslMode::Disable => Tls::new(SslMode::Disable),
+            ConfigSslMode::Require => Tls::new(SslMode::Require),
+            _ => Tls::default(),
+        };
+        let encryption = Encryption::plain();
         Ok(PostgresManager {
-            inner: PostgresConnectionManager::new(config.clone(), NoTls),
-            plain_allowed: config.get_ssl_mode() == SslMode::Disable,
+            opening: Opening::new(&config, &encryption),
+            encryption,
+            tls,
             config,
             statement_limit: None,
             echo: None,
@@ -156,11 +181,12 @@ impl PostgresManager {
     }
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
-        if settings.require_tls && !self.plain_allowed && !self.only_unix_sockets() {
-            return Err(tls_required(
-                "write sslmode=disable in the URL (Config::ssl_mode(SslMode::Disable) in a Config)",
-            ));
-        }
+        self.encryption = match self.only_unix_sockets() {
+            true => Encryption::plain(),
+            false => self.tls.resolve(SslMode::Prefer, settings.require_tls)?,
+        };
+        self.encryption.channel_binding =
+            self.config.get_channel_binding() == ChannelBinding::Require;
         if self.config.get_application_name().is_none() {
             self.config.application_name(pool_name);
         }
@@ -168,7 +194,7 @@ impl PostgresManager {
         let own = self.config.get_connect_timeout().copied();
         self.config
             .connect_timeout(own.map_or(limit, |own| own.min(limit)));
-        self.inner = PostgresConnectionManager::new(self.config.clone(), NoTls);
+        self.opening = Opening::new(&self.config, &self.encryption);
         let limited_by_options = self
             .config
             .get_options()
@@ -179,6 +205,27 @@ impl PostgresManager {
         };
         self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
         Ok(())
+    }
+
+    #[cfg(feature = "tls")]
+    fn explain(&self, error: &PgError) -> Option<String> {
+        if let Some(cause) = crate::tls::cause(error) {
+            return Some(self.encryption.explain(cause, "sslmode"));
+        }
+        let unoffered = error.to_string() == classify::TLS_FAILED
+            && chain(error).ends_with("server does not support TLS");
+        unoffered.then(|| {
+            let mode = self.encryption.mode;
+            format!(
+                "the server does not offer TLS, and sslmode={mode} asks for it; where a plain connection will do, write \
+                 sslmode=prefer or sslmode=disable"
+            )
+        })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn explain(&self, _: &PgError) -> Option<String> {
+        None
     }
 
     fn note(&self, sql: &str) {
@@ -244,18 +291,18 @@ impl ManageConnection for PostgresManager {
     type Error = PgError;
 
     fn connect(&self) -> Result<Client, PgError> {
-        let mut client = self.inner.connect()?;
+        let mut client = self.opening.open()?;
         self.limit_statements(&mut client)?;
         Ok(client)
     }
 
     /// Asks the server, without a limit; the pool uses [`PostgresDriver`]'s bounded ping instead.
     fn is_valid(&self, client: &mut Client) -> Result<(), PgError> {
-        self.inner.is_valid(client)
+        client.simple_query("").map(drop)
     }
 
     fn has_broken(&self, client: &mut Client) -> bool {
-        self.inner.has_broken(client)
+        client.is_closed()
     }
 }
 
@@ -327,6 +374,10 @@ impl Driver<PostgresManager> for PostgresDriver {
         classify(error)
     }
 
+    fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
+        manager.explain(error)
+    }
+
     fn has_server_limit(&self) -> bool {
         true
     }
@@ -345,71 +396,6 @@ impl Driver<PostgresManager> for PostgresDriver {
             Call::Connect | Call::Reset | Call::Close | Call::ServerLimit => false,
         }
     }
-}
-
-fn classify(error: &PgError) -> ErrorClass {
-    if let Some(refusal) = error.as_db_error() {
-        let ends_the_session = match refusal.parsed_severity() {
-            Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
-            // PgBouncer does not send the untranslated field.
-            None => matches!(refusal.severity(), "FATAL" | "PANIC"),
-        };
-        return match refusal.code().code() {
-            "08P01" if is_bouncers_refusal(refusal.message()) => ErrorClass::Permanent,
-            state => classify_state(state, ends_the_session),
-        };
-    }
-    if error.is_closed() {
-        return ErrorClass::Lost;
-    }
-    // The driver does not tell its kinds of errors apart in any other way.
-    match error.to_string().as_str() {
-        "timeout waiting for server" => ErrorClass::Transient,
-        "error connecting to server" => match io_cause(error) {
-            // From target_session_attrs: the primary is elsewhere, for now.
-            Some(cause) if cause.raw_os_error().is_none() => ErrorClass::Transient,
-            Some(cause) if cause.kind() == io::ErrorKind::PermissionDenied => ErrorClass::Permanent,
-            _ => ErrorClass::Lost,
-        },
-        "error communicating with the server"
-        | "error parsing response from server"
-        | "unexpected message from server" => ErrorClass::Lost,
-        "invalid configuration"
-        | "invalid connection string"
-        | "authentication error"
-        | "error performing TLS handshake" => ErrorClass::Permanent,
-        _ => ErrorClass::Statement,
-    }
-}
-
-/// PgBouncer sends "protocol violation" for nearly all that it has to say, a wrong password included.
-fn is_bouncers_refusal(message: &str) -> bool {
-    [
-        "authentication failed",
-        "no such ",
-        "unsupported startup parameter",
-    ]
-    .iter()
-    .any(|text| message.contains(text))
-}
-
-fn classify_state(state: &str, ends_the_session: bool) -> ErrorClass {
-    match state {
-        // Killed by an administrator, by a crash, by an idle limit or with its database.
-        "57P01" | "57P02" | "57P04" | "57P05" | "25P03" | "25P04" => ErrorClass::Lost,
-        "57P03" => ErrorClass::Transient,
-        _ if state.starts_with("08") => ErrorClass::Lost,
-        _ if !ends_the_session => ErrorClass::Statement,
-        // Too many connections, out of memory. As a mere error it is a statement's (a full disk).
-        _ if state.starts_with("53") => ErrorClass::Transient,
-        _ if state.starts_with("58") || state.starts_with("XX") => ErrorClass::Lost,
-        // Password, database, permission, options: what a login can be refused for.
-        _ => ErrorClass::Permanent,
-    }
-}
-
-fn io_cause(error: &PgError) -> Option<&io::Error> {
-    std::error::Error::source(error).and_then(|cause| cause.downcast_ref())
 }
 
 /// Runs one or several statements; returns the rows affected, or returned, by all of them.

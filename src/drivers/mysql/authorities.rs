@@ -1,0 +1,165 @@
+//! The mysql driver trusts Mozilla's authorities beside those it is given, and cannot be told not to. With `verify-ca`
+//! anybody who has a certificate for any host of the internet could then answer for a server whose authority is one's own.
+//! This takes them out again: rustls asks its cryptography, which the driver takes from the process' default, for each
+//! signature of a chain, and there a key of Mozilla's that was not asked for has signed nothing.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+use rustls::SignatureScheme;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::pki_types::{
+    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
+};
+
+use crate::tls::{Unusable, store};
+
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+thread_local! {
+    /// While a connection that trusts named authorities only is opened on this thread.
+    static CONNECTING: RefCell<Option<Connecting>> = const { RefCell::new(None) };
+}
+
+struct Connecting {
+    barred: Vec<&'static [u8]>,
+    asked: bool,
+}
+
+impl Connecting {
+    /// A key is the end of what a certificate says of it: the rest is the algorithm.
+    fn bars(&self, key: &[u8]) -> bool {
+        self.barred.iter().any(|barred| barred.ends_with(key))
+    }
+}
+
+/// Takes it back, also when the driver panics.
+struct Reset;
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        CONNECTING.with(|connecting| connecting.take());
+    }
+}
+
+/// Runs `open` with no authorities but `trusted`; the second value is whether rustls asked here for its signatures at all,
+/// which it does not when the application has installed a provider of its own.
+pub(super) fn trusting_only<T>(
+    trusted: &[CertificateDer<'static>],
+    open: impl FnOnce() -> T,
+) -> Result<(T, bool), Unusable> {
+    Ok(without(barred_beside(trusted)?, open))
+}
+
+fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool) {
+    let asked = false;
+    CONNECTING.with(|connecting| connecting.replace(Some(Connecting { barred, asked })));
+    let reset = Reset;
+    let opened = open();
+    let asked = CONNECTING.with_borrow(|connecting| connecting.as_ref().is_some_and(|it| it.asked));
+    drop(reset);
+    (opened, asked)
+}
+
+/// Mozilla's keys that are not also keys of `trusted`.
+fn barred_beside(trusted: &[CertificateDer<'static>]) -> Result<Vec<&'static [u8]>, Unusable> {
+    let trusted = store(trusted)?;
+    let wanted: HashSet<&[u8]> = trusted
+        .roots
+        .iter()
+        .map(|root| &*root.subject_public_key_info)
+        .collect();
+    Ok(webpki_roots::TLS_SERVER_ROOTS
+        .iter()
+        .map(|root| &*root.subject_public_key_info)
+        .filter(|key| !wanted.contains(key))
+        .collect())
+}
+
+/// A rustls provider that does its signatures by `provider` and lets a pool's mysql connections trust the authorities that
+/// they are told to, and no others.
+///
+/// The pool installs one, on ring, as the process' default when it is built, unless the process has a default by then. An
+/// application that installs its own, as for aws-lc, installs this around it:
+///
+/// ```no_run
+/// # fn aws_lc() -> rustls::crypto::CryptoProvider { rustls::crypto::ring::default_provider() }
+/// queuepool::mysql::guarded_provider(aws_lc())
+///     .install_default()
+///     .expect("nobody has installed another");
+/// ```
+///
+/// Without it `verify-ca` cannot be kept and is an error of kind Connect; `verify-full` trusts Mozilla's authorities too.
+#[must_use]
+pub fn guarded_provider(mut provider: CryptoProvider) -> CryptoProvider {
+    let algorithms = provider.signature_verification_algorithms;
+    let guarded = |all: &[Algorithm]| -> &'static [Algorithm] {
+        all.iter()
+            .map(|algorithm| leaked(Guarded(*algorithm)) as Algorithm)
+            .collect::<Vec<_>>()
+            .leak()
+    };
+    let mapping: Vec<(SignatureScheme, &'static [Algorithm])> = algorithms
+        .mapping
+        .iter()
+        .map(|(scheme, all)| (*scheme, guarded(all)))
+        .collect();
+    provider.signature_verification_algorithms = WebPkiSupportedAlgorithms {
+        all: guarded(algorithms.all),
+        mapping: mapping.leak(),
+    };
+    provider
+}
+
+/// rustls keeps a provider's algorithms for ever; there is one provider in a process.
+fn leaked<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// The driver would choose a default itself, and panic where the build has two to choose from.
+pub(super) fn install() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        if CryptoProvider::get_default().is_none() {
+            // It fails if somebody was faster: then theirs is the default.
+            let _ = guarded_provider(rustls::crypto::ring::default_provider()).install_default();
+        }
+    });
+}
+
+#[derive(Debug)]
+struct Guarded(Algorithm);
+
+impl SignatureVerificationAlgorithm for Guarded {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let barred = CONNECTING.with_borrow_mut(|connecting| match connecting {
+            Some(connecting) => {
+                connecting.asked = true;
+                connecting.bars(public_key)
+            }
+            None => false,
+        });
+        match barred {
+            true => Err(InvalidSignature),
+            false => self.0.verify_signature(public_key, message, signature),
+        }
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        self.0.public_key_alg_id()
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.0.signature_alg_id()
+    }
+
+    fn fips(&self) -> bool {
+        self.0.fips()
+    }
+}

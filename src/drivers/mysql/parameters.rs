@@ -1,0 +1,107 @@
+//! What a URL says about TLS, in the words of MySQL's clients, of libpq and of the driver.
+
+use crate::drivers::dsn::Dsn;
+use crate::error::Error;
+use crate::tls::{Names, SslMode, Tls};
+
+const NAMES: Names = Names {
+    mode: &["ssl-mode", "ssl_mode", "sslmode"],
+    modes: "disabled, preferred, required, verify_ca, verify_identity (or libpq's disable, allow, prefer, require, \
+            verify-ca, verify-full)",
+    roots: &["ssl-ca", "ssl_ca", "sslrootcert", "root_cert_path"],
+    certificate: &["ssl-cert", "ssl_cert", "sslcert", "cert_chain_path"],
+    key: &["ssl-key", "ssl_key", "sslkey", "priv_key_path"],
+};
+
+/// The driver's own parameters; any of them asks it for TLS with all checks.
+const DRIVERS: [&str; 4] = [
+    "root_cert_path",
+    "cert_chain_path",
+    "priv_key_path",
+    "cipher_suites",
+];
+const DRIVERS_SWITCHES: [&str; 2] = [
+    "danger_accept_invalid_certs",
+    "danger_skip_domain_validation",
+];
+
+/// Takes all of it out of `dsn`, except the cipher suites, which the driver reads itself.
+pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
+    let drivers_own = DRIVERS
+        .iter()
+        .chain(&DRIVERS_SWITCHES)
+        .any(|key| dsn.has(key));
+    let parameters: Vec<(String, String)> = dsn
+        .take(|key| NAMES.have(&key.to_ascii_lowercase()))
+        .into_iter()
+        .map(|(key, value)| (key.to_ascii_lowercase(), value))
+        .collect();
+    let mut tls = Tls::from_parameters(&parameters, &NAMES)?;
+    let named = tls.mode;
+    if drivers_own && tls.mode.is_none() {
+        tls.mode = Some(SslMode::VerifyFull);
+    }
+    for (key, value) in dsn.take(|key| DRIVERS_SWITCHES.contains(&key)) {
+        let weaker = match (key.as_str(), value.as_str()) {
+            (_, "false") => continue,
+            ("danger_accept_invalid_certs", "true") => SslMode::Require,
+            (_, "true") => SslMode::VerifyCa,
+            _ => return Err(Error::setting(&key, value, "true or false")),
+        };
+        match named {
+            Some(named) if named > weaker => return Err(beside(&key, &value, named)),
+            _ => tls.mode = tls.mode.min(Some(weaker)),
+        }
+    }
+    for (key, value) in dsn.take(is_anothers) {
+        let off = matches!(
+            value.to_ascii_lowercase().as_str(),
+            "false" | "0" | "off" | "no" | "disabled"
+        );
+        match tls.mode {
+            _ if !off => {
+                return Err(Error::setting(
+                    &key,
+                    value,
+                    "it is another driver's word for what ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY \
+                     says here; write that",
+                ));
+            }
+            Some(mode) if mode.is_required() => return Err(beside(&key, &value, mode)),
+            Some(_) => {}
+            None if is_whole(&key) => tls.mode = Some(SslMode::Disable),
+            None => {}
+        }
+    }
+    // As MySQL's own clients take it.
+    if tls.mode.is_none() && tls.roots.is_some() {
+        tls.mode = Some(SslMode::VerifyCa);
+    }
+    Ok(tls)
+}
+
+fn beside(key: &str, value: &str, mode: SslMode) -> Error {
+    Error::setting(
+        key,
+        value,
+        format_args!("the URL asks for ssl-mode={mode} too; leave one of them"),
+    )
+}
+
+/// Parameters of other languages' drivers.
+fn is_anothers(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    is_whole(&key)
+        || key.starts_with("ssl")
+        || key.starts_with("tls")
+        || key.starts_with("verify_")
+        || key.starts_with("pkcs12_")
+}
+
+/// Those that switch TLS itself, and not one of its checks.
+fn is_whole(key: &str) -> bool {
+    matches!(
+        key.to_ascii_lowercase().as_str(),
+        "ssl" | "tls" | "usessl" | "require_ssl"
+    )
+}

@@ -1,0 +1,161 @@
+//! How a connection is opened in each of libpq's six modes of encryption.
+
+use ::postgres::config::SslMode as Wanted;
+use ::postgres::error::SqlState;
+use ::postgres::{Client, Config, Error as PgError, NoTls};
+use r2d2::ManageConnection;
+use r2d2_postgres::PostgresConnectionManager;
+
+use crate::tls::{Encryption, SslMode};
+
+/// Opens plain connections, encrypted ones, or whichever the mode admits.
+pub(super) struct Opening {
+    mode: SslMode,
+    plain: PostgresConnectionManager<NoTls>,
+    #[cfg(feature = "tls")]
+    encrypted: PostgresConnectionManager<connector::Connector>,
+}
+
+impl Opening {
+    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
+    pub(super) fn new(config: &Config, encryption: &Encryption) -> Self {
+        let with = |wanted: Wanted| {
+            let mut config = config.clone();
+            config.ssl_mode(wanted);
+            config
+        };
+        Opening {
+            mode: encryption.mode,
+            plain: PostgresConnectionManager::new(with(Wanted::Disable), NoTls),
+            // With Prefer the driver goes on in plain where the server does not offer TLS, and only there.
+            #[cfg(feature = "tls")]
+            encrypted: PostgresConnectionManager::new(
+                with(match encryption.mode {
+                    SslMode::Prefer => Wanted::Prefer,
+                    _ => Wanted::Require,
+                }),
+                connector::Connector::new(encryption.clone()),
+            ),
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Client, PgError> {
+        match self.mode {
+            SslMode::Disable => self.plain.connect(),
+            SslMode::Allow => self.allow(),
+            SslMode::Prefer => self.prefer(),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted(),
+        }
+    }
+
+    fn allow(&self) -> Result<Client, PgError> {
+        match self.plain.connect() {
+            Err(refusal) if is_refused_for_how(&refusal) => {
+                note("allow", "a plain login", &refusal, "with TLS");
+                match self.encrypted() {
+                    // The server has no TLS either: what it said first is what there is to mend.
+                    Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
+                    other => other,
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn prefer(&self) -> Result<Client, PgError> {
+        match self.encrypted() {
+            Err(error) if is_about_tls(&error) => {
+                note("prefer", "TLS", &error, "in plain");
+                // Where plain is refused as well, TLS is what there is to mend.
+                match self.plain.connect() {
+                    Err(refusal) if is_refused_for_how(&refusal) => Err(error),
+                    other => other,
+                }
+            }
+            Err(refusal) if is_refused_for_how(&refusal) => {
+                note("prefer", "a login with TLS", &refusal, "in plain");
+                self.plain.connect()
+            }
+            other => other,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn encrypted(&self) -> Result<Client, PgError> {
+        self.encrypted.connect()
+    }
+
+    /// A build without TLS is to the server what a server without TLS is to a build that has it.
+    #[cfg(not(feature = "tls"))]
+    fn encrypted(&self) -> Result<Client, PgError> {
+        self.plain.connect()
+    }
+}
+
+/// Neither is an error of the pool's: the other way may do.
+fn note(mode: &str, what: &str, error: &PgError, instead: &str) {
+    let words = crate::error::chain(error);
+    log::debug!(target: "queuepool", "sslmode={mode}: {what} failed ({words}); trying {instead}");
+}
+
+/// A login that another way of connecting may get: pg_hba.conf has no line for this one. A wrong password is wrong either
+/// way, and libpq's second try with it would count as another failed login.
+fn is_refused_for_how(error: &PgError) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+        || error
+            .as_db_error()
+            .is_some_and(|refusal| refusal.message() == super::classify::BOUNCER_WANTS_TLS)
+}
+
+fn is_about_tls(error: &PgError) -> bool {
+    error.to_string() == super::classify::TLS_FAILED || has_tls_cause(error)
+}
+
+#[cfg(feature = "tls")]
+fn has_tls_cause(error: &PgError) -> bool {
+    crate::tls::cause(error).is_some()
+}
+
+#[cfg(not(feature = "tls"))]
+fn has_tls_cause(_: &PgError) -> bool {
+    false
+}
+
+#[cfg(feature = "tls")]
+mod connector {
+    use std::error::Error as StdError;
+
+    use ::postgres::Socket;
+    use ::postgres::tls::MakeTlsConnect;
+    use tokio_postgres_rustls::MakeRustlsConnect;
+
+    use crate::tls::Encryption;
+
+    type Rustls = MakeRustlsConnect;
+
+    /// Reads the certificates anew for each connection.
+    #[derive(Clone)]
+    pub(super) struct Connector {
+        encryption: Encryption,
+    }
+
+    impl Connector {
+        pub(super) fn new(encryption: Encryption) -> Self {
+            Connector { encryption }
+        }
+    }
+
+    impl MakeTlsConnect<Socket> for Connector {
+        type Stream = <Rustls as MakeTlsConnect<Socket>>::Stream;
+        type TlsConnect = <Rustls as MakeTlsConnect<Socket>>::TlsConnect;
+        type Error = Box<dyn StdError + Send + Sync>;
+
+        fn make_tls_connect(&mut self, host: &str) -> Result<Self::TlsConnect, Self::Error> {
+            let mut rustls = MakeRustlsConnect::new(self.encryption.client_config()?);
+            Ok(MakeTlsConnect::<Socket>::make_tls_connect(
+                &mut rustls,
+                host,
+            )?)
+        }
+    }
+}

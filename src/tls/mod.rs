@@ -1,0 +1,255 @@
+//! Which connections are encrypted, and what proves that the server is the right one.
+
+#[cfg(feature = "tls")]
+mod explain;
+#[cfg(feature = "tls")]
+mod material;
+mod url;
+#[cfg(feature = "tls")]
+mod verifier;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::error::Error;
+
+#[cfg(feature = "tls")]
+pub(crate) use explain::cause;
+#[cfg(all(feature = "tls", feature = "mysql"))]
+pub(crate) use material::{Unusable, store};
+pub(crate) use url::Names;
+
+/// Whether a connection is encrypted, and what the server's certificate must prove: libpq's six modes with libpq's
+/// meaning, for PostgreSQL as for MySQL and MariaDB.
+///
+/// | mode | in a MySQL URL also | encrypted | the server's certificate |
+/// |---|---|---|---|
+/// | `disable` | `DISABLED` | never | |
+/// | `allow` | | where the server refuses a plain login | not looked at, unless root certificates are named |
+/// | `prefer` | `PREFERRED` | where the server can; else plain | not looked at, unless root certificates are named; one that does not pass means plain |
+/// | `require` | `REQUIRED` | always | not looked at, unless root certificates are named: then as `verify-ca` |
+/// | `verify-ca` | `VERIFY_CA` | always | signed by a trusted authority, and in its time |
+/// | `verify-full` | `VERIFY_IDENTITY` | always | and made out for the host that the URL names |
+///
+/// Only `verify-full`, or `verify-ca` with an authority of one's own, keeps out somebody who sits between; `allow` and
+/// `prefer` keep out nobody who can change what is sent. Unix sockets are never encrypted, whatever the mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum SslMode {
+    /// Plain.
+    Disable,
+    /// Plain, unless the server refuses that.
+    Allow,
+    /// Encrypted, unless that fails.
+    Prefer,
+    /// Encrypted.
+    Require,
+    /// Encrypted, and the certificate's chain is checked.
+    VerifyCa,
+    /// Encrypted, and the certificate's chain and name are checked.
+    VerifyFull,
+}
+
+impl SslMode {
+    /// libpq's six words, and MySQL's five, in either case and with `_` for `-`.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        Some(match word.to_ascii_lowercase().replace('_', "-").as_str() {
+            "disable" | "disabled" => SslMode::Disable,
+            "allow" => SslMode::Allow,
+            "prefer" | "preferred" => SslMode::Prefer,
+            "require" | "required" => SslMode::Require,
+            "verify-ca" => SslMode::VerifyCa,
+            "verify-full" | "verify-identity" => SslMode::VerifyFull,
+            _ => return None,
+        })
+    }
+
+    /// Whether a plain connection is out of the question.
+    pub(crate) fn is_required(self) -> bool {
+        self >= SslMode::Require
+    }
+}
+
+impl fmt::Display for SslMode {
+    /// libpq's word.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SslMode::Disable => "disable",
+            SslMode::Allow => "allow",
+            SslMode::Prefer => "prefer",
+            SslMode::Require => "require",
+            SslMode::VerifyCa => "verify-ca",
+            SslMode::VerifyFull => "verify-full",
+        })
+    }
+}
+
+/// A mode with the files it needs, for a manager that is built from a driver's own configuration value; in a URL the same
+/// is said by parameters.
+///
+/// The files are PEM. They are read when the pool is built, so that a wrong one is an error there, and again for every new
+/// connection, so that a renewed certificate needs no restart.
+///
+/// ```no_run
+/// use queuepool::postgres::PostgresManager;
+/// use queuepool::{Pool, SslMode, Tls};
+///
+/// let config = "host=db.internal user=app dbname=orders".parse()?;
+/// let tls = Tls::new(SslMode::VerifyFull).root_certificates("/etc/ssl/internal-ca.pem");
+/// let pool = Pool::builder(PostgresManager::new(config)?.tls(tls)).build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Tls {
+    pub(crate) mode: Option<SslMode>,
+    pub(crate) roots: Option<Roots>,
+    pub(crate) identity: Option<Identity>,
+}
+
+/// Whose certificates are trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Roots {
+    File(PathBuf),
+    /// `sslrootcert=system`.
+    System,
+}
+
+/// What this side shows of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+impl Tls {
+    /// In this mode, with the authorities that the operating system trusts and without a certificate of this side's.
+    pub fn new(mode: SslMode) -> Self {
+        Tls {
+            mode: Some(mode),
+            ..Tls::default()
+        }
+    }
+
+    /// Trusts the authorities in this file, and no others: `sslrootcert` of a URL, on MySQL `ssl-ca`.
+    pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
+        self.roots = Some(Roots::File(file.into()));
+        self
+    }
+
+    /// Shows this certificate (with those between it and its authority after it in the file), and proves it with this
+    /// key, which must not be encrypted: `sslcert` and `sslkey` of a URL, on MySQL `ssl-cert` and `ssl-key`.
+    pub fn client_certificate(
+        mut self,
+        certificate: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> Self {
+        self.identity = Some(Identity {
+            certificate: certificate.into(),
+            key: key.into(),
+        });
+        self
+    }
+
+    /// What holds when nothing more is said: `default` where no mode was named, but at least `require` with the setting
+    /// require_tls.
+    ///
+    /// # Errors
+    /// Settings for files that cannot be used, and for the system's roots with a mode that proves nothing by them;
+    /// Unsupported for an encrypted mode in a build without TLS.
+    pub(crate) fn resolve(&self, default: SslMode, require_tls: bool) -> Result<Encryption, Error> {
+        let system = self.roots == Some(Roots::System);
+        let mode = match self.mode {
+            Some(mode) => mode,
+            None if system => SslMode::VerifyFull,
+            None if require_tls => SslMode::Require,
+            None => default,
+        };
+        // As libpq: anybody can have a certificate from a public authority.
+        if system && mode != SslMode::VerifyFull && mode != SslMode::Disable {
+            return Err(Error::setting(
+                "sslrootcert",
+                "system",
+                format_args!("with sslmode={mode} it proves nothing; write sslmode=verify-full"),
+            ));
+        }
+        let encryption = Encryption {
+            mode,
+            roots: self.roots.clone(),
+            identity: self.identity.clone(),
+            channel_binding: false,
+        };
+        encryption.check()?;
+        Ok(encryption)
+    }
+}
+
+/// What holds for a pool's connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Encryption {
+    pub(crate) mode: SslMode,
+    pub(crate) roots: Option<Roots>,
+    pub(crate) identity: Option<Identity>,
+    /// The login relies on the server's holding its certificate's key, although nothing else of it is checked.
+    pub(crate) channel_binding: bool,
+}
+
+/// How much of the server's certificate is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verification {
+    Nothing,
+    Chain,
+    ChainAndName,
+}
+
+impl Encryption {
+    pub(crate) fn plain() -> Self {
+        Encryption {
+            mode: SslMode::Disable,
+            roots: None,
+            identity: None,
+            channel_binding: false,
+        }
+    }
+
+    /// What a driver's own options say; it reads their files in its own way.
+    #[cfg(all(feature = "tls", feature = "mysql"))]
+    pub(crate) fn unchecked(tls: &Tls) -> Self {
+        Encryption {
+            mode: tls.mode.unwrap_or(SslMode::Disable),
+            roots: tls.roots.clone(),
+            identity: tls.identity.clone(),
+            channel_binding: false,
+        }
+    }
+
+    pub(crate) fn verification(&self) -> Verification {
+        match self.mode {
+            SslMode::VerifyFull => Verification::ChainAndName,
+            SslMode::VerifyCa => Verification::Chain,
+            _ if self.roots.is_some() => Verification::Chain,
+            _ => Verification::Nothing,
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    fn check(&self) -> Result<(), Error> {
+        if self.mode == SslMode::Disable {
+            return Ok(());
+        }
+        self.client_config().map(drop).map_err(Error::from)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn check(&self) -> Result<(), Error> {
+        if self.mode.is_required() {
+            return Err(Error::unsupported(format!(
+                "sslmode={} is asked for, by name or by require_tls (which the production preset sets), and this build of \
+                 queuepool has no TLS: build it with the feature `tls`, or write sslmode=disable (MySQL: \
+                 ssl-mode=DISABLED) where a plain connection will do",
+                self.mode
+            )));
+        }
+        Ok(())
+    }
+}

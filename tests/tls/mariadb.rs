@@ -1,0 +1,129 @@
+//! MariaDB.
+
+use ::mysql::prelude::Queryable;
+
+use crate::certificates::Certificate;
+use crate::servers::MariaDb;
+use crate::table::{
+    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check,
+};
+
+fn server(world: &World, certificate: &Certificate, options: &[&str]) -> MariaDb {
+    let mut all = vec![
+        "--ssl-cert=server.crt",
+        "--ssl-key=server.key",
+        "--ssl-ca=root.crt",
+    ];
+    all.extend(options);
+    MariaDb::start_with_files(
+        &all,
+        &[
+            ("server.crt", &certificate.certificate),
+            ("server.key", &certificate.key),
+            ("root.crt", &world.ours.certificate),
+        ],
+    )
+}
+
+fn against(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
+    let world = World::new();
+    let server = server(&world, &certificate(&world), &[]);
+    check(&server.url(), &world, table);
+}
+
+#[test]
+fn a_good_certificate() {
+    against(|world| world.ours.server(&HERE), &GOOD);
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority() {
+    against(|world| world.others.server(&HERE), &STRANGE);
+}
+
+#[test]
+fn a_certificate_for_another_host() {
+    against(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
+}
+
+#[test]
+fn an_expired_certificate() {
+    against(|world| world.ours.expired_server(&HERE), &OLD);
+}
+
+#[test]
+fn a_server_without_tls() {
+    check(&MariaDb::start().url(), &World::new(), &NONE);
+}
+
+#[test]
+fn a_user_who_must_show_a_certificate() {
+    let world = World::new();
+    let server = server(&world, &world.ours.server(&HERE), &[]);
+    let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
+    admin
+        .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE X509")
+        .unwrap();
+    let denied = Refused("Access denied for user 'app'");
+    let unknown = Refused("UnknownIssuer");
+    let strange =
+        Refused("the server refused the TLS handshake; it may not trust the client certificate");
+    check(
+        &server.url(),
+        &world,
+        &[
+            ("disable", denied),
+            ("allow", denied),
+            ("prefer", denied),
+            ("require", denied),
+            ("verify-ca", unknown),
+            ("verify-full", unknown),
+            ("allow roots", denied),
+            ("prefer roots", denied),
+            ("require roots", denied),
+            ("verify-ca roots", denied),
+            ("verify-full roots", denied),
+            ("disable client", denied),
+            ("allow client", Encrypted),
+            ("prefer client", Encrypted),
+            ("require client", Encrypted),
+            ("verify-ca client", unknown),
+            ("verify-full client", unknown),
+            ("allow roots client", Encrypted),
+            ("prefer roots client", Encrypted),
+            ("require roots client", Encrypted),
+            ("verify-ca roots client", Encrypted),
+            ("verify-full roots client", Encrypted),
+            ("disable stranger", denied),
+            ("allow stranger", strange),
+            ("prefer stranger", strange),
+            ("require stranger", strange),
+            ("verify-ca roots stranger", strange),
+            ("verify-full roots stranger", strange),
+        ],
+    );
+}
+
+#[test]
+fn a_server_that_lets_only_encrypted_logins_in() {
+    let world = World::new();
+    let server = server(
+        &world,
+        &world.others.server(&HERE),
+        &["--require-secure-transport=ON"],
+    );
+    let both = Refused("would do with a plain login, which the server refused too");
+    check(
+        &server.url(),
+        &world,
+        &[
+            ("disable", Refused("Access denied for user 'app'")),
+            ("allow", Encrypted),
+            ("prefer", Encrypted),
+            ("require", Encrypted),
+            ("allow roots", both),
+            ("prefer roots", both),
+            ("require roots", Refused("UnknownIssuer")),
+        ],
+    );
+}

@@ -1,0 +1,141 @@
+//! PostgreSQL.
+
+use crate::certificates::Certificate;
+use crate::servers::Postgres;
+use crate::table::{
+    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, World, check,
+};
+
+/// What pg_hba.conf lets in.
+const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
+const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";
+const WITH_CERTIFICATE: &str = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+
+fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgres {
+    Postgres::start_with_files(
+        &["ssl=on", "ssl_ca_file=root.crt"],
+        &[
+            ("server.crt", &certificate.certificate),
+            ("server.key", &certificate.key),
+            ("root.crt", &world.ours.certificate),
+            ("pg_hba.conf", admits),
+        ],
+    )
+}
+
+const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
+
+fn against(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
+    let world = World::new();
+    let server = server(&world, &certificate(&world), ANY);
+    check(&server.url(), &world, table);
+}
+
+#[test]
+fn a_good_certificate() {
+    against(|world| world.ours.server(&HERE), &GOOD);
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority() {
+    against(|world| world.others.server(&HERE), &STRANGE);
+}
+
+#[test]
+fn a_certificate_for_another_host() {
+    against(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
+}
+
+#[test]
+fn an_expired_certificate() {
+    against(|world| world.ours.expired_server(&HERE), &OLD);
+}
+
+#[test]
+fn a_server_without_tls() {
+    check(&Postgres::start().url(), &World::new(), &NONE);
+}
+
+#[test]
+fn a_server_that_asks_for_a_client_certificate() {
+    let world = World::new();
+    let server = server(&world, &world.ours.server(&HERE), WITH_CERTIFICATE);
+    let plain = Refused("no encryption");
+    let bare = Refused("connection requires a valid client certificate");
+    let strange =
+        Refused("the server refused the TLS handshake; it may not trust the client certificate");
+    check(
+        &server.url(),
+        &world,
+        &[
+            ("disable", plain),
+            ("allow", bare),
+            ("prefer", plain),
+            ("require", bare),
+            ("verify-ca", UNKNOWN),
+            ("verify-full", UNKNOWN),
+            ("allow roots", bare),
+            ("prefer roots", plain),
+            ("require roots", bare),
+            ("verify-ca roots", bare),
+            ("verify-full roots", bare),
+            ("disable client", plain),
+            ("allow client", Encrypted),
+            ("prefer client", Encrypted),
+            ("require client", Encrypted),
+            ("verify-ca client", UNKNOWN),
+            ("verify-full client", UNKNOWN),
+            ("allow roots client", Encrypted),
+            ("prefer roots client", Encrypted),
+            ("require roots client", Encrypted),
+            ("verify-ca roots client", Encrypted),
+            ("verify-full roots client", Encrypted),
+            ("disable stranger", plain),
+            ("allow stranger", strange),
+            ("prefer stranger", strange),
+            ("require stranger", strange),
+            ("verify-ca roots stranger", strange),
+            ("verify-full roots stranger", strange),
+        ],
+    );
+}
+
+#[test]
+fn a_server_that_lets_only_encrypted_logins_in() {
+    let world = World::new();
+    let server = server(&world, &world.others.server(&HERE), ENCRYPTED);
+    let both = Refused("would do with a plain login, which the server refused too");
+    check(
+        &server.url(),
+        &world,
+        &[
+            ("disable", Refused("no encryption")),
+            ("allow", Encrypted),
+            ("prefer", Encrypted),
+            ("require", Encrypted),
+            ("allow roots", both),
+            ("prefer roots", both),
+            ("require roots", UNKNOWN),
+        ],
+    );
+}
+
+#[test]
+fn a_server_that_lets_only_plain_logins_in() {
+    let world = World::new();
+    let server = server(&world, &world.ours.server(&HERE), PLAIN);
+    let encrypted = Refused("SSL encryption");
+    check(
+        &server.url(),
+        &world,
+        &[
+            ("disable", Plain),
+            ("allow", Plain),
+            ("prefer", Plain),
+            ("require", encrypted),
+            ("verify-ca roots", encrypted),
+            ("verify-full roots", encrypted),
+        ],
+    );
+}

@@ -1,0 +1,212 @@
+//! A table of expected outcomes: a row a URL's parameters, a column what comes of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use queuepool::{Database, Error, ErrorKind, Retry, Settings};
+
+use crate::certificates::{Authority, Certificate, Files};
+
+/// What this side has in its files, and who signed what the servers show.
+pub struct World {
+    pub ours: Authority,
+    pub others: Authority,
+    files: Files,
+    pub roots: PathBuf,
+    client: (PathBuf, PathBuf),
+    strange_client: (PathBuf, PathBuf),
+}
+
+impl World {
+    pub fn new() -> Self {
+        let files = Files::new();
+        let (ours, others) = (Authority::new("ours"), Authority::new("others"));
+        let roots = files.put("roots.pem", &ours.certificate);
+        let pair = |name: &str, certificate: Certificate| {
+            (
+                files.put(&format!("{name}.crt"), &certificate.certificate),
+                files.put(&format!("{name}.key"), &certificate.key),
+            )
+        };
+        let client = pair("client", ours.client());
+        let strange_client = pair("strange", others.client());
+        World {
+            roots,
+            client,
+            strange_client,
+            ours,
+            others,
+            files,
+        }
+    }
+
+    pub fn file(&self, name: &str, contents: &str) -> PathBuf {
+        self.files.put(name, contents)
+    }
+
+    /// A row's parameters, with libpq's names, in place of its words.
+    fn parameters(&self, row: &str) -> String {
+        let pair = |(certificate, key): &(PathBuf, PathBuf)| {
+            format!("sslcert={}&sslkey={}", certificate.display(), key.display())
+        };
+        let words = row.split_whitespace().map(|word| match word {
+            "roots" => format!("sslrootcert={}", self.roots.display()),
+            "client" => pair(&self.client),
+            "stranger" => pair(&self.strange_client),
+            mode => format!("sslmode={mode}"),
+        });
+        words.collect::<Vec<_>>().join("&")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    Plain,
+    Encrypted,
+    /// With an error of kind Connect that has all of these words; `…` stands for some between.
+    Refused(&'static str),
+}
+
+pub use Outcome::{Encrypted, Plain, Refused};
+
+/// Without waiting for what does not change.
+pub fn settings() -> Settings {
+    Settings::default()
+        .retry(Retry::default().max_attempts(1))
+        .timeout(Duration::from_secs(20))
+}
+
+pub fn open(url: &str) -> Database {
+    Database::open_with(url, settings()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the server itself says of this connection.
+pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
+    let mut connection = database.get()?;
+    let question = match database.postgres() {
+        Some(_) => "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
+        None => {
+            "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'"
+        }
+    };
+    Ok(connection.query_i64(question)? == 1)
+}
+
+/// Tries each row of `table` on the server at `url`, and tells of all that are not as expected.
+pub fn check(url: &str, world: &World, table: &[(&str, Outcome)]) {
+    let mut wrong = Vec::new();
+    for (row, expected) in table {
+        let database = open(&format!("{url}?{}", world.parameters(row)));
+        let came = is_encrypted(&database);
+        let as_expected = match (&came, expected) {
+            (Ok(encrypted), Plain) => !encrypted,
+            (Ok(encrypted), Encrypted) => *encrypted,
+            (Err(error), Refused(words)) => {
+                let text = error.to_string();
+                error.kind() == ErrorKind::Connect
+                    && words.split('…').all(|part| text.contains(part))
+            }
+            _ => false,
+        };
+        if !as_expected {
+            let came = came.map_err(|error| error.to_string());
+            wrong.push(format!("{row}: expected {expected:?}, came {came:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+pub const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
+
+const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
+const EXPIRED: Outcome = Refused("expired…this side refused the server's certificate");
+
+/// The rows of a server whose certificate is good.
+pub const GOOD: [(&str, Outcome); 14] = [
+    ("", Encrypted),
+    ("disable", Plain),
+    ("allow", Plain),
+    ("prefer", Encrypted),
+    ("require", Encrypted),
+    ("verify-ca", UNKNOWN),
+    ("verify-full", UNKNOWN),
+    ("prefer client", Encrypted),
+    ("disable roots", Plain),
+    ("allow roots", Plain),
+    ("prefer roots", Encrypted),
+    ("require roots", Encrypted),
+    ("verify-ca roots", Encrypted),
+    ("verify-full roots", Encrypted),
+];
+
+/// Of one whose certificate is from an authority that is not named.
+pub const STRANGE: [(&str, Outcome); 12] = [
+    ("disable", Plain),
+    ("allow", Plain),
+    ("prefer", Encrypted),
+    ("require", Encrypted),
+    ("verify-ca", UNKNOWN),
+    ("verify-full", UNKNOWN),
+    ("disable roots", Plain),
+    ("allow roots", Plain),
+    ("prefer roots", Plain),
+    ("require roots", UNKNOWN),
+    ("verify-ca roots", UNKNOWN),
+    ("verify-full roots", UNKNOWN),
+];
+
+/// Of one whose certificate is for another host.
+pub const ELSEWHERE: [(&str, Outcome); 12] = [
+    ("disable", Plain),
+    ("allow", Plain),
+    ("prefer", Encrypted),
+    ("require", Encrypted),
+    ("verify-ca", UNKNOWN),
+    ("verify-full", UNKNOWN),
+    ("disable roots", Plain),
+    ("allow roots", Plain),
+    ("prefer roots", Encrypted),
+    ("require roots", Encrypted),
+    ("verify-ca roots", Encrypted),
+    (
+        "verify-full roots",
+        Refused("db.example…this side refused…subjectAltName"),
+    ),
+];
+
+/// Of one whose certificate has expired: found out first, whoever signed it.
+pub const OLD: [(&str, Outcome); 12] = [
+    ("disable", Plain),
+    ("allow", Plain),
+    ("prefer", Encrypted),
+    ("require", Encrypted),
+    ("verify-ca", EXPIRED),
+    ("verify-full", EXPIRED),
+    ("disable roots", Plain),
+    ("allow roots", Plain),
+    ("prefer roots", Plain),
+    ("require roots", EXPIRED),
+    ("verify-ca roots", EXPIRED),
+    ("verify-full roots", EXPIRED),
+];
+
+/// Of one without TLS.
+pub const NONE: [(&str, Outcome); 13] = {
+    const UNOFFERED: Outcome =
+        Refused("server does not …; the server does not offer TLS, and ssl…asks for it");
+    [
+        ("", Plain),
+        ("disable", Plain),
+        ("allow", Plain),
+        ("prefer", Plain),
+        ("require", UNOFFERED),
+        ("verify-ca", UNOFFERED),
+        ("verify-full", UNOFFERED),
+        ("disable roots", Plain),
+        ("allow roots", Plain),
+        ("prefer roots", Plain),
+        ("require roots", UNOFFERED),
+        ("verify-ca roots", UNOFFERED),
+        ("verify-full roots", UNOFFERED),
+    ]
+};
