@@ -63,7 +63,12 @@ mod sizing;
 mod snapshot;
 mod status;
 mod sync;
+// Each driver needs its part of it, and a build without TLS the modes alone.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "mysql", feature = "tls")),
+    allow(dead_code)
+)]
 mod tls;
 mod upkeep;
 mod watch;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::servers::{MariaDb, PASSWORD, free_port};
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, Opts, OptsBuilder, SslOpts};
+use ::mysql::{Conn, Opts, OptsBuilder};
 use queuepool::ErrorKind;
 use queuepool::mysql::{MySqlDriver, MySqlManager};
 use queuepool::{Driver, ErrorClass};
@@ -473,58 +473,6 @@ fn other_spellings_of_the_scheme_and_sqlalchemys_charset_are_understood() {
         let url = format!("{}?charset=utf8mb4", server.url().replace("mysql", scheme));
         let (manager, _) = prepared(&url, &Settings::default());
         manager.connect().expect("a connection");
-    }
-}
-
-#[test]
-fn a_request_for_tls_is_unsupported_and_names_its_parameter() {
-    for (parameter, named) in [
-        ("ssl-mode=REQUIRED", "ssl-mode"),
-        ("ssl_mode=verify_ca", "ssl_mode"),
-        ("sslmode=verify-full", "sslmode"),
-        ("ssl-mode=VERIFY_IDENTITY", "ssl-mode"),
-        ("require_ssl=true", "require_ssl"),
-        ("require_ssl=false&verify_ca=true", "verify_ca"),
-        ("verify_identity=1", "verify_identity"),
-        ("ssl-ca=/ca.pem", "ssl-ca"),
-        ("ssl=1", "ssl"),
-        ("useSSL=true", "useSSL"),
-        ("root_cert_path=/ca.pem", "root_cert_path"),
-        (
-            "danger_accept_invalid_certs=false",
-            "danger_accept_invalid_certs",
-        ),
-        ("pkcs12_path=/k", "pkcs12_path"),
-        ("cert_chain_path=/c&priv_key_path=/k", "cert_chain_path"),
-    ] {
-        let url = format!("mysql://app:x@h/d?{parameter}");
-        let error = MySqlManager::from_url(&url).expect_err(parameter);
-        assert_eq!(error.kind(), ErrorKind::Unsupported, "{parameter}: {error}");
-        assert!(error.to_string().contains(named), "{parameter}: {error}");
-    }
-    let opts = OptsBuilder::new().ssl_opts(Some(SslOpts::default()));
-    let error = MySqlManager::new(opts).expect_err("TLS");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-}
-
-#[test]
-fn require_tls_refuses_a_url_that_does_not_say_that_plain_will_do() {
-    let mut settings = Settings::default();
-    settings.require_tls = true;
-    let mut manager = MySqlManager::from_url("mysql://h/d").expect("good");
-    let error = MySqlDriver::new()
-        .prepare(&mut manager, "orders", &settings)
-        .expect_err("nothing allows plain");
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("ssl-mode=DISABLED"), "{error}");
-    for parameter in [
-        "ssl-mode=DISABLED",
-        "ssl_mode=preferred",
-        "sslmode=disable",
-        "require_ssl=false",
-        "socket=/run/s",
-    ] {
-        prepared(&format!("mysql://h/d?{parameter}"), &settings);
     }
 }
 

@@ -5,6 +5,13 @@ mod certificates;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod files;
 mod mariadb;
+mod names;
+mod parameters;
+mod pool;
 mod postgres;
+mod required;
+mod system;
 mod table;
+mod values;

@@ -8,7 +8,7 @@ use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check,
 };
 
-fn server(world: &World, certificate: &Certificate, options: &[&str]) -> MariaDb {
+pub fn server(world: &World, certificate: &Certificate, options: &[&str]) -> MariaDb {
     let mut all = vec![
         "--ssl-cert=server.crt",
         "--ssl-key=server.key",

@@ -7,12 +7,12 @@ use crate::table::{
 };
 
 /// What pg_hba.conf lets in.
-const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
+pub const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
 const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";
 const WITH_CERTIFICATE: &str = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
 
-fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgres {
+pub fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgres {
     Postgres::start_with_files(
         &["ssl=on", "ssl_ca_file=root.crt"],
         &[

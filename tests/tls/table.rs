@@ -13,7 +13,7 @@ pub struct World {
     pub others: Authority,
     files: Files,
     pub roots: PathBuf,
-    client: (PathBuf, PathBuf),
+    pub client: (PathBuf, PathBuf),
     strange_client: (PathBuf, PathBuf),
 }
 

@@ -139,10 +139,12 @@ pub const OWN: [&str; 35] = [
     "require_tls",
 ];
 
-pub const POSTGRES: [&str; 18] = [
+pub const POSTGRES: [&str; 20] = [
     "sslmode",
     "sslnegotiation",
     "sslrootcert",
+    "sslcert",
+    "sslkey",
     "channel_binding",
     "target_session_attrs",
     "load_balance_hosts",
@@ -160,8 +162,16 @@ pub const POSTGRES: [&str; 18] = [
     "application_name",
 ];
 
-pub const MYSQL: [&str; 18] = [
+pub const MYSQL: [&str; 26] = [
     "ssl-mode",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "root_cert_path",
+    "cert_chain_path",
+    "priv_key_path",
+    "cipher_suites",
+    "danger_accept_invalid_certs",
     "require_ssl",
     "charset",
     "socket",

@@ -49,7 +49,12 @@ pub(super) fn trusting_only<T>(
     trusted: &[CertificateDer<'static>],
     open: impl FnOnce() -> T,
 ) -> Result<(T, bool), Unusable> {
-    Ok(without(barred_beside(trusted)?, open))
+    let trusted = store(trusted)?;
+    let keys = trusted
+        .roots
+        .iter()
+        .map(|root| &*root.subject_public_key_info);
+    Ok(without(barred_beside(&keys.collect()), open))
 }
 
 fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool) {
@@ -62,19 +67,13 @@ fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool)
     (opened, asked)
 }
 
-/// Mozilla's keys that are not also keys of `trusted`.
-fn barred_beside(trusted: &[CertificateDer<'static>]) -> Result<Vec<&'static [u8]>, Unusable> {
-    let trusted = store(trusted)?;
-    let wanted: HashSet<&[u8]> = trusted
-        .roots
-        .iter()
-        .map(|root| &*root.subject_public_key_info)
-        .collect();
-    Ok(webpki_roots::TLS_SERVER_ROOTS
+/// Mozilla's keys, but for those that are wanted.
+fn barred_beside(wanted: &HashSet<&[u8]>) -> Vec<&'static [u8]> {
+    webpki_roots::TLS_SERVER_ROOTS
         .iter()
         .map(|root| &*root.subject_public_key_info)
         .filter(|key| !wanted.contains(key))
-        .collect())
+        .collect()
 }
 
 /// A rustls provider that does its signatures by `provider` and lets a pool's mysql connections trust the authorities that
@@ -161,5 +160,91 @@ impl SignatureVerificationAlgorithm for Guarded {
 
     fn fips(&self) -> bool {
         self.0.fips()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::{ServerName, UnixTime};
+    use rustls::{CertificateError, Error, RootCertStore};
+
+    use super::*;
+
+    /// What the driver does, with `root` in the place of Mozilla's: they sign nothing for tests.
+    fn verify(root: &CertificateDer<'static>, server: &CertificateDer<'_>) -> Result<(), Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        let provider = guarded_provider(rustls::crypto::ring::default_provider());
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider))
+            .build()
+            .unwrap()
+            .verify_server_cert(
+                server,
+                &[],
+                &ServerName::try_from("localhost").unwrap(),
+                &[],
+                UnixTime::now(),
+            )
+            .map(drop)
+    }
+
+    fn root_and_server() -> (CertificateDer<'static>, CertificateDer<'static>) {
+        use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let root = params.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        let server = CertificateParams::new(vec!["localhost".to_owned()])
+            .unwrap()
+            .signed_by(&KeyPair::generate().unwrap(), &issuer)
+            .unwrap();
+        (root, server.der().clone())
+    }
+
+    #[test]
+    fn a_barred_authority_signs_nothing_and_only_meanwhile() {
+        let (root, server) = root_and_server();
+        let store = store(std::slice::from_ref(&root)).unwrap();
+        let key: &'static [u8] = store.roots[0].subject_public_key_info.to_vec().leak();
+        verify(&root, &server).unwrap();
+        let (refused, asked) = without(vec![key], || verify(&root, &server));
+        assert_eq!(
+            refused,
+            Err(Error::InvalidCertificate(CertificateError::BadSignature))
+        );
+        assert!(asked);
+        let (accepted, asked) = without(Vec::new(), || verify(&root, &server));
+        assert_eq!(accepted, Ok(()));
+        assert!(asked);
+        verify(&root, &server).unwrap();
+        let ((), asked) = without(vec![key], || ());
+        assert!(!asked);
+    }
+
+    #[test]
+    fn a_panic_leaves_no_bar_behind() {
+        let (root, server) = root_and_server();
+        let key: &'static [u8] = store(std::slice::from_ref(&root)).unwrap().roots[0]
+            .subject_public_key_info
+            .to_vec()
+            .leak();
+        let panicked = std::panic::catch_unwind(|| without(vec![key], || panic!("in the driver")));
+        assert!(panicked.is_err());
+        verify(&root, &server).unwrap();
+    }
+
+    #[test]
+    fn all_of_mozillas_are_barred_but_those_that_are_wanted() {
+        let all = webpki_roots::TLS_SERVER_ROOTS;
+        assert!(all.len() > 50, "{}", all.len());
+        assert_eq!(barred_beside(&HashSet::new()).len(), all.len());
+        let wanted: HashSet<&[u8]> = [&*all[0].subject_public_key_info].into();
+        let barred = barred_beside(&wanted);
+        assert!(barred.len() < all.len() && !barred.contains(&&*all[0].subject_public_key_info));
     }
 }

@@ -1,6 +1,6 @@
 //! How a connection is opened: in each of the six modes of encryption, and at each address of a name.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 
 use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder};
 
@@ -163,6 +163,8 @@ fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
 /// addresses of that family.
 #[cfg(feature = "tls")]
 fn by_name(opts: &Opts) -> Result<Conn, MyError> {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
     let opened = Conn::new(opts.clone());
     if !could_not_connect(&opened) || opts.bind_address().is_some() || addresses(opts).len() < 2 {
         return opened;

@@ -2,7 +2,7 @@
 
 use crate::drivers::dsn::Dsn;
 use crate::error::Error;
-use crate::tls::{Names, SslMode, Tls};
+use crate::tls::{Names, Roots, SslMode, Tls};
 
 const NAMES: Names = Names {
     mode: &["ssl-mode", "ssl_mode", "sslmode"],
@@ -59,10 +59,11 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
             "false" | "0" | "off" | "no" | "disabled"
         );
         match tls.mode {
+            // Its value may be a password.
             _ if !off => {
                 return Err(Error::setting(
                     &key,
-                    value,
+                    "(not shown)",
                     "it is another driver's word for what ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY \
                      says here; write that",
                 ));
@@ -74,7 +75,7 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
         }
     }
     // As MySQL's own clients take it.
-    if tls.mode.is_none() && tls.roots.is_some() {
+    if tls.mode.is_none() && matches!(tls.roots, Some(Roots::File(_))) {
         tls.mode = Some(SslMode::VerifyCa);
     }
     Ok(tls)

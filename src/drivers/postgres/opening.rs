@@ -17,7 +17,6 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    #[cfg_attr(not(feature = "tls"), expect(unused_variables))]
     pub(super) fn new(config: &Config, encryption: &Encryption) -> Self {
         let with = |wanted: Wanted| {
             let mut config = config.clone();

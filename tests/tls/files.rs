@@ -1,0 +1,124 @@
+//! Certificates as people have them: renewed on disk, signed by themselves, made after PostgreSQL's manual.
+
+use std::process::Command;
+
+use queuepool::{Database, ErrorKind};
+
+use crate::certificates::{Certificate, Files, self_signed};
+use crate::mariadb::server as mariadb;
+use crate::postgres::{ANY, server as postgres};
+use crate::table::{HERE, World, is_encrypted, open};
+
+fn a_renewed_authority_is_taken_without_a_restart(url: &str, world: &World) {
+    let roots = world.file("renewed.pem", &world.others.certificate);
+    let url = format!("{url}?sslmode=verify-full&sslrootcert={}", roots.display());
+    let database = open(&url);
+    let error = database.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    std::fs::write(&roots, &world.ours.certificate).unwrap();
+    assert!(is_encrypted(&database).unwrap());
+    std::fs::remove_file(&roots).unwrap();
+    database.invalidate_all();
+    let error = database.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(error.to_string().contains("No such file"), "{error}");
+}
+
+#[test]
+fn a_renewed_authority_is_taken_without_a_restart_on_postgres() {
+    let world = World::new();
+    let server = postgres(&world, &world.ours.server(&HERE), ANY);
+    a_renewed_authority_is_taken_without_a_restart(&server.url(), &world);
+}
+
+#[test]
+fn a_renewed_authority_is_taken_without_a_restart_on_mariadb() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    a_renewed_authority_is_taken_without_a_restart(&server.url(), &world);
+}
+
+fn with_root(url: &str, mode: &str, roots: &std::path::Path) -> Database {
+    open(&format!(
+        "{url}?sslmode={mode}&sslrootcert={}",
+        roots.display()
+    ))
+}
+
+#[test]
+fn a_self_signed_certificate_can_be_its_own_root() {
+    let world = World::new();
+    let (certificate, another) = (self_signed(&HERE), self_signed(&HERE));
+    let server = postgres(&world, &certificate, ANY);
+    let own = world.file("own.pem", &certificate.certificate);
+    assert!(is_encrypted(&with_root(&server.url(), "verify-full", &own)).unwrap());
+    let foreign = world.file("foreign.pem", &another.certificate);
+    let error = is_encrypted(&with_root(&server.url(), "verify-ca", &foreign)).unwrap_err();
+    assert!(error.to_string().contains("this side refused"), "{error}");
+
+    let elsewhere = self_signed(&["db.example"]);
+    let server = postgres(&world, &elsewhere, ANY);
+    let own = world.file("elsewhere.pem", &elsewhere.certificate);
+    assert!(is_encrypted(&with_root(&server.url(), "verify-ca", &own)).unwrap());
+    let error = is_encrypted(&with_root(&server.url(), "verify-full", &own)).unwrap_err();
+    assert!(error.to_string().contains("db.example"), "{error}");
+}
+
+fn openssl(files: &Files, arguments: &str) {
+    let output = Command::new("openssl")
+        .args(arguments.split_whitespace())
+        .current_dir(files.path())
+        .output()
+        .expect("openssl is missing: install the package openssl");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// "Creating Certificates" in PostgreSQL's manual, with its options: X.509 version 1, without subjectAltName.
+fn as_in_the_manual(files: &Files) -> Certificate {
+    openssl(
+        files,
+        "req -new -nodes -text -out root.csr -keyout root.key -subj /CN=root",
+    );
+    openssl(
+        files,
+        "x509 -req -in root.csr -text -days 3650 -signkey root.key -out root.crt",
+    );
+    openssl(
+        files,
+        "req -new -nodes -text -out server.csr -keyout server.key -subj /CN=127.0.0.1",
+    );
+    openssl(
+        files,
+        "x509 -req -in server.csr -text -days 365 -CA root.crt -CAkey root.key -CAcreateserial -out server.crt",
+    );
+    let read = |name: &str| std::fs::read_to_string(files.path().join(name)).unwrap();
+    Certificate {
+        certificate: read("server.crt"),
+        key: read("server.key"),
+    }
+}
+
+#[test]
+fn a_certificate_of_the_manuals_recipe_encrypts_and_proves_nothing() {
+    let world = World::new();
+    let files = Files::new();
+    let certificate = as_in_the_manual(&files);
+    let roots = files.path().join("root.crt");
+    let server = postgres(&world, &certificate, ANY);
+    for mode in ["prefer", "require"] {
+        assert!(is_encrypted(&open(&format!("{}?sslmode={mode}", server.url()))).unwrap());
+    }
+    let error = is_encrypted(&with_root(&server.url(), "verify-ca", &roots)).unwrap_err();
+    assert!(error.to_string().contains("X.509 version 3"), "{error}");
+    // Nobody has proved to hold the key that the login is bound to.
+    let bound = format!("{}?sslmode=require&channel_binding=require", server.url());
+    let error = is_encrypted(&open(&bound)).unwrap_err();
+    assert!(error.to_string().contains("X.509 version 3"), "{error}");
+
+    let server = mariadb(&world, &certificate, &[]);
+    assert!(is_encrypted(&open(&format!("{}?ssl-mode=REQUIRED", server.url()))).unwrap());
+}

@@ -1,0 +1,66 @@
+//! A name with several addresses of which only the last has a server: in a process of its own, that sees another
+//! `/etc/hosts`.
+
+use std::process::Command;
+
+use crate::mariadb::server as mariadb;
+use crate::postgres::{ANY, server as postgres};
+use crate::table::{World, is_encrypted, open};
+
+const URL: &str = "QUEUEPOOL_TEST_TWOFOLD_URL";
+const NAME: &str = "twofold.test";
+
+#[test]
+fn in_the_process_that_knows_the_name() {
+    let Ok(url) = std::env::var(URL) else {
+        return;
+    };
+    for (mode, encrypted) in [
+        ("disable", false),
+        ("require", true),
+        ("verify-ca", true),
+        ("verify-full", true),
+    ] {
+        let database = open(&format!("{url}&sslmode={mode}"));
+        assert_eq!(is_encrypted(&database).unwrap(), encrypted, "{mode}");
+    }
+    println!("connected");
+}
+
+fn each_address_is_tried(url: &str, world: &World) {
+    let hosts = world.file("hosts", &format!("::1 {NAME}\n127.0.0.1 {NAME}\n"));
+    let url = url.replace("127.0.0.1", NAME);
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"")
+        .arg(hosts)
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "names::in_the_process_that_knows_the_name",
+            "--nocapture",
+        ])
+        .env(URL, format!("{url}?sslrootcert={}", world.roots.display()))
+        .output()
+        .expect("unshare is missing: install the package util-linux");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && text.contains("connected"),
+        "{text}{errors}"
+    );
+}
+
+#[test]
+fn each_address_is_tried_and_the_name_verified_on_postgres() {
+    let world = World::new();
+    let server = postgres(&world, &world.ours.server(&[NAME]), ANY);
+    each_address_is_tried(&server.url(), &world);
+}
+
+#[test]
+fn each_address_is_tried_and_the_name_verified_on_mariadb() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&[NAME]), &[]);
+    each_address_is_tried(&server.url(), &world);
+}

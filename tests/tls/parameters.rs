@@ -1,0 +1,149 @@
+//! What a URL may say of TLS: a wrong word, a contradiction or a wrong file is an error before anything is opened.
+
+use std::path::Path;
+
+use queuepool::{Database, ErrorKind};
+
+use crate::certificates::self_signed;
+use crate::table::{World, settings};
+
+#[track_caller]
+fn refused(url: &str, kind: ErrorKind, words: &str) {
+    let error = Database::open_with(url, settings()).expect_err(url);
+    assert_eq!(error.kind(), kind, "{url}: {error}");
+    for part in words.split('…') {
+        assert!(error.to_string().contains(part), "{url}: {error}");
+    }
+}
+
+#[test]
+fn wrong_words_and_contradictions_are_named() {
+    for (parameters, words) in [
+        ("sslmode=perhaps", "sslmode = perhaps…verify-full"),
+        ("sslmode=", "sslmode = …verify-full"),
+        ("%73slmode=perhaps", "sslmode = perhaps"),
+        (
+            "sslmode=prefer&sslmode=require",
+            "sslmode = require…sslmode = prefer stands beside it",
+        ),
+        ("sslcert=/c.pem", "sslcert = /c.pem…it needs sslkey"),
+        ("sslkey=/k.pem", "sslkey = /k.pem…it needs sslcert"),
+        ("sslrootcert=", "sslrootcert = (nothing)"),
+        (
+            "sslmode=require&sslrootcert=system",
+            "sslrootcert = system…sslmode=require…sslmode=verify-full",
+        ),
+        (
+            "sslmode=verify-ca&sslrootcert=system",
+            "sslrootcert = system",
+        ),
+    ] {
+        let url = format!("postgresql://app:x@h/d?{parameters}");
+        refused(&url, ErrorKind::Settings, words);
+    }
+    for (parameters, words) in [
+        ("ssl-mode=perhaps", "ssl-mode = perhaps…verify_identity"),
+        (
+            "ssl-mode=REQUIRED&sslmode=disable",
+            "sslmode = disable…ssl-mode = REQUIRED stands beside it",
+        ),
+        ("ssl-cert=/c.pem", "ssl-cert = /c.pem…it needs ssl-key"),
+        (
+            "priv_key_path=/k.pem",
+            "priv_key_path = /k.pem…it needs ssl-cert",
+        ),
+        (
+            "ssl-mode=VERIFY_CA&danger_accept_invalid_certs=true",
+            "danger_accept_invalid_certs = true…ssl-mode=verify-ca",
+        ),
+        (
+            "danger_skip_domain_validation=1",
+            "danger_skip_domain_validation = 1…true or false",
+        ),
+        (
+            "require_ssl=true",
+            "require_ssl…another driver's word…REQUIRED",
+        ),
+        ("useSSL=true", "useSSL…another driver's word"),
+        ("verify_identity=1", "verify_identity…another driver's word"),
+        ("pkcs12_path=/k", "pkcs12_path…another driver's word"),
+        (
+            "ssl-mode=REQUIRED&require_ssl=false",
+            "require_ssl = false…ssl-mode=require",
+        ),
+        ("cipher_suites=ROT13", "cipher_suites…ROT13"),
+    ] {
+        let url = format!("mysql://app:x@h/d?{parameters}");
+        refused(&url, ErrorKind::Settings, words);
+    }
+}
+
+#[test]
+fn what_there_is_no_support_for_is_said() {
+    for (parameter, words) in [
+        ("sslpassword=hunter2&sslkey=/k", "sslpassword…decrypt"),
+        (
+            "sslnegotiation=direct&sslmode=require",
+            "sslnegotiation=direct",
+        ),
+    ] {
+        let url = format!("postgresql://app:x@h/d?{parameter}");
+        refused(&url, ErrorKind::Unsupported, words);
+        let error = Database::open_with(&url, settings()).unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
+    let world = World::new();
+    let mine = world.ours.client();
+    let put = |name: &str, contents: &str| world.file(name, contents).display().to_string();
+    let empty = put("empty.pem", "");
+    let certificate = put("mine.crt", &mine.certificate);
+    let key = put("mine.key", &mine.key);
+    let another = put("another.key", &self_signed(&["x"]).key);
+    let encrypted = put(
+        "encrypted.key",
+        &mine.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
+    );
+    let garbled = put("garbled.pem", &mine.certificate.replace('M', "!"));
+    let missing = Path::new(&certificate).with_file_name("missing.pem");
+    let missing = missing.display();
+    for (scheme, root, cert, key_name) in [
+        ("postgresql", "sslrootcert", "sslcert", "sslkey"),
+        ("mysql", "ssl-ca", "ssl-cert", "ssl-key"),
+    ] {
+        for (parameters, words) in [
+            (
+                format!("{root}={missing}"),
+                format!("{missing}…No such file"),
+            ),
+            (
+                format!("{root}={empty}"),
+                format!("{empty}…no PEM certificate"),
+            ),
+            (format!("{root}={key}"), format!("{key}…no PEM certificate")),
+            (format!("{root}={garbled}"), garbled.clone()),
+            (
+                format!("{cert}={certificate}&{key_name}={missing}"),
+                format!("{missing}…No such file"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={encrypted}"),
+                format!("{encrypted}…not encrypted"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={another}"),
+                format!("{another}…is not accepted"),
+            ),
+            (format!("{cert}={empty}&{key_name}={key}"), empty.clone()),
+        ] {
+            let url = format!("{scheme}://app:x@h/d?{parameters}");
+            refused(&url, ErrorKind::Settings, &words);
+            let plain = format!("{url}&sslmode=disable");
+            Database::open_with(&plain, settings())
+                .expect("no file is read for a plain connection");
+        }
+    }
+}
