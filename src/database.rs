@@ -54,7 +54,7 @@ impl Database {
     /// A database with the default settings, except those that the URL names.
     ///
     /// # Errors
-    /// Settings for a malformed URL or nonsense in it; Unsupported for a scheme without a driver, or TLS.
+    /// Settings for a malformed URL or nonsense in it; Unsupported for a scheme without a driver.
     pub fn open(url: &str) -> Result<Self, Error> {
         Database::builder(url).build()
     }

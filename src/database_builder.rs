@@ -116,7 +116,7 @@ impl DatabaseBuilder {
     /// Builds the pool; as [`Builder::build`] it opens nothing unless warm_up or min_idle asks for it.
     ///
     /// # Errors
-    /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver, or TLS.
+    /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver.
     pub fn build(self) -> Result<Database, Error> {
         let url = self.url.clone();
         match source::scheme(&url)? {

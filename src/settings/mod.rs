@@ -53,7 +53,7 @@ pub(crate) use validate::GREATEST_CAPACITY;
 /// | [`medium_traffic`](Settings::medium_traffic) | 20 + 40 | 10 to 50 requests at once |
 /// | [`high_traffic`](Settings::high_traffic) | 50 + 100 | more than 50 at once; the server's limit must be raised |
 /// | [`development`](Settings::development) | 20 + 40 | a developer's machine |
-/// | [`production`](Settings::production), [`container`](Settings::container) | 5 + 10 | one of several instances; requires TLS, which this version does not have |
+/// | [`production`](Settings::production), [`container`](Settings::container) | 5 + 10 | one of several instances; requires TLS |
 /// | [`high_throughput`](Settings::high_throughput) | 100 + 0 | 1,000 and more operations a second |
 ///
 /// A rule of thumb beside them: `pool_size = cores x 2 + disk spindles`, the cores and spindles of the database server.
@@ -257,9 +257,9 @@ pub struct Settings {
     /// URL `echo_pool`, environment `DB_ECHO_POOL`.
     pub echo_pool: bool,
 
-    /// Whether a connection without TLS is refused. This version has no TLS: with it, a pool over TCP is refused as
-    /// Unsupported unless its URL allows a plain connection (`sslmode=disable`, on MySQL `ssl-mode=DISABLED`); Unix sockets
-    /// and SQLite are not affected. Default off; on in [`production`](Settings::production).
+    /// Whether connections are encrypted also where nothing else says so: without an `sslmode` in the URL (MySQL: `ssl-mode`),
+    /// `require` holds and not `prefer`. To be sure of the server as well, write `sslmode=verify-full`. Unix sockets and SQLite are
+    /// not affected. Default off; on in [`production`](Settings::production).
     ///
     /// URL `require_tls`, environment `DB_REQUIRE_TLS`.
     pub require_tls: bool,

@@ -80,8 +80,8 @@ impl Settings {
     /// 5 + 10 with a recycle of 30 min and TLS required, for one of several instances behind a load balancer.
     ///
     /// The instances share the server's limit, so each is small; load balancers and failovers move servers, so
-    /// connections are replaced sooner; the network is not trusted, unless the URL says otherwise (`sslmode=disable`, or
-    /// `require_tls=false`). This version has no TLS, so without that word a pool over TCP is refused as Unsupported.
+    /// connections are replaced sooner; the network is not trusted, unless the URL says otherwise (any `sslmode`, or
+    /// `require_tls=false`).
     /// 15 connections an instance: six instances fit PostgreSQL's 100, nine fit MySQL's 151.
     #[must_use]
     pub fn production() -> Self {

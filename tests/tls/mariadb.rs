@@ -5,7 +5,7 @@ use ::mysql::prelude::Queryable;
 use crate::certificates::Certificate;
 use crate::servers::MariaDb;
 use crate::table::{
-    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check,
+    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check, open,
 };
 
 pub fn server(world: &World, certificate: &Certificate, options: &[&str]) -> MariaDb {
@@ -54,6 +54,38 @@ fn an_expired_certificate() {
 #[test]
 fn a_server_without_tls() {
     check(&MariaDb::start().url(), &World::new(), &NONE);
+}
+
+/// How many connections the server has been asked for while `connect` ran.
+fn connections(server: &MariaDb, connect: impl FnOnce()) -> u64 {
+    let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
+    let mut count = || -> u64 {
+        let row: Option<(String, u64)> = admin
+            .query_first("SHOW GLOBAL STATUS LIKE 'Connections'")
+            .unwrap();
+        row.unwrap().1
+    };
+    let before = count();
+    connect();
+    count() - before
+}
+
+#[test]
+fn a_server_without_tls_is_asked_for_it_once() {
+    let mut server = MariaDb::start();
+    let database = open(&server.url());
+    let connect = || {
+        for _ in 0..5 {
+            drop(database.get().unwrap());
+            database.invalidate_all();
+        }
+    };
+    assert_eq!(connections(&server, connect), 6);
+    assert_eq!(connections(&server, connect), 5);
+    server.stop();
+    database.get().unwrap_err();
+    server.start_again();
+    assert_eq!(connections(&server, connect), 6);
 }
 
 #[test]

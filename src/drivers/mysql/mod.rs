@@ -38,6 +38,7 @@ use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use r2d2::ManageConnection;
 
 use classify::classify;
+use opening::HadNoTls;
 
 use super::FirstValue;
 use super::dsn::Dsn;
@@ -71,6 +72,7 @@ pub struct MySqlManager {
     /// Where `tls` names no mode.
     default_mode: SslMode,
     encryption: Encryption,
+    had_no_tls: HadNoTls,
     /// As the driver takes it, for those of the connections that are encrypted.
     #[cfg(feature = "tls")]
     ssl_opts: SslOpts,
@@ -192,6 +194,7 @@ impl MySqlManager {
             tls: Tls::default(),
             default_mode: SslMode::Disable,
             encryption: Encryption::plain(),
+            had_no_tls: HadNoTls::default(),
             statement_limit: None,
             echo: None,
         }

@@ -1,13 +1,38 @@
 //! How a connection is opened: in each of the six modes of encryption, and at each address of a name.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::{Duration, Instant};
 
 use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder};
+use parking_lot::Mutex;
 
 use super::MySqlManager;
 use crate::tls::SslMode;
 #[cfg(feature = "tls")]
 use crate::tls::Verification;
+
+/// When a server was found to have no TLS. To ask it takes a login that is broken off, which the server puts into its log.
+#[derive(Default)]
+pub(super) struct HadNoTls(Mutex<Option<Instant>>);
+
+impl HadNoTls {
+    /// A server can be given TLS without a restart; one that is restarted fails a connect in between, mostly.
+    const FRESH: Duration = Duration::from_secs(10 * 60);
+
+    fn is_fresh(&self) -> bool {
+        self.0
+            .lock()
+            .is_some_and(|found| found.elapsed() < HadNoTls::FRESH)
+    }
+
+    fn remember(&self) {
+        *self.0.lock() = Some(Instant::now());
+    }
+
+    fn forget(&self) {
+        *self.0.lock() = None;
+    }
+}
 
 impl MySqlManager {
     pub(super) fn open(&self) -> Result<Conn, MyError> {
@@ -38,14 +63,19 @@ impl MySqlManager {
     }
 
     fn prefer(&self) -> Result<Conn, MyError> {
+        if self.had_no_tls.is_fresh() {
+            return self.plain().inspect_err(|_| self.had_no_tls.forget());
+        }
         match self.encrypted() {
+            Err(error) if is_unoffered(&error) => {
+                note("prefer", "TLS", &error, "in plain");
+                self.plain().inspect(|_| self.had_no_tls.remember())
+            }
             Err(error) if is_about_tls(&error) => {
                 note("prefer", "TLS", &error, "in plain");
                 match self.plain() {
                     // Where plain is refused as well, TLS is what there is to mend.
-                    Err(refusal) if is_refused_for_how(&refusal) && !is_unoffered(&error) => {
-                        Err(error)
-                    }
+                    Err(refusal) if is_refused_for_how(&refusal) => Err(error),
                     other => other,
                 }
             }
