@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use queuepool::{Database, Error, ErrorKind, Retry, Settings};
+use queuepool::{Database, Error, ErrorKind, Settings};
 
 use crate::certificates::{Authority, Certificate, Files};
 
@@ -63,17 +63,15 @@ impl World {
 pub enum Outcome {
     Plain,
     Encrypted,
-    /// With an error of kind Connect that has all of these words; `…` stands for some between.
+    /// At once, with an error of kind Connect that has all of these words; `…` stands for some between.
     Refused(&'static str),
 }
 
 pub use Outcome::{Encrypted, Plain, Refused};
 
-/// Without waiting for what does not change.
+/// With the usual retries, which none of these refusals is worth.
 pub fn settings() -> Settings {
-    Settings::default()
-        .retry(Retry::default().max_attempts(1))
-        .timeout(Duration::from_secs(20))
+    Settings::default().timeout(Duration::from_secs(20))
 }
 
 pub fn open(url: &str) -> Database {
@@ -105,6 +103,7 @@ pub fn check(url: &str, world: &World, table: &[(&str, Outcome)]) {
                 let text = error.to_string();
                 error.kind() == ErrorKind::Connect
                     && words.split('…').all(|part| text.contains(part))
+                    && database.status().connection_errors == 1
             }
             _ => false,
         };

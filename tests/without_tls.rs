@@ -1,0 +1,49 @@
+//! A build without the feature `tls`: what must be encrypted is refused before anything is opened, and all else is plain.
+//!
+//! `cargo test --no-default-features --features sqlite,postgres,mysql --test without_tls`
+
+#![cfg(not(feature = "tls"))]
+
+#[path = "support/servers.rs"]
+mod servers;
+
+use queuepool::mysql::MySqlManager;
+use queuepool::{Database, ErrorKind, Settings};
+use servers::{MariaDb, Postgres};
+
+#[track_caller]
+fn refused(url: &str, settings: Settings) {
+    let error = Database::open_with(url, settings).expect_err(url);
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{url}: {error}");
+    for words in ["the feature `tls`", "sslmode=disable"] {
+        assert!(error.to_string().contains(words), "{url}: {error}");
+    }
+}
+
+#[test]
+fn a_mode_that_must_be_encrypted_is_unsupported() {
+    for scheme in ["postgresql", "mysql"] {
+        let url = format!("{scheme}://app:x@h/d");
+        for mode in ["require", "verify-ca", "verify-full"] {
+            refused(&format!("{url}?sslmode={mode}"), Settings::default());
+        }
+        refused(&url, Settings::production());
+        for mode in ["disable", "allow", "prefer"] {
+            Database::open_with(&format!("{url}?sslmode={mode}"), Settings::production()).unwrap();
+        }
+    }
+    let opts = ::mysql::OptsBuilder::new().ssl_opts(Some(::mysql::SslOpts::default()));
+    let error = MySqlManager::new(opts).expect_err("ssl_opts");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
+fn all_else_is_plain() {
+    let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
+    for url in [postgres.url(), mariadb.url()] {
+        for parameters in ["", "?sslmode=disable", "?sslmode=allow", "?sslmode=prefer"] {
+            let database = Database::open(&format!("{url}{parameters}")).unwrap();
+            assert_eq!(database.get().unwrap().query_i64("SELECT 1").unwrap(), 1);
+        }
+    }
+}
