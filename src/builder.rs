@@ -164,6 +164,30 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    /// Takes an r2d2 pool's customizer over as it is; for code of your own, [`on_connect`](Builder::on_connect) and
+    /// [`on_close`](Builder::on_close) say more.
+    ///
+    /// `on_acquire` is a part of connecting, before the connect hook and within connect_timeout, as r2d2 has it: on an error
+    /// the connection is closed without `on_release`, and the error is that of a connect that failed, of kind Connect and
+    /// retried by the setting `retry` if the driver calls it transient. (On SQLite, whose connects run on the caller's thread,
+    /// nothing ends an `on_acquire` that hangs.)
+    ///
+    /// `on_release` is given every connection that the pool closes, after the close hook and for whatever reason, on a thread
+    /// of the pool's own: one that takes longer than 5 s is left behind and counted in `abandoned`. Unlike in r2d2 that
+    /// includes those that were idle when the pool was closed or dropped. A detached connection is its new owner's and
+    /// is not released; nor is one in a forked child.
+    ///
+    /// # Panics
+    /// A panic in `on_acquire` resumes in [`Pool::get`], one in `on_release` is caught and logged, and both are counted in
+    /// `hook_failures`. From inside either, `get`, `warm_up` and `close` of the same pool return Unsupported.
+    pub fn connection_customizer(
+        mut self,
+        customizer: Box<dyn r2d2::CustomizeConnection<M::Connection, M::Error>>,
+    ) -> Self {
+        self.hooks.customizer = Some(Arc::from(customizer));
+        self
+    }
+
     /// For tests: ages and freshness by a clock that can be moved.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Clock) -> Self {

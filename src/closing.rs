@@ -57,7 +57,8 @@ impl<M: Manager> Inner<M> {
             }
             self.wake_timer(&mut queue, due);
         }
-        if self.driver.is_bounded(Call::Close) {
+        // A customizer's on_release is a user's, and may take any time.
+        if self.driver.is_bounded(Call::Close) && live.customizer.is_none() {
             self.drop_connection(live);
             self.settle(id);
             return None;
@@ -146,9 +147,22 @@ impl<M: Manager> Inner<M> {
         self.drained.notify_all();
     }
 
-    /// A driver's close may panic.
+    /// Gives the connection to the customizer that acquired it, else closes it.
     pub(crate) fn drop_connection(&self, live: Box<Live<M>>) {
-        if catch_unwind(AssertUnwindSafe(|| drop(live))).is_err() {
+        let live = *live;
+        let Some(customizer) = live.customizer else {
+            return self.close_driver(live.connection);
+        };
+        let released = self.hooks.run_apart(|| {
+            customizer.on_release(live.connection);
+            Ok(())
+        });
+        self.note_failure("on_release", &released);
+    }
+
+    /// A driver's close may panic.
+    pub(crate) fn close_driver(&self, connection: M::Connection) {
+        if catch_unwind(AssertUnwindSafe(|| drop(connection))).is_err() {
             log::warn!(target: &self.target, "the driver panicked while closing a connection");
         }
     }

@@ -121,6 +121,15 @@ impl fmt::Display for CloseReason {
     }
 }
 
+/// What r2d2 calls a customizer. Shared with each connection that it has acquired, so that it releases that one also after
+/// the hooks were dropped.
+pub(crate) type Customizer<M> = Arc<
+    dyn r2d2::CustomizeConnection<
+            <M as r2d2::ManageConnection>::Connection,
+            <M as r2d2::ManageConnection>::Error,
+        >,
+>;
+
 type Fallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
 type Infallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) + Send + Sync>;
 
@@ -136,6 +145,7 @@ pub(crate) struct Hooks<M: Manager> {
     pub(crate) invalidate: Option<Infallible<M::Connection>>,
     pub(crate) close: Option<CloseHook>,
     pub(crate) timeout: Option<TimeoutHook>,
+    pub(crate) customizer: Option<Customizer<M>>,
 }
 
 impl<M: Manager> Default for Hooks<M> {
@@ -148,6 +158,7 @@ impl<M: Manager> Default for Hooks<M> {
             invalidate: None,
             close: None,
             timeout: None,
+            customizer: None,
         }
     }
 }
@@ -281,8 +292,16 @@ impl<M: Manager> HookSet<M> {
         let Some(hooks) = self.hooks.read().clone() else {
             return Ok(());
         };
+        self.run_apart(|| call(&hooks))
+    }
+
+    /// Runs users' code as a hook, whether the hooks are still there or not.
+    pub(crate) fn run_apart(
+        &self,
+        call: impl FnOnce() -> Result<(), HookError>,
+    ) -> Result<(), HookFailure> {
         let _inside = Inside::enter(self.pool);
-        match catch_unwind(AssertUnwindSafe(|| call(&hooks))) {
+        match catch_unwind(AssertUnwindSafe(call)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(HookFailure::Refused(error)),
             Err(panic) => Err(HookFailure::Panicked(panic)),

@@ -10,7 +10,7 @@ use crate::attempt::{PATIENCE, Stage};
 use crate::clock::later;
 use crate::driver::{Call, ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
-use crate::hooks::{CloseReason, ConnectionInfo, HookFailure};
+use crate::hooks::{CloseReason, ConnectionInfo, Customizer, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, YOUNG};
@@ -224,22 +224,13 @@ impl<M: Manager> Inner<M> {
             self.driver.connect(&self.manager, limit)
         })) {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => {
-                let (class, words) = self.describe(&error);
-                let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
-                let mut message = format!("connecting failed: {words}");
-                if let Some(explanation) = self.explain(&error) {
-                    message.push_str("; ");
-                    message.push_str(&explanation);
-                }
-                let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
-                return Err(Failure::new(error, transient));
-            }
+            Ok(Err(error)) => return Err(self.refused("connecting failed", error)),
             Err(panic) => {
                 let message = format!("the driver panicked while connecting: {}", words(&*panic));
                 return Err(Failure::permanent(ErrorKind::Connect, message));
             }
         };
+        let (connection, customizer) = self.customize(connection)?;
         let now = self.clock.now();
         let id = {
             let mut queue = self.queue.lock();
@@ -254,7 +245,43 @@ impl<M: Manager> Inner<M> {
             checkouts: 0,
         };
         let expires = self.expiry(now);
-        Ok(Live::new(connection, info, generation, expires))
+        Ok(Live::new(connection, info, customizer, generation, expires))
+    }
+
+    fn refused(&self, what: &str, error: M::Error) -> Failure {
+        let (class, words) = self.describe(&error);
+        let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
+        let mut message = format!("{what}: {words}");
+        if let Some(explanation) = self.explain(&error) {
+            message.push_str("; ");
+            message.push_str(&explanation);
+        }
+        let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
+        Failure::new(error, transient)
+    }
+
+    /// The customizer's on_acquire, as r2d2 has it: a part of connecting, and one that fails is a connect that failed.
+    fn customize(
+        &self,
+        mut connection: M::Connection,
+    ) -> Result<(M::Connection, Option<Customizer<M>>), Failure> {
+        let mut customizer = None;
+        let mut refusal = None;
+        let ran = self.run_hook("on_acquire", |hooks| {
+            customizer.clone_from(&hooks.customizer);
+            if let Some(customizer) = &customizer {
+                refusal = customizer.on_acquire(&mut connection).err();
+            }
+            Ok(())
+        });
+        let failure = match (ran, refusal) {
+            (Ok(()), None) => return Ok((connection, customizer)),
+            (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
+            (Err(panic), _) => Failure::of_hook("on_acquire", panic),
+        };
+        // r2d2 releases none that it has not acquired.
+        self.close_driver(connection);
+        Err(failure)
     }
 
     /// What a driver's error means, in words too. Its author may have written either to panic.

@@ -11,7 +11,7 @@ use scheduled_thread_pool::ScheduledThreadPool;
 
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
-use crate::hooks::ConnectionInfo;
+use crate::hooks::{ConnectionInfo, Customizer};
 use crate::sync::Instant;
 
 /// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
@@ -82,6 +82,8 @@ pub(crate) struct Live<M: Manager> {
     /// `Some` while it is in a [`Lease`]. After the connection, so that it is given back last.
     place: Option<Place>,
     pub(crate) info: ConnectionInfo,
+    /// Has acquired it, and is to release it.
+    pub(crate) customizer: Option<Customizer<M>>,
     /// The pool's generation when the connect started.
     pub(crate) generation: u64,
     /// When it is too old; `None` for never.
@@ -98,6 +100,7 @@ impl<M: Manager> Live<M> {
     pub(crate) fn new(
         connection: M::Connection,
         info: ConnectionInfo,
+        customizer: Option<Customizer<M>>,
         generation: u64,
         expires: Option<Instant>,
     ) -> Box<Self> {
@@ -106,6 +109,7 @@ impl<M: Manager> Live<M> {
             connection,
             place: None,
             info,
+            customizer,
             generation,
             expires,
             proven: opened,

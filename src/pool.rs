@@ -115,7 +115,12 @@ impl<M: Manager> Inner<M> {
         call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
     ) -> Result<(), HookFailure> {
         let result = self.hooks.run(call);
-        if let Err(failure) = &result {
+        self.note_failure(name, &result);
+        result
+    }
+
+    pub(crate) fn note_failure(&self, name: &str, result: &Result<(), HookFailure>) {
+        if let Err(failure) = result {
             self.queue.lock().counters.hook_failures += 1;
             match failure {
                 HookFailure::Refused(error) => {
@@ -126,7 +131,6 @@ impl<M: Manager> Inner<M> {
                 }
             }
         }
-        result
     }
 }
 

@@ -22,6 +22,23 @@ use crate::watch::Watch;
 /// Connections that a checkout hook may refuse within one checkout.
 const REFUSALS: u32 = 3;
 
+/// A connection on its way to a helper thread: with a job that is never run, it is closed.
+struct Carried<M: Manager>(Arc<Inner<M>>, Option<Box<Live<M>>>);
+
+impl<M: Manager> Carried<M> {
+    fn take(mut self) -> Box<Live<M>> {
+        self.1.take().expect("bug: a connection taken twice")
+    }
+}
+
+impl<M: Manager> Drop for Carried<M> {
+    fn drop(&mut self) {
+        if let Some(live) = self.1.take() {
+            self.0.drop_connection(live);
+        }
+    }
+}
+
 /// What became of a driver call on a connection.
 pub(crate) type Called<T> = Result<T, Box<dyn Any + Send>>;
 
@@ -251,10 +268,12 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let info = lease.live().info.clone();
-        let (place, mut live) = lease.empty();
+        let (place, live) = lease.empty();
         let slot = Slot::new();
         let (inner, outcome) = (self.clone(), slot.clone());
+        let carried = Carried(self.clone(), Some(live));
         let started = self.helpers.run(move || {
+            let mut live = carried.take();
             let result = catch_unwind(AssertUnwindSafe(|| work(&inner, &mut live)));
             if let Err((live, _)) = outcome.fill((live, result)) {
                 let id = live.info.id;
@@ -270,8 +289,8 @@ impl<M: Manager> Inner<M> {
                 }
             }
             Err(unrun) => {
-                // Closed here, while its place is still taken; a driver's close may panic.
-                let _closed = catch_unwind(AssertUnwindSafe(|| drop(unrun.job)));
+                // Closed here, while its place is still taken.
+                drop(unrun.job);
             }
         }
         self.overran(info.id, which, limit);

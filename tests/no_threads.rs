@@ -2,10 +2,12 @@
 //! the limit is the process's.
 #![cfg(target_os = "linux")]
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use queuepool::{ErrorKind, Retry, Settings};
+use queuepool::{ErrorKind, PrePing, Retry, Settings};
 
 #[path = "support/scripted.rs"]
 #[allow(dead_code)]
@@ -48,5 +50,35 @@ fn without_threads_a_connect_fails_and_the_pool_recovers() {
     let all: Vec<_> = (0..30).map(|_| pool.get().unwrap()).collect();
     drop(all);
     assert_laws(&pool.status());
+    a_connection_that_no_thread_could_be_started_to_ping_is_released_by_the_customizer();
     drop(ended);
+}
+
+#[derive(Debug)]
+struct Released(Arc<AtomicUsize>);
+
+impl r2d2::CustomizeConnection<ScriptedConnection, ScriptedError> for Released {
+    fn on_release(&self, _: ScriptedConnection) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn a_connection_that_no_thread_could_be_started_to_ping_is_released_by_the_customizer() {
+    let server = Server::new();
+    let released = Arc::new(AtomicUsize::new(0));
+    // So that no thread waits for work.
+    server.local.store(true, SeqCst);
+    let settings = Settings::default().pre_ping(PrePing::Always);
+    let pool = server
+        .builder(settings.retry(Retry::default().max_attempts(1)))
+        .connection_customizer(Box::new(Released(released.clone())))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    server.local.store(false, SeqCst);
+    let error = without_threads(|| pool.get().unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert_eq!((released.load(SeqCst), server.pings()), (1, 0));
+    drop(pool.get().unwrap());
+    assert_laws(&pool.status());
 }

@@ -46,6 +46,7 @@ fn generic<M: Manager>(manager: M) -> Result<Pool<M>, Error> {
         .on_invalidate(|_conn, _info| ())
         .on_close(|_info: &ConnectionInfo, _reason: CloseReason| ())
         .on_timeout(|_waited: Duration| ())
+        .connection_customizer(Box::new(r2d2::NopConnectionCustomizer))
         .build()?;
     Ok(pool)
 }

@@ -6,6 +6,7 @@ mod scripted;
 mod aborts;
 mod capacity;
 mod corners;
+mod customizer;
 mod failures;
 mod fairness;
 mod hooks;

@@ -17,6 +17,7 @@ use queuepool::{
     Settings,
 };
 
+use crate::customizer::Ledger;
 use crate::scripted::*;
 
 const THREADS: u64 = 8;
@@ -197,6 +198,7 @@ struct Shared {
     operations: u64,
     done: AtomicU64,
     run: Run,
+    ledger: Ledger,
 }
 
 impl Run {
@@ -210,10 +212,12 @@ impl Run {
         server.local.store(self.local, SeqCst);
         server.abortable.store(self.abortable, SeqCst);
         misbehave(&server, seed, &calm);
-        let clock = Clock::stopped();
+        let (clock, ledger) = (Clock::stopped(), Ledger::new());
         let mut builder = server.builder(self.settings.clone()).clock(clock.clone());
         if self.hooks {
             builder = unreliable_hooks(builder, seed, &calm);
+            builder = builder.connection_customizer(ledger.customizer());
+            unreliable_customizer(&ledger, seed, &calm);
         }
         let shared = Arc::new(Shared {
             pool: builder.build().unwrap(),
@@ -222,6 +226,7 @@ impl Run {
             operations,
             done: AtomicU64::new(0),
             run: self,
+            ledger,
         });
         shared.run_all(seed);
         calm.store(true, SeqCst);
@@ -423,6 +428,9 @@ impl Shared {
             status.total_connections_closed
         );
         eventually("no connection is left open", || self.server.open() == 0);
+        if self.run.hooks {
+            self.check_the_ledger();
+        }
         if self.run.abortable {
             assert!(self.server.aborts() > 0, "nothing was aborted");
         }
@@ -434,6 +442,30 @@ impl Shared {
             );
         }
     }
+
+    /// What the customizer has acquired it has released, but for the detached.
+    fn check_the_ledger(&self) {
+        let (acquired, released) = (self.ledger.acquired(), self.ledger.released());
+        let detached = self.pool.status().detached as usize;
+        assert_eq!(acquired.len(), released.len() + detached);
+    }
+}
+
+/// The customizer refuses, panics and takes its time, until it is calm.
+fn unreliable_customizer(ledger: &Ledger, seed: u64, calm: &Arc<AtomicBool>) {
+    let script = |number: u64, may_fail: bool| {
+        let (mut rng, calm) = (Rng::with_seed(seed ^ (number << 48)), calm.clone());
+        move |_: usize| match rng.u32(0..100) {
+            _ if calm.load(SeqCst) => Act::Succeed,
+            0..2 if may_fail => Act::Fail(ErrorClass::Transient),
+            2..3 if may_fail => Act::Fail(ErrorClass::Permanent),
+            3..4 => Act::Panic,
+            4..10 => Act::Take(Duration::from_micros(rng.u64(0..3000))),
+            _ => Act::Succeed,
+        }
+    };
+    ledger.on_acquire(script(1, true));
+    ledger.on_release(script(2, false));
 }
 
 /// The server fails, panics and takes its time, until it is calm.
