@@ -71,6 +71,12 @@ impl<M: Manager> Builder<M> {
 
     /// What the pool must know of the driver. Without it: the bundled driver for a bundled manager; for any other, ping is
     /// `is_valid` and nothing is reset.
+    ///
+    /// diesel's `ConnectionManager` needs none: a connection that is returned in a transaction, by a panic too, is one that
+    /// diesel calls broken, and it is closed (reason `lost`). What diesel does not know of, a transaction begun by SQL
+    /// (`batch_execute("BEGIN")`), would go on under the next holder, and a malformed URL be quoted in libpq's words, password
+    /// included; the example in `tests/diesel` is a driver that prevents both and does not retry a wrong password. A reset of
+    /// diesel's connections must not be `DISCARD ALL`: that takes away what diesel has prepared and set.
     pub fn driver(mut self, driver: impl Driver<M>) -> Self {
         self.driver = Box::new(driver);
         self

@@ -114,13 +114,14 @@ impl StdError for Error {
     }
 }
 
-/// An error with what lies beneath it, each text once.
+/// An error with what lies beneath it, each text once. libpq ends its own with a line feed, and ours goes on.
 pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
+    let mut text = error.to_string().trim_end().to_owned();
     let mut source = error.source();
     while let Some(beneath) = source {
         let words = beneath.to_string();
-        if !text.contains(&words) {
+        let words = words.trim_end();
+        if !text.contains(words) {
             text = format!("{text}: {words}");
         }
         source = beneath.source();

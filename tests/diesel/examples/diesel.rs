@@ -1,0 +1,131 @@
+//! diesel's connections in a queuepool, on a private SQLite file or, with a URL, on PostgreSQL.
+//!
+//! `cargo run --manifest-path tests/diesel/Cargo.toml --example diesel [-- postgresql://user:password@host/database]`
+//!
+//! It stands here and not in the package's `examples`, so that a first build of the package needs neither diesel nor libpq.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Error as PoolingError, ManageConnection, R2D2Connection};
+use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
+use diesel::sqlite::SqliteConnection;
+use queuepool::{Driver, ErrorClass, Pool, ResetOnReturn, Settings};
+
+/// What a pool cannot know of diesel by itself. Without it all works, but a transaction that was begun by SQL, behind
+/// diesel's back, goes on under the next holder, a wrong password is retried, and a malformed URL is shown.
+pub struct DieselDriver;
+
+impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for DieselDriver {
+    /// What libpq says of a malformed URL quotes parts of it, the password too.
+    fn connect(&self, manager: &ConnectionManager<C>, _limit: Duration) -> Result<C, PoolingError> {
+        manager.connect().map_err(|error| match error {
+            PoolingError::ConnectionError(ConnectionError::BadConnection(words))
+                if !["connection to", "could not", "FATAL", "unable to open"]
+                    .iter()
+                    .any(|of_a_server| words.starts_with(of_a_server)) =>
+            {
+                let words = "the database URL is malformed".to_owned();
+                PoolingError::ConnectionError(ConnectionError::InvalidConnectionUrl(words))
+            }
+            other => other,
+        })
+    }
+
+    /// Rolls back what was begun by SQL; transactions that diesel knows of do not come here, because it calls a connection that
+    /// is returned in one broken, and the pool closes it. `DISCARD ALL` is not for diesel: it would take away the statements
+    /// diesel has prepared and the time zone it has set.
+    fn reset(
+        &self,
+        _manager: &ConnectionManager<C>,
+        connection: &mut C,
+        _how: ResetOnReturn,
+    ) -> Result<(), PoolingError> {
+        // ROLLBACK alone is an error on SQLite and a warning in PostgreSQL's log where there is nothing to roll back, BEGIN an
+        // error on SQLite and in a failed transaction where there is.
+        connection
+            .batch_execute("BEGIN; ROLLBACK")
+            .or_else(|_| connection.batch_execute("ROLLBACK"))
+            .map_err(PoolingError::QueryError)
+    }
+
+    /// libpq tells in words alone whether trying again can help.
+    fn classify(&self, error: &PoolingError) -> ErrorClass {
+        match error {
+            PoolingError::ConnectionError(ConnectionError::BadConnection(words)) => {
+                let for_good = ["authentication failed", "does not exist", "no password"];
+                match for_good.iter().any(|sign| words.contains(sign)) {
+                    true => ErrorClass::Permanent,
+                    false => ErrorClass::Transient,
+                }
+            }
+            PoolingError::ConnectionError(_) => ErrorClass::Permanent,
+            PoolingError::QueryError(DieselError::DatabaseError(kind, _)) => match kind {
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+                    ErrorClass::Lost
+                }
+                _ => ErrorClass::Statement,
+            },
+            PoolingError::QueryError(DieselError::BrokenTransactionManager) => ErrorClass::Lost,
+            PoolingError::QueryError(_) => ErrorClass::Statement,
+        }
+    }
+}
+
+/// A pool of diesel's connections of either kind.
+pub fn pool_of<C: R2D2Connection + Send + 'static>(
+    url: &str,
+    settings: Settings,
+) -> Result<Pool<ConnectionManager<C>>, queuepool::Error> {
+    Pool::builder(ConnectionManager::new(url))
+        .driver(DieselDriver)
+        .settings(settings)
+        .build()
+}
+
+diesel::table! {
+    book (id) {
+        id -> Integer,
+        title -> Text,
+    }
+}
+
+/// What any program with diesel does: `&mut *connection` is diesel's own connection.
+macro_rules! add_and_count {
+    ($pool:expr) => {{
+        let mut connection = $pool.get()?;
+        connection.batch_execute(
+            "CREATE TEMPORARY TABLE book (id INTEGER PRIMARY KEY, title TEXT NOT NULL)",
+        )?;
+        connection.transaction(|connection| {
+            diesel::insert_into(book::table)
+                .values(&[
+                    (book::id.eq(1), book::title.eq("Dune")),
+                    (book::id.eq(2), book::title.eq("Emma")),
+                ])
+                .execute(connection)
+        })?;
+        let titles: Vec<String> = book::table
+            .select(book::title)
+            .order(book::id)
+            .load(&mut *connection)?;
+        println!("{}", titles.join(", "));
+        drop(connection);
+        print!("{}", $pool.status());
+    }};
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    match std::env::args().nth(1) {
+        Some(url) => add_and_count!(pool_of::<PgConnection>(&url, Settings::small())?),
+        None => {
+            let folder = tempfile::tempdir()?;
+            let file = folder.path().join("books.db");
+            let pool = pool_of::<SqliteConnection>(&file.to_string_lossy(), Settings::small())?;
+            add_and_count!(pool);
+        }
+    }
+    Ok(())
+}
