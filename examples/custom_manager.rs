@@ -8,8 +8,8 @@ use std::thread;
 
 use queuepool::{Pool, Settings};
 
-struct Echo {
-    server: SocketAddr,
+pub struct Echo {
+    pub server: SocketAddr,
 }
 
 impl r2d2::ManageConnection for Echo {
@@ -30,7 +30,7 @@ impl r2d2::ManageConnection for Echo {
     }
 }
 
-fn ask(stream: &mut TcpStream, words: &[u8]) -> io::Result<String> {
+pub fn ask(stream: &mut TcpStream, words: &[u8]) -> io::Result<String> {
     stream.write_all(words)?;
     let mut answer = vec![0; words.len()];
     stream.read_exact(&mut answer)?;
