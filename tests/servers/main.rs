@@ -14,6 +14,7 @@ mod limit;
 mod mute;
 mod mysql_driver;
 mod passwords;
+mod pgbouncer;
 mod pool;
 mod pool_mysql;
 mod pool_postgres;

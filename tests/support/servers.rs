@@ -428,13 +428,19 @@ pub struct PgBouncer(Server);
 
 impl PgBouncer {
     pub fn start(server: &Postgres, pool_mode: &str) -> PgBouncer {
+        PgBouncer::start_with(server, pool_mode, &[])
+    }
+
+    /// With settings such as `default_pool_size=1`.
+    pub fn start_with(server: &Postgres, pool_mode: &str, settings: &[&str]) -> PgBouncer {
+        let settings = settings.join("\n");
         let port = server.port();
         PgBouncer(Server::start(Kind::PgBouncer, &[], |directory| {
             let users = directory.join("users.txt");
             let ini = format!(
                 "[databases]\napp = host=127.0.0.1 port={port} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
                  listen_port = PORT\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\n\
-                 pool_mode = {pool_mode}\n",
+                 pool_mode = {pool_mode}\n{settings}\n",
                 users.display()
             );
             fs::write(users, format!("\"app\" \"{PASSWORD}\"\n")).expect("our own directory");
