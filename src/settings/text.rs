@@ -34,7 +34,7 @@ impl FromStr for Settings {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut overlay = Overlay::new();
-        let is_secret = text.contains('@');
+        let is_secret = text.contains('@') || text.contains("://");
         let others = read_query(text, "in the text", is_secret, &mut overlay)?;
         if others.iter().any(|other| !other.is_empty()) {
             // The text may be a URL by mistake, so what was found is not repeated.

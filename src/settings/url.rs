@@ -34,7 +34,9 @@ pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
     };
     let (query, fragment) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
     // An @ this late may end a password in which a ? was not encoded; then our "values" are pieces of it.
-    let is_secret = rest.contains('@');
+    // What is no URL may be anything with a password, such as libpq's `user=app password=…`.
+    let is_a_url = address.contains("://") || address.starts_with("sqlite:");
+    let is_secret = rest.contains('@') || !is_a_url;
     let kept = read_query(query, "in the URL", is_secret, &mut overlay)?;
     if is_secret && !overlay.is_empty() && may_be_cut_off(address) {
         return Err(Error::new(
