@@ -13,7 +13,6 @@ mod harness;
 mod limit;
 mod mute;
 mod mysql_driver;
-mod passwords;
 mod pgbouncer;
 mod pool;
 mod pool_mysql;

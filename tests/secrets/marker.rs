@@ -1,0 +1,126 @@
+//! A password that is found in any text, whole or in pieces, in whatever spelling.
+
+use std::fmt::Debug;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::capture;
+
+/// Between any two pieces stands one of these: an unescaped one of them is where a reader of URLs would cut.
+const SEPARATORS: [char; 12] = ['/', '@', '?', '#', ':', '%', '&', '"', '=', '+', ' ', ','];
+
+/// Short enough for a whole password to be taken by every server, and too long to turn up by chance.
+const PIECE_LENGTH: usize = 8;
+
+/// A password of random pieces, no two tests with the same: logs and panics are the whole process' own.
+pub struct Secret {
+    pieces: Vec<String>,
+    /// What to look for: every piece in every spelling. The spellings of the whole consist of them.
+    spellings: Vec<(&'static str, String)>,
+}
+
+impl Secret {
+    pub fn new() -> Self {
+        capture::install();
+        let piece = || -> String {
+            let letters = std::iter::repeat_with(|| fastrand::alphanumeric().to_ascii_lowercase());
+            letters.take(PIECE_LENGTH).collect()
+        };
+        let pieces: Vec<String> = (0..=SEPARATORS.len()).map(|_| piece()).collect();
+        let spellings = pieces.iter().flat_map(|piece| spellings(piece)).collect();
+        Secret { pieces, spellings }
+    }
+
+    pub fn pieces(&self) -> &[String] {
+        &self.pieces
+    }
+
+    /// The password itself.
+    pub fn whole(&self) -> String {
+        self.joined(self.pieces.iter())
+    }
+
+    /// Another password, of the same pieces.
+    pub fn wrong(&self) -> String {
+        self.joined(self.pieces.iter().rev())
+    }
+
+    fn joined<'a>(&self, mut pieces: impl Iterator<Item = &'a String>) -> String {
+        let mut whole = pieces.next().expect("thirteen").clone();
+        for (separator, piece) in SEPARATORS.iter().zip(pieces) {
+            whole.push(*separator);
+            whole.push_str(piece);
+        }
+        whole
+    }
+
+    /// How `text` gives a piece of the password away, if it does.
+    pub fn in_text(&self, text: &str) -> Option<String> {
+        let text = text.to_ascii_lowercase();
+        let found = |(_, spelling): &&(&str, String)| text.contains(spelling);
+        let (name, spelling) = self.spellings.iter().find(found)?;
+        Some(format!("{spelling} ({name})"))
+    }
+
+    #[track_caller]
+    pub fn assert_not_in(&self, place: &str, text: &str) {
+        if let Some(found) = self.in_text(text) {
+            panic!("{place} shows {found} of {:?}: {text}", self.whole());
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_not_in_debug_of(&self, place: &str, value: &dyn Debug) {
+        self.assert_not_in(place, &format!("{value:?} {value:#?}"));
+    }
+}
+
+/// In lower case, because so is what is searched: hexadecimal digits are written in both.
+fn spellings(piece: &str) -> Vec<(&'static str, String)> {
+    let each_byte = |form: fn(&u8) -> String, separator: &str| {
+        let bytes: Vec<String> = piece.as_bytes().iter().map(form).collect();
+        bytes.join(separator)
+    };
+    let mut spellings = vec![
+        ("as it is", piece.to_owned()),
+        ("backwards", piece.chars().rev().collect()),
+        (
+            "percent-encoded",
+            each_byte(|byte| format!("%{byte:02x}"), ""),
+        ),
+        (
+            "JSON's escapes",
+            each_byte(|byte| format!("\\u{byte:04x}"), ""),
+        ),
+        (
+            "Rust's escapes",
+            each_byte(|byte| format!("\\x{byte:02x}"), ""),
+        ),
+        ("hexadecimal", each_byte(|byte| format!("{byte:02x}"), "")),
+        (
+            "hexadecimal bytes",
+            each_byte(|byte| format!("{byte:02x}"), ", "),
+        ),
+        ("bytes", each_byte(u8::to_string, ", ")),
+        ("bytes, close together", each_byte(u8::to_string, ",")),
+    ];
+    // One to each place of a piece in a group of three bytes, without the letters that it shares with its neighbours.
+    for before in 0..3 {
+        let encoded = STANDARD_NO_PAD.encode([&vec![0; before], piece.as_bytes()].concat());
+        let own = (before * 8).div_ceil(6)..(before + piece.len()) * 8 / 6;
+        spellings.push(("base64", encoded[own].to_ascii_lowercase()));
+    }
+    spellings
+}
+
+/// With upper-case digits.
+pub fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// Every byte, with lower-case digits.
+pub fn percent_encoded_throughout(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}

@@ -1,0 +1,157 @@
+//! Every text that is made of a database: one place to add a new one to, and searched by all tests here.
+
+use std::error::Error as StdError;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+
+use queuepool::http::serve;
+use queuepool::{AnyConnection, Connection, Database, Error, Registry};
+
+use crate::capture;
+use crate::http_client::get;
+use crate::marker::{Secret, percent_encoded};
+
+/// Texts, each with where it was found.
+#[derive(Default)]
+pub struct Texts(pub Vec<(String, String)>);
+
+impl Texts {
+    pub fn add(&mut self, place: impl Into<String>, text: impl Into<String>) {
+        self.0.push((place.into(), text.into()));
+    }
+
+    pub fn add_debug(&mut self, place: &str, value: &dyn Debug) {
+        self.add(format!("Debug of {place}"), format!("{value:?} {value:#?}"));
+    }
+
+    /// With all that lies beneath.
+    pub fn add_error(&mut self, place: &str, error: &Error) {
+        self.add_debug(place, error);
+        let mut next: Option<&dyn StdError> = Some(error);
+        let mut depth = 0;
+        while let Some(error) = next {
+            self.add(
+                format!("{place}, source {depth}"),
+                format!("{error} {error:#} {error:?} {error:#?}"),
+            );
+            next = error.source();
+            depth += 1;
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_without(&self, secret: &Secret) {
+        for (place, text) in &self.0 {
+            secret.assert_not_in(place, text);
+        }
+    }
+}
+
+/// A driver may say what it wants of the statements it was given; of a password it must not either.
+#[track_caller]
+pub fn assert_process_silent(secret: &Secret) {
+    for line in capture::lines() {
+        let whose = if line.is_ours() { "our" } else { "a driver's" };
+        secret.assert_not_in(&format!("{whose} line in the log"), &line.text);
+    }
+    for panic in capture::panics() {
+        secret.assert_not_in("a panic", &panic);
+    }
+}
+
+/// In a registry with a second pool, because some answers name the pools only where there are several.
+pub fn of_database(database: &Database) -> Texts {
+    let mut texts = Texts::default();
+    texts.add_debug("Database", database);
+    texts.add_debug("Pool, PostgreSQL", &database.postgres());
+    texts.add_debug("Pool, MySQL", &database.mysql());
+    texts.add_debug("Pool, SQLite", &database.sqlite());
+    texts.add_debug("Settings", database.settings());
+    texts.add("Display of Settings", database.settings().to_string());
+    texts.add_debug("HealthCheck", &database.health_check());
+    let status = database.status();
+    texts.add_debug("Status", &status);
+    texts.add("Display of Status", status.to_string());
+    texts.add("JSON of Status", serde_json::to_string(&status).unwrap());
+    texts.add_debug("Holder", &status.holders);
+    texts.add(
+        "JSON of Settings",
+        serde_json::to_string(database.settings()).unwrap(),
+    );
+    texts.add_debug("Sample", &database.history(0));
+
+    let other = Database::open("sqlite::memory:").unwrap();
+    let registry = Registry::new()
+        .add(database.name(), database)
+        .unwrap()
+        .add("other", other)
+        .unwrap();
+    texts.add_debug("Registry", &registry);
+    texts.add_debug("Registry's status", &registry.status());
+    texts.add("Prometheus", queuepool::prometheus::text(&registry));
+    let server = serve("0", registry).unwrap();
+    texts.add_debug("Server", &server);
+    add_answers(&mut texts, server.local_addr(), database.name());
+    server.stop();
+    texts
+}
+
+/// All paths, which a wrong one lists, for all pools and for this one; headers too.
+pub fn add_answers(texts: &mut Texts, server: SocketAddr, pool: &str) {
+    let paths = get(server, "/nowhere").json()["paths"].clone();
+    let pool = percent_encoded(pool);
+    for path in paths.as_array().unwrap() {
+        let path = path.as_str().unwrap();
+        for query in [String::new(), format!("?pool={pool}")] {
+            let answer = get(server, &format!("{path}{query}"));
+            let place = format!("GET {path}{}", if query.is_empty() { "" } else { "?pool" });
+            texts.add(place, format!("{:?} {}", answer.headers, answer.body));
+        }
+    }
+}
+
+/// A guard is printed without its connection; what a driver prints of its own connection is the driver's business.
+pub fn of_guard(guard: &mut AnyConnection) -> Texts {
+    let mut texts = Texts::default();
+    texts.add_debug("AnyConnection", guard);
+    if let Some(typed) = guard.postgres() {
+        texts.add_debug("Connection, PostgreSQL", typed);
+        texts.add_debug("ConnectionInfo", Connection::info(typed));
+    }
+    if let Some(typed) = guard.mysql() {
+        texts.add_debug("Connection, MySQL", typed);
+        texts.add_debug("ConnectionInfo", Connection::info(typed));
+    }
+    if let Some(typed) = guard.sqlite() {
+        texts.add_debug("Connection, SQLite", typed);
+        texts.add_debug("ConnectionInfo", Connection::info(typed));
+    }
+    texts
+}
+
+/// What a value prints with Debug, if its type has it; nothing otherwise. The builders hold URLs and have none.
+macro_rules! printed {
+    ($value:expr) => {{
+        #[allow(unused_imports)] // where the type is printable
+        use crate::texts::Unprintable;
+        (&crate::texts::Printed(&$value)).printed()
+    }};
+}
+pub(crate) use printed;
+
+pub struct Printed<'a, T>(pub &'a T);
+
+impl<T: Debug> Printed<'_, T> {
+    pub fn printed(&self) -> String {
+        format!("{:?} {:#?}", self.0, self.0)
+    }
+}
+
+/// For what is not printable; looked at last, because it is further from the value by one reference.
+pub trait Unprintable {
+    fn printed(&self) -> String {
+        String::new()
+    }
+}
+
+impl<T> Unprintable for &Printed<'_, T> {}
