@@ -48,6 +48,7 @@ fn passwords(secret: &Secret) -> Vec<String> {
         passwords.push(format!("{separator}{first}"));
         passwords.push(format!("1{separator}{first}=1"));
         passwords.push(format!("1{separator}pool_size={first}"));
+        passwords.push(format!("1{separator}pool_size={first}&{second}"));
         passwords.push(format!("1{separator}sslmode={first}"));
         passwords.push(format!(
             "1{separator}{first}{separator}{second}{separator}{third}"
