@@ -59,14 +59,14 @@ impl<M: Manager> Inner<M> {
         }
         // A customizer's on_release is a user's, and may take any time.
         if self.driver.is_bounded(Call::Close) && live.customizer.is_none() {
-            self.drop_connection(live);
+            self.drop_connection(*live);
             self.settle(id);
             return None;
         }
         let closed = Slot::new();
         let (inner, report) = (self.clone(), closed.clone());
         let started = self.helpers.run(move || {
-            inner.drop_connection(live);
+            inner.drop_connection(*live);
             inner.settle(id);
             // Nobody may be waiting.
             let _ = report.fill(());
@@ -148,8 +148,7 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Gives the connection to the customizer that acquired it, else closes it.
-    pub(crate) fn drop_connection(&self, live: Box<Live<M>>) {
-        let live = *live;
+    pub(crate) fn drop_connection(&self, live: Live<M>) {
         let Some(customizer) = live.customizer else {
             return self.close_driver(live.connection);
         };

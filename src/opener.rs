@@ -203,7 +203,7 @@ impl<M: Manager> Inner<M> {
         };
         let Some(place) = self.admit(id) else {
             log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
-            self.drop_connection(live);
+            self.drop_connection(*live);
             return None;
         };
         let mut lease = Lease::new(place, live);

@@ -34,7 +34,7 @@ impl<M: Manager> Carried<M> {
 impl<M: Manager> Drop for Carried<M> {
     fn drop(&mut self) {
         if let Some(live) = self.1.take() {
-            self.0.drop_connection(live);
+            self.0.drop_connection(*live);
         }
     }
 }
@@ -277,7 +277,7 @@ impl<M: Manager> Inner<M> {
             let result = catch_unwind(AssertUnwindSafe(|| work(&inner, &mut live)));
             if let Err((live, _)) = outcome.fill((live, result)) {
                 let id = live.info.id;
-                inner.drop_connection(live);
+                inner.drop_connection(*live);
                 inner.settle(id);
             }
         });
