@@ -107,13 +107,20 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     ///
     /// # Errors
     /// Of kind Settings or Unsupported for a setting that this driver cannot honour; it fails the build. The default
-    /// refuses a validation_query, which only a driver that runs SQL can honour.
+    /// refuses a validation_query, which only a driver that runs SQL can honour, and warns of require_tls, of which it cannot
+    /// tell whether the manager honours it.
     fn prepare(
         &mut self,
         _manager: &mut M,
-        _pool_name: &str,
+        pool_name: &str,
         settings: &Settings,
     ) -> Result<(), Error> {
+        if settings.require_tls {
+            log::warn!(
+                target: &format!("queuepool::{pool_name}"),
+                "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"
+            );
+        }
         match &settings.validation_query {
             None => Ok(()),
             Some(_) => Err(Error::unsupported(

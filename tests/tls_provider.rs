@@ -12,7 +12,7 @@ use queuepool::{Error, ErrorKind, Retry, Settings};
 use servers::MariaDb;
 
 #[test]
-fn an_unguarded_provider_cannot_keep_verify_ca() {
+fn an_unguarded_provider_is_noticed_before_the_login() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .expect("the first");
@@ -21,7 +21,12 @@ fn an_unguarded_provider_cannot_keep_verify_ca() {
     let files = Files::new();
     let roots = files.put("roots.pem", &ours.certificate);
     let server = MariaDb::start_with_files(
-        &["--ssl-cert=server.crt", "--ssl-key=server.key"],
+        &[
+            "--ssl-cert=server.crt",
+            "--ssl-key=server.key",
+            "--general-log",
+            "--general-log-file=../log",
+        ],
         &[
             ("server.crt", &certificate.certificate),
             ("server.key", &certificate.key),
@@ -40,10 +45,13 @@ fn an_unguarded_provider_cannot_keep_verify_ca() {
             .get()
             .map(drop)
     };
-    for mode in ["VERIFY_CA", "REQUIRED"] {
+    for mode in ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"] {
         let error = connect(mode).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         assert!(error.to_string().contains("guarded_provider"), "{error}");
     }
-    connect("VERIFY_IDENTITY").unwrap();
+    let logins = || server.log_text().matches("app@").count();
+    assert_eq!(logins(), 0, "{}", server.log_text());
+    drop(::mysql::Conn::new(server.url().as_str()).unwrap());
+    assert_eq!(logins(), 1, "{}", server.log_text());
 }

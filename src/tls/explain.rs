@@ -3,9 +3,9 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::{CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error};
 
-use super::{Encryption, Roots, SslMode};
+use super::{Encryption, Roots, SslMode, Verification};
 
 /// rustls' own error, wherever it lies beneath a driver's.
 pub(crate) fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
@@ -24,27 +24,70 @@ pub(crate) fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error
     None
 }
 
+/// Whether one of the two sides did not like the other, or its certificate; not so for what goes wrong on a connection that
+/// stands.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::AlertReceived(alert) => client_is_blamed(*alert) || said_by(*alert).is_some(),
+        Error::InvalidCertificate(_)
+        | Error::NoCertificatesPresented
+        | Error::UnsupportedNameType
+        | Error::PeerIncompatible(_) => true,
+        _ => false,
+    }
+}
+
+/// For what an alert says of the client's certificate, or of the lack of one.
+fn client_is_blamed(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::AccessDenied
+    )
+}
+
+/// For what other alerts say, in words.
+fn said_by(alert: AlertDescription) -> Option<&'static str> {
+    match alert {
+        AlertDescription::ProtocolVersion => Some("it does not speak TLS 1.2 or 1.3"),
+        AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Some(
+            "the two sides have no cipher or signature in common; a key of its certificate's kind may be unknown here",
+        ),
+        _ => None,
+    }
+}
+
 impl Encryption {
     /// `parameter` is the mode's name in this driver's URLs.
     pub(crate) fn explain(&self, error: &Error, parameter: &str) -> String {
         let mode = self.mode;
-        let trusted = match &self.roots {
-            Some(Roots::File(path)) => path.display().to_string(),
-            Some(Roots::System) | None => "the system's root certificates".to_owned(),
-        };
         let refusal = match error {
             Error::InvalidCertificate(reason) => format!(
-                "this side refused the server's certificate, which {parameter}={mode} has checked against {trusted}{}",
+                "this side refused the server's certificate, {}{}",
+                self.checked_against(parameter),
                 advice(reason)
             ),
-            Error::AlertReceived(_) if self.identity.is_none() => {
-                "the server refused the TLS handshake; it may ask for a client certificate"
-                    .to_owned()
-            }
-            Error::AlertReceived(_) => {
-                "the server refused the TLS handshake; it may not trust the client certificate"
-                    .to_owned()
-            }
+            Error::AlertReceived(alert) if client_is_blamed(*alert) => match &self.identity {
+                None => "the server refused the TLS handshake; it may ask for a client certificate"
+                    .into(),
+                Some(_) => {
+                    "the server refused the TLS handshake; it may not trust the client certificate"
+                        .into()
+                }
+            },
+            Error::AlertReceived(alert) => format!(
+                "the server refused the TLS handshake{}",
+                said_by(*alert)
+                    .map(|words| format!("; {words}"))
+                    .unwrap_or_default()
+            ),
             _ => "this side gave the TLS handshake up".to_owned(),
         };
         match mode {
@@ -56,15 +99,39 @@ impl Encryption {
             _ => refusal,
         }
     }
+
+    fn checked_against(&self, parameter: &str) -> String {
+        let mode = self.mode;
+        match (self.verification(), &self.roots) {
+            (Verification::Nothing, _) => "to which channel_binding ties the login".to_owned(),
+            (_, Some(Roots::File(path))) => {
+                format!(
+                    "which {parameter}={mode} has checked against {}",
+                    path.display()
+                )
+            }
+            (_, Some(Roots::System) | None) => format!(
+                "which {parameter}={mode} has checked against the system's root certificates"
+            ),
+        }
+    }
 }
 
 fn advice(reason: &CertificateError) -> &'static str {
-    match reason {
-        CertificateError::Other(other) if other.to_string() == "UnsupportedCertVersion" => {
+    let CertificateError::Other(other) = reason else {
+        return match reason {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "; names count only as subjectAltName"
+            }
+            _ => "",
+        };
+    };
+    match other.to_string().as_str() {
+        "UnsupportedCertVersion" => {
             "; it must be of X.509 version 3, with the host's name as subjectAltName"
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "; names count only as subjectAltName"
+        "CaUsedAsEndEntity" => {
+            "; it is marked as an authority's (CA:TRUE), and as a server's it must not be"
         }
         _ => "",
     }

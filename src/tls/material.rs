@@ -2,25 +2,17 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::verifier::Verifier;
-use super::{Encryption, Identity, Roots, Verification};
-use crate::error::{Error, ErrorKind};
-
-/// A certificate or key that cannot be used.
-#[derive(Debug)]
-pub(crate) struct Unusable(String);
+use super::{Encryption, Identity, Roots, Unusable, Verification};
 
 impl Unusable {
-    pub(crate) fn new(words: impl Into<String>) -> Self {
-        Unusable(words.into())
-    }
-
     fn file(what: &str, path: &Path, why: impl fmt::Display) -> Self {
         Unusable(format!(
             "{what} = {} is not accepted: {why}",
@@ -29,34 +21,23 @@ impl Unusable {
     }
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unusable {}
-
-impl From<Unusable> for Error {
-    fn from(unusable: Unusable) -> Self {
-        Error::new(ErrorKind::Settings, unusable.0)
-    }
-}
+/// With all the authorities of the world there are a hundredth of it.
+const GREATEST_FILE: u64 = 16 * 1024 * 1024;
 
 impl Encryption {
     /// Reads the files, each time anew.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, Unusable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let trusted = match self.verification() {
-            Verification::Nothing => Vec::new(),
-            _ => self.trusted()?,
+            Verification::Nothing => Arc::default(),
+            Verification::Chain | Verification::ChainAndName => self.trusted()?,
         };
         let verifier = Verifier::new(
             self.verification(),
             trusted,
             self.channel_binding,
             &provider,
-        )?;
+        );
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| Unusable(error.to_string()))?
@@ -68,38 +49,77 @@ impl Encryption {
                 let (chain, key) = identity.load()?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| Unusable::file("sslkey", &identity.key, error))
+                    .map_err(|error| Unusable::file(KEY, &identity.key, error))
             }
         }
     }
 
     /// The certificates that the server's must come from.
-    pub(crate) fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    pub(crate) fn trusted(&self) -> Result<Arc<Trusted>, Unusable> {
         match &self.roots {
-            Some(Roots::File(path)) => certificates("sslrootcert", path),
-            Some(Roots::System) | None => system_roots().map(<[_]>::to_vec),
+            Some(Roots::File(path)) => Trusted::from_file(path).map(Arc::new),
+            Some(Roots::System) | None => system_roots(),
         }
     }
 }
 
+const ROOTS: &str = "sslrootcert (MySQL: ssl-ca)";
+const CERTIFICATE: &str = "sslcert (MySQL: ssl-cert)";
+const KEY: &str = "sslkey (MySQL: ssl-key)";
+
+/// Authorities, or a server's own certificate.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) roots: RootCertStore,
+}
+
+impl Default for Trusted {
+    fn default() -> Self {
+        Trusted {
+            certificates: Vec::new(),
+            roots: RootCertStore::empty(),
+        }
+    }
+}
+
+impl Trusted {
+    fn from_file(path: &Path) -> Result<Self, Unusable> {
+        let mut roots = RootCertStore::empty();
+        let certificates = certificates(ROOTS, path)?;
+        for certificate in &certificates {
+            roots
+                .add(certificate.clone())
+                .map_err(|error| Unusable::file(ROOTS, path, error))?;
+        }
+        Ok(Trusted {
+            certificates,
+            roots,
+        })
+    }
+}
+
 impl Identity {
-    fn load(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Unusable> {
-        let chain = certificates("sslcert", &self.certificate)?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
+    pub(crate) fn load(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Unusable> {
+        let chain = certificates(CERTIFICATE, &self.certificate)?;
+        let text = read(KEY, &self.key)?;
+        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
             pem::Error::NoItemsFound => Unusable::file(
-                "sslkey",
+                KEY,
                 &self.key,
                 "there is no private key in it that is PEM and not encrypted",
             ),
-            other => Unusable::file("sslkey", &self.key, other),
+            other => Unusable::file(KEY, &self.key, other),
         })?;
         Ok((chain, key))
     }
 }
 
 fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let found: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(what, path)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| Unusable::file(what, path, error))?;
     match found.is_empty() {
         true => Err(Unusable::file(
@@ -111,34 +131,39 @@ fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
-/// Read once in a process: there are more than a hundred.
-fn system_roots() -> Result<&'static [CertificateDer<'static>], Unusable> {
-    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let loaded = rustls_native_certs::load_native_certs();
-        for error in &loaded.errors {
-            log::warn!(target: "queuepool", "of the system's root certificates some cannot be read: {error}");
+/// To read a pipe may take for ever, and a device has no end.
+fn read(what: &str, path: &Path) -> Result<Vec<u8>, Unusable> {
+    let unusable = |why: &dyn fmt::Display| Unusable::file(what, path, why);
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(&error))?;
+    if !metadata.is_file() || metadata.len() > GREATEST_FILE {
+        return Err(unusable(&"it is no regular file of at most 16 MiB"));
+    }
+    std::fs::read(path).map_err(|error| unusable(&error))
+}
+
+/// Read once in a process, for there are more than a hundred; those that cannot be understood are left out.
+pub(crate) fn system_roots() -> Result<Arc<Trusted>, Unusable> {
+    static SYSTEM: Mutex<Option<Arc<Trusted>>> = Mutex::new(None);
+    let mut system = SYSTEM.lock();
+    if let Some(trusted) = &*system {
+        return Ok(trusted.clone());
+    }
+    let loaded = rustls_native_certs::load_native_certs();
+    for error in &loaded.errors {
+        log::warn!(target: "queuepool", "of the system's root certificates some cannot be read: {error}");
+    }
+    let mut trusted = Trusted::default();
+    for certificate in loaded.certs {
+        if trusted.roots.add(certificate.clone()).is_ok() {
+            trusted.certificates.push(certificate);
         }
-        loaded.certs
-    });
-    match roots.is_empty() {
-        true => Err(Unusable(
+    }
+    if trusted.certificates.is_empty() {
+        return Err(Unusable(
             "the system trusts no root certificates: install its package of them (ca-certificates), or name a file \
              with sslrootcert (MySQL: ssl-ca)"
                 .into(),
-        )),
-        false => Ok(roots),
+        ));
     }
-}
-
-/// The roots that can be understood; the system's store may hold some that cannot.
-pub(crate) fn store(trusted: &[CertificateDer<'static>]) -> Result<RootCertStore, Unusable> {
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(trusted.iter().cloned());
-    match added {
-        0 => Err(Unusable(
-            "sslrootcert is not accepted: none of its certificates can be understood".into(),
-        )),
-        _ => Ok(roots),
-    }
+    Ok(system.insert(Arc::new(trusted)).clone())
 }

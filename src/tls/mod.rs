@@ -1,5 +1,8 @@
 //! Which connections are encrypted, and what proves that the server is the right one.
 
+#[cfg(not(feature = "tls"))]
+mod absent;
+mod encryption;
 #[cfg(feature = "tls")]
 mod explain;
 #[cfg(feature = "tls")]
@@ -11,12 +14,15 @@ mod verifier;
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::error::Error;
-
+#[cfg(not(feature = "tls"))]
+pub(crate) use absent::{Never as TlsCause, cause, is_refusal};
+pub(crate) use encryption::{Encryption, Unusable, Verification};
 #[cfg(feature = "tls")]
-pub(crate) use explain::cause;
+pub(crate) use explain::{cause, is_refusal};
 #[cfg(all(feature = "tls", feature = "mysql"))]
-pub(crate) use material::{Unusable, store};
+pub(crate) use material::{Trusted, system_roots};
+#[cfg(feature = "tls")]
+pub(crate) use rustls::Error as TlsCause;
 pub(crate) use url::Names;
 
 /// Whether a connection is encrypted, and what the server's certificate must prove: libpq's six modes with libpq's
@@ -28,11 +34,15 @@ pub(crate) use url::Names;
 /// | `allow` | | where the server refuses a plain login | not looked at, unless root certificates are named |
 /// | `prefer` | `PREFERRED` | where the server can; else plain | not looked at, unless root certificates are named; one that does not pass means plain |
 /// | `require` | `REQUIRED` | always | not looked at, unless root certificates are named: then as `verify-ca` |
-/// | `verify-ca` | `VERIFY_CA` | always | signed by a trusted authority, and in its time |
+/// | `verify-ca` | `VERIFY_CA` | always | signed by a trusted authority, and in its time; name yours, since from a public one anybody has a certificate |
 /// | `verify-full` | `VERIFY_IDENTITY` | always | and made out for the host that the URL names |
 ///
 /// Only `verify-full`, or `verify-ca` with an authority of one's own, keeps out somebody who sits between; `allow` and
-/// `prefer` keep out nobody who can change what is sent. Unix sockets are never encrypted, whatever the mode.
+/// `prefer` keep out nobody who can change what is sent. Where only Unix sockets are named the mode does not matter: they are
+/// not encrypted.
+///
+/// Unlike libpq, `allow` and `prefer` try the other way only for a refusal that it may cure: not again with a wrong password,
+/// and not when a file of this side's cannot be used. With several PostgreSQL hosts the last one's refusal decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SslMode {
@@ -99,7 +109,7 @@ impl fmt::Display for SslMode {
 /// let pool = Pool::builder(PostgresManager::new(config)?.tls(tls)).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Tls {
     pub(crate) mode: Option<SslMode>,
@@ -127,7 +137,7 @@ impl Tls {
     pub fn new(mode: SslMode) -> Self {
         Tls {
             mode: Some(mode),
-            ..Tls::default()
+            ..Tls::unsaid()
         }
     }
 
@@ -151,105 +161,28 @@ impl Tls {
         self
     }
 
-    /// What holds when nothing more is said: `default` where no mode was named, but at least `require` with the setting
-    /// require_tls.
-    ///
-    /// # Errors
-    /// Settings for files that cannot be used, and for the system's roots with a mode that proves nothing by them;
-    /// Unsupported for an encrypted mode in a build without TLS.
-    pub(crate) fn resolve(&self, default: SslMode, require_tls: bool) -> Result<Encryption, Error> {
-        let system = self.roots == Some(Roots::System);
+    /// What holds: `default` where no mode was named, but at least `require` with the setting require_tls.
+    pub(crate) fn encryption(&self, default: SslMode, require_tls: bool) -> Encryption {
         let mode = match self.mode {
             Some(mode) => mode,
-            None if system => SslMode::VerifyFull,
+            None if self.roots == Some(Roots::System) => SslMode::VerifyFull,
             None if require_tls => SslMode::Require,
             None => default,
         };
-        // As libpq: anybody can have a certificate from a public authority.
-        if system && mode != SslMode::VerifyFull && mode != SslMode::Disable {
-            return Err(Error::setting(
-                "sslrootcert",
-                "system",
-                format_args!("with sslmode={mode} it proves nothing; write sslmode=verify-full"),
-            ));
-        }
-        let encryption = Encryption {
+        Encryption {
             mode,
             roots: self.roots.clone(),
             identity: self.identity.clone(),
             channel_binding: false,
-        };
-        encryption.check()?;
-        Ok(encryption)
+        }
     }
-}
 
-/// What holds for a pool's connections.
-#[derive(Debug, Clone)]
-pub(crate) struct Encryption {
-    pub(crate) mode: SslMode,
-    pub(crate) roots: Option<Roots>,
-    pub(crate) identity: Option<Identity>,
-    /// The login relies on the server's holding its certificate's key, although nothing else of it is checked.
-    pub(crate) channel_binding: bool,
-}
-
-/// How much of the server's certificate is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verification {
-    Nothing,
-    Chain,
-    ChainAndName,
-}
-
-impl Encryption {
-    pub(crate) fn plain() -> Self {
-        Encryption {
-            mode: SslMode::Disable,
+    /// Nothing is named.
+    pub(crate) fn unsaid() -> Self {
+        Tls {
+            mode: None,
             roots: None,
             identity: None,
-            channel_binding: false,
         }
-    }
-
-    /// What a driver's own options say; it reads their files in its own way.
-    #[cfg(all(feature = "tls", feature = "mysql"))]
-    pub(crate) fn unchecked(tls: &Tls) -> Self {
-        Encryption {
-            mode: tls.mode.unwrap_or(SslMode::Disable),
-            roots: tls.roots.clone(),
-            identity: tls.identity.clone(),
-            channel_binding: false,
-        }
-    }
-
-    pub(crate) fn verification(&self) -> Verification {
-        match self.mode {
-            SslMode::VerifyFull => Verification::ChainAndName,
-            SslMode::VerifyCa => Verification::Chain,
-            _ if self.roots.is_some() => Verification::Chain,
-            _ => Verification::Nothing,
-        }
-    }
-
-    #[cfg(feature = "tls")]
-    fn check(&self) -> Result<(), Error> {
-        if self.mode == SslMode::Disable {
-            return Ok(());
-        }
-        self.client_config().map(drop).map_err(Error::from)
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn check(&self) -> Result<(), Error> {
-        if self.mode.is_required() {
-            return Err(Error::unsupported(format!(
-                "sslmode={} is asked for, by name or by require_tls (which the production preset sets), and this build of \
-                 queuepool has no TLS: build it with the feature `tls`, or write sslmode=disable (MySQL: \
-                 ssl-mode=DISABLED) where a plain connection will do",
-                self.mode
-            )));
-        }
-        Ok(())
     }
 }

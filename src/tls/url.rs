@@ -93,7 +93,7 @@ fn one<'a>(
     let Some((key, value)) = found.next() else {
         return Ok(None);
     };
-    match found.find(|(_, other)| !other.eq_ignore_ascii_case(value)) {
+    match found.find(|(_, other)| other != value) {
         Some((other_key, other)) => Err(Error::setting(
             other_key,
             other,

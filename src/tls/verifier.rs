@@ -1,5 +1,7 @@
 //! What the server's certificate must prove, on rustls.
 
+use std::sync::Arc;
+
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{
@@ -7,16 +9,15 @@ use rustls::crypto::{
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::Verification;
-use super::material::{Unusable, store};
+use super::material::Trusted;
 
 #[derive(Debug)]
 pub(super) struct Verifier {
     verification: Verification,
-    trusted: Vec<CertificateDer<'static>>,
-    roots: RootCertStore,
+    trusted: Arc<Trusted>,
     algorithms: WebPkiSupportedAlgorithms,
     channel_binding: bool,
 }
@@ -24,21 +25,16 @@ pub(super) struct Verifier {
 impl Verifier {
     pub(super) fn new(
         verification: Verification,
-        trusted: Vec<CertificateDer<'static>>,
+        trusted: Arc<Trusted>,
         channel_binding: bool,
         provider: &CryptoProvider,
-    ) -> Result<Self, Unusable> {
-        let roots = match verification {
-            Verification::Nothing => RootCertStore::empty(),
-            _ => store(&trusted)?,
-        };
-        Ok(Verifier {
+    ) -> Self {
+        Verifier {
             verification,
             trusted,
-            roots,
             algorithms: provider.signature_verification_algorithms,
             channel_binding,
-        })
+        }
     }
 
     /// A server's own self-signed certificate can be named as the root: then it is trusted for what it is. webpki looks
@@ -47,20 +43,21 @@ impl Verifier {
         let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
             return false;
         };
-        other.to_string() == "CaUsedAsEndEntity" && self.trusted.iter().any(|root| root == server)
+        other.to_string() == "CaUsedAsEndEntity" && self.trusted.certificates.contains(server)
     }
 
-    /// With nothing to prove, a certificate that webpki cannot read will do: PostgreSQL's manual makes some of X.509
-    /// version 1. But SCRAM's channel binding relies on the handshake's signature.
+    /// With nothing to prove, a certificate that cannot be read here will do: PostgreSQL's manual makes some of X.509
+    /// version 1, and ring has no P-521. But SCRAM's channel binding relies on the handshake's signature.
     fn unread(&self, error: Error) -> Result<HandshakeSignatureValid, Error> {
         match error {
-            Error::InvalidCertificate(
-                CertificateError::Other(_) | CertificateError::BadEncoding,
-            ) if self.verification == Verification::Nothing && !self.channel_binding => {
-                Ok(HandshakeSignatureValid::assertion())
-            }
-            other => Err(other),
+            Error::InvalidCertificate(CertificateError::BadSignature) => Err(error),
+            _ if self.takes_any() => Ok(HandshakeSignatureValid::assertion()),
+            _ => Err(error),
         }
+    }
+
+    fn takes_any(&self) -> bool {
+        self.verification == Verification::Nothing && !self.channel_binding
     }
 }
 
@@ -77,7 +74,7 @@ impl ServerCertVerifier for Verifier {
             let certificate = ParsedCertificate::try_from(server)?;
             let chain = verify_server_cert_signed_by_trust_anchor(
                 &certificate,
-                &self.roots,
+                &self.trusted.roots,
                 intermediates,
                 now,
                 self.algorithms.all,
@@ -114,6 +111,10 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        let mut schemes = self.algorithms.supported_schemes();
+        if self.takes_any() {
+            schemes.push(SignatureScheme::ECDSA_NISTP521_SHA512);
+        }
+        schemes
     }
 }

@@ -40,7 +40,7 @@ impl Authority {
         self.sign(names, |_| {})
     }
 
-    /// For a server of these names, two years ago.
+    /// For a server of these names, until 2024.
     pub fn expired_server(&self, names: &[&str]) -> Certificate {
         self.sign(names, |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
@@ -53,6 +53,22 @@ impl Authority {
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
             params.distinguished_name.push(DnType::CommonName, "app");
         })
+    }
+
+    /// Another authority, which this one vouches for.
+    pub fn intermediate(&self, name: &str) -> Authority {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("a certificate")
+            .pem();
+        Authority {
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
     }
 
     fn sign(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Certificate {
@@ -81,6 +97,14 @@ pub fn self_signed(names: &[&str]) -> Certificate {
     Certificate {
         certificate,
         key: key.serialize_pem(),
+    }
+}
+
+impl Certificate {
+    /// With that of the authority between it and the trusted one.
+    pub fn below(mut self, authority: &Authority) -> Self {
+        self.certificate.push_str(&authority.certificate);
+        self
     }
 }
 

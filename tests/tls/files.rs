@@ -6,7 +6,7 @@ use queuepool::{Database, ErrorKind};
 
 use crate::certificates::{Certificate, Files, self_signed};
 use crate::mariadb::server as mariadb;
-use crate::postgres::{ANY, server as postgres};
+use crate::postgres::{ANY, WITH_CERTIFICATE, server as postgres};
 use crate::table::{HERE, World, is_encrypted, open};
 
 fn a_renewed_authority_is_taken_without_a_restart(url: &str, world: &World) {
@@ -45,6 +45,64 @@ fn with_root(url: &str, mode: &str, roots: &std::path::Path) -> Database {
     ))
 }
 
+/// Neither is a reason to go on in plain.
+fn a_file_of_this_sides_that_is_gone_is_named(url: &str, world: &World) {
+    for mode in ["prefer", "require"] {
+        let key = std::fs::read_to_string(&world.client.1).unwrap();
+        let key = world.file("gone.key", &key);
+        let certificate = world.client.0.display();
+        let database = open(&format!(
+            "{url}?sslmode={mode}&sslcert={certificate}&sslkey={}",
+            key.display()
+        ));
+        std::fs::remove_file(&key).unwrap();
+        let error = is_encrypted(&database).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        assert!(
+            error.to_string().contains(&key.display().to_string()),
+            "{error}"
+        );
+        assert_eq!(database.status().connection_errors, 1);
+    }
+}
+
+#[test]
+fn a_file_of_this_sides_that_is_gone_is_named_on_postgres() {
+    let world = World::new();
+    let server = postgres(&world, &world.ours.server(&HERE), ANY);
+    a_file_of_this_sides_that_is_gone_is_named(&server.url(), &world);
+}
+
+#[test]
+fn a_file_of_this_sides_that_is_gone_is_named_on_mariadb() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    a_file_of_this_sides_that_is_gone_is_named(&server.url(), &world);
+}
+
+#[test]
+fn a_renewed_client_certificate_is_taken_without_a_restart() {
+    let world = World::new();
+    let server = postgres(&world, &world.ours.server(&HERE), WITH_CERTIFICATE);
+    world.renew_client(&world.others);
+    let (certificate, key) = &world.client;
+    let database = open(&format!(
+        "{}?sslmode=require&sslcert={}&sslkey={}",
+        server.url(),
+        certificate.display(),
+        key.display()
+    ));
+    let error = database.get().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("may not trust the client certificate"),
+        "{error}"
+    );
+    world.renew_client(&world.ours);
+    assert!(is_encrypted(&database).unwrap());
+}
+
 #[test]
 fn a_self_signed_certificate_can_be_its_own_root() {
     let world = World::new();
@@ -55,6 +113,11 @@ fn a_self_signed_certificate_can_be_its_own_root() {
     let foreign = world.file("foreign.pem", &another.certificate);
     let error = is_encrypted(&with_root(&server.url(), "verify-ca", &foreign)).unwrap_err();
     assert!(error.to_string().contains("this side refused"), "{error}");
+
+    // The driver takes none that is marked as an authority's, and says so; without the mark it does.
+    let mariadb = mariadb(&world, &certificate, &[]);
+    let error = is_encrypted(&with_root(&mariadb.url(), "verify-ca", &own)).unwrap_err();
+    assert!(error.to_string().contains("CA:TRUE"), "{error}");
 
     let elsewhere = self_signed(&["db.example"]);
     let server = postgres(&world, &elsewhere, ANY);
@@ -75,6 +138,22 @@ fn openssl(files: &Files, arguments: &str) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Signed by itself, with a key of the kind that these options make.
+pub fn openssl_certificate(files: &Files, key: &str) -> Certificate {
+    openssl(
+        files,
+        &format!(
+            "req -x509 -nodes {key} -keyout key -out certificate -days 30 -subj /CN=x -addext \
+             subjectAltName=IP:127.0.0.1 -addext basicConstraints=CA:FALSE"
+        ),
+    );
+    let read = |name: &str| std::fs::read_to_string(files.path().join(name)).unwrap();
+    Certificate {
+        certificate: read("certificate"),
+        key: read("key"),
+    }
 }
 
 /// "Creating Certificates" in PostgreSQL's manual, with its options: X.509 version 1, without subjectAltName.
@@ -117,7 +196,11 @@ fn a_certificate_of_the_manuals_recipe_encrypts_and_proves_nothing() {
     // Nobody has proved to hold the key that the login is bound to.
     let bound = format!("{}?sslmode=require&channel_binding=require", server.url());
     let error = is_encrypted(&open(&bound)).unwrap_err();
-    assert!(error.to_string().contains("X.509 version 3"), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("X.509 version 3") && text.contains("channel_binding"),
+        "{text}"
+    );
 
     let server = mariadb(&world, &certificate, &[]);
     assert!(is_encrypted(&open(&format!("{}?ssl-mode=REQUIRED", server.url()))).unwrap());

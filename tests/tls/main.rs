@@ -6,6 +6,8 @@ mod certificates;
 mod servers;
 
 mod files;
+mod guarding;
+mod handshakes;
 mod mariadb;
 mod names;
 mod parameters;

@@ -156,6 +156,8 @@ fn a_server_that_lets_only_encrypted_logins_in() {
             ("allow roots", both),
             ("prefer roots", both),
             ("require roots", Refused("UnknownIssuer")),
+            ("verify-ca roots", Refused("UnknownIssuer")),
+            ("verify-full roots", Refused("UnknownIssuer")),
         ],
     );
 }

@@ -26,6 +26,10 @@ fn wrong_words_and_contradictions_are_named() {
             "sslmode=prefer&sslmode=require",
             "sslmode = require…sslmode = prefer stands beside it",
         ),
+        (
+            "sslrootcert=/a.pem&sslrootcert=/A.pem",
+            "sslrootcert = /A.pem…sslrootcert = /a.pem stands beside it",
+        ),
         ("sslcert=/c.pem", "sslcert = /c.pem…it needs sslkey"),
         ("sslkey=/k.pem", "sslkey = /k.pem…it needs sslcert"),
         ("sslrootcert=", "sslrootcert = (nothing)"),
@@ -67,6 +71,11 @@ fn wrong_words_and_contradictions_are_named() {
         ("useSSL=true", "useSSL…another driver's word"),
         ("verify_identity=1", "verify_identity…another driver's word"),
         ("pkcs12_path=/k", "pkcs12_path…another driver's word"),
+        ("ssl_disabled=maybe", "ssl_disabled"),
+        (
+            "ssl-mode=REQUIRED&ssl_disabled=true",
+            "ssl_disabled = true…ssl-mode=require",
+        ),
         (
             "ssl-mode=REQUIRED&require_ssl=false",
             "require_ssl = false…ssl-mode=require",
@@ -108,6 +117,17 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
         &mine.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
     );
     let garbled = put("garbled.pem", &mine.certificate.replace('M', "!"));
+    let unreadable = "-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n";
+    let mixed = put(
+        "mixed.pem",
+        &format!("{}{unreadable}", world.ours.certificate),
+    );
+    let pipe = Path::new(&certificate)
+        .with_file_name("pipe")
+        .display()
+        .to_string();
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
     let missing = Path::new(&certificate).with_file_name("missing.pem");
     let missing = missing.display();
     for (scheme, root, cert, key_name) in [
@@ -125,6 +145,12 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
             ),
             (format!("{root}={key}"), format!("{key}…no PEM certificate")),
             (format!("{root}={garbled}"), garbled.clone()),
+            (format!("{root}={mixed}"), format!("{mixed}…BadEncoding")),
+            (format!("{root}={pipe}"), format!("{pipe}…no regular file")),
+            (
+                format!("{root}=/dev/zero"),
+                "/dev/zero…no regular file".into(),
+            ),
             (
                 format!("{cert}={certificate}&{key_name}={missing}"),
                 format!("{missing}…No such file"),

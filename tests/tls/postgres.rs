@@ -10,7 +10,8 @@ use crate::table::{
 pub const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
 const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";
-const WITH_CERTIFICATE: &str = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+pub const WITH_CERTIFICATE: &str =
+    "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
 
 pub fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgres {
     Postgres::start_with_files(
@@ -134,6 +135,9 @@ fn a_server_that_lets_only_plain_logins_in() {
             ("allow", Plain),
             ("prefer", Plain),
             ("require", encrypted),
+            ("allow roots", Plain),
+            ("prefer roots", Plain),
+            ("require roots", encrypted),
             ("verify-ca roots", encrypted),
             ("verify-full roots", encrypted),
         ],

@@ -40,6 +40,13 @@ impl World {
         }
     }
 
+    /// Replaces what this side shows.
+    pub fn renew_client(&self, by: &Authority) {
+        let renewed = by.client();
+        std::fs::write(&self.client.0, renewed.certificate).unwrap();
+        std::fs::write(&self.client.1, renewed.key).unwrap();
+    }
+
     pub fn file(&self, name: &str, contents: &str) -> PathBuf {
         self.files.put(name, contents)
     }

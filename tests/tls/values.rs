@@ -154,6 +154,7 @@ fn the_drivers_own_parameters_are_understood() {
     let world = World::new();
     let server = mariadb(&world, &world.ours.server(&["db.example"]), &[]);
     let roots = world.roots.display();
+    let strange = world.file("strange.pem", &world.others.certificate);
     let (certificate, key) = (world.client.0.display(), world.client.1.display());
     for (parameters, encrypted) in [
         (format!("root_cert_path={roots}"), false),
@@ -174,6 +175,12 @@ fn the_drivers_own_parameters_are_understood() {
             true,
         ),
         (format!("ssl-ca={roots}"), true),
+        (format!("ROOT_CERT_PATH={roots}"), false),
+        (
+            "danger_accept_invalid_certs=true&root_cert_path=".to_owned()
+                + &strange.display().to_string(),
+            true,
+        ),
         (format!("SSL_CA={roots}&ssl-mode=VERIFY_IDENTITY"), false),
     ] {
         let manager = MySqlManager::from_url(&format!("{}?{parameters}", server.url())).unwrap();

@@ -7,13 +7,9 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::OnceLock;
 
-use rustls::SignatureScheme;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{
-    AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
-};
-
-use crate::tls::{Unusable, store};
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
+use rustls::{RootCertStore, SignatureScheme};
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
@@ -34,36 +30,30 @@ impl Connecting {
     }
 }
 
-/// Takes it back, also when the driver panics.
-struct Reset;
+/// Puts back what was there, also when the driver panics.
+struct Restore(Option<Connecting>);
 
-impl Drop for Reset {
+impl Drop for Restore {
     fn drop(&mut self) {
-        CONNECTING.with(|connecting| connecting.take());
+        CONNECTING.set(self.0.take());
     }
 }
 
-/// Runs `open` with no authorities but `trusted`; the second value is whether rustls asked here for its signatures at all,
-/// which it does not when the application has installed a provider of its own.
-pub(super) fn trusting_only<T>(
-    trusted: &[CertificateDer<'static>],
-    open: impl FnOnce() -> T,
-) -> Result<(T, bool), Unusable> {
-    let trusted = store(trusted)?;
+/// Runs `open` with no authorities but `trusted`.
+pub(super) fn trusting_only<T>(trusted: &RootCertStore, open: impl FnOnce() -> T) -> T {
     let keys = trusted
         .roots
         .iter()
         .map(|root| &*root.subject_public_key_info);
-    Ok(without(barred_beside(&keys.collect()), open))
+    without(barred_beside(&keys.collect()), open).0
 }
 
+/// The second value is whether rustls asked here for its signatures at all.
 fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool) {
     let asked = false;
-    CONNECTING.with(|connecting| connecting.replace(Some(Connecting { barred, asked })));
-    let reset = Reset;
+    let _restore = Restore(CONNECTING.replace(Some(Connecting { barred, asked })));
     let opened = open();
     let asked = CONNECTING.with_borrow(|connecting| connecting.as_ref().is_some_and(|it| it.asked));
-    drop(reset);
     (opened, asked)
 }
 
@@ -74,6 +64,20 @@ fn barred_beside(wanted: &HashSet<&[u8]>) -> Vec<&'static [u8]> {
         .map(|root| &*root.subject_public_key_info)
         .filter(|key| !wanted.contains(key))
         .collect()
+}
+
+/// Whether the process' default is a guarded one, which it is not when the application has installed its own.
+pub(super) fn are_kept_out() -> bool {
+    let Some(provider) = CryptoProvider::get_default() else {
+        return false;
+    };
+    let algorithms = provider.signature_verification_algorithms.all;
+    let ask = || {
+        algorithms
+            .first()
+            .map(|algorithm| algorithm.verify_signature(&[], &[], &[]))
+    };
+    without(Vec::new(), ask).1
 }
 
 /// A rustls provider that does its signatures by `provider` and lets a pool's mysql connections trust the authorities that
@@ -89,7 +93,8 @@ fn barred_beside(wanted: &HashSet<&[u8]>) -> Vec<&'static [u8]> {
 ///     .expect("nobody has installed another");
 /// ```
 ///
-/// Without it `verify-ca` cannot be kept and is an error of kind Connect; `verify-full` trusts Mozilla's authorities too.
+/// Without it a pool that names its authorities cannot connect, which is an error of kind Connect, and one that trusts the
+/// operating system's trusts Mozilla's too.
 #[must_use]
 pub fn guarded_provider(mut provider: CryptoProvider) -> CryptoProvider {
     let algorithms = provider.signature_verification_algorithms;
@@ -137,14 +142,15 @@ impl SignatureVerificationAlgorithm for Guarded {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let barred = CONNECTING.with_borrow_mut(|connecting| match connecting {
+        // Others use the process' default too, and may do so while their thread ends.
+        let barred = CONNECTING.try_with(|connecting| match &mut *connecting.borrow_mut() {
             Some(connecting) => {
                 connecting.asked = true;
                 connecting.bars(public_key)
             }
             None => false,
         });
-        match barred {
+        match barred.unwrap_or(false) {
             true => Err(InvalidSignature),
             false => self.0.verify_signature(public_key, message, signature),
         }
@@ -169,8 +175,9 @@ mod tests {
 
     use rustls::client::WebPkiServerVerifier;
     use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::CertificateDer;
     use rustls::pki_types::{ServerName, UnixTime};
-    use rustls::{CertificateError, Error, RootCertStore};
+    use rustls::{CertificateError, Error};
 
     use super::*;
 
@@ -192,6 +199,12 @@ mod tests {
             .map(drop)
     }
 
+    fn key_of(root: &CertificateDer<'static>) -> &'static [u8] {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone()).unwrap();
+        roots.roots[0].subject_public_key_info.to_vec().leak()
+    }
+
     fn root_and_server() -> (CertificateDer<'static>, CertificateDer<'static>) {
         use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
         let key = KeyPair::generate().unwrap();
@@ -209,8 +222,7 @@ mod tests {
     #[test]
     fn a_barred_authority_signs_nothing_and_only_meanwhile() {
         let (root, server) = root_and_server();
-        let store = store(std::slice::from_ref(&root)).unwrap();
-        let key: &'static [u8] = store.roots[0].subject_public_key_info.to_vec().leak();
+        let key = key_of(&root);
         verify(&root, &server).unwrap();
         let (refused, asked) = without(vec![key], || verify(&root, &server));
         assert_eq!(
@@ -224,15 +236,17 @@ mod tests {
         verify(&root, &server).unwrap();
         let ((), asked) = without(vec![key], || ());
         assert!(!asked);
+        let (refused, _) = without(vec![key], || {
+            without(Vec::new(), || ());
+            verify(&root, &server)
+        });
+        assert!(refused.is_err());
     }
 
     #[test]
     fn a_panic_leaves_no_bar_behind() {
         let (root, server) = root_and_server();
-        let key: &'static [u8] = store(std::slice::from_ref(&root)).unwrap().roots[0]
-            .subject_public_key_info
-            .to_vec()
-            .leak();
+        let key = key_of(&root);
         let panicked = std::panic::catch_unwind(|| without(vec![key], || panic!("in the driver")));
         assert!(panicked.is_err());
         verify(&root, &server).unwrap();

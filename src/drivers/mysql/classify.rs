@@ -6,6 +6,7 @@ use std::io;
 use ::mysql::{DriverError, Error as MyError};
 
 use crate::driver::ErrorClass;
+use crate::tls::{TlsCause, Unusable};
 
 pub(super) fn classify(error: &MyError) -> ErrorClass {
     if is_tls_refusal(error) {
@@ -42,32 +43,22 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
     }
 }
 
-/// One of the two sides did not like the other, or its certificate.
-#[cfg(feature = "tls")]
 fn is_tls_refusal(error: &MyError) -> bool {
-    let is_unusable = |cause: &io::Error| {
-        cause
-            .get_ref()
-            .is_some_and(|held| held.is::<crate::tls::Unusable>())
-    };
+    let is_unusable = |cause: &io::Error| cause.get_ref().is_some_and(|held| held.is::<Unusable>());
     match error {
+        #[cfg(feature = "tls")]
         MyError::TlsError(_) => true,
         MyError::IoError(cause) if is_unusable(cause) => true,
-        other => tls_cause(other).is_some(),
+        other => tls_cause(other).is_some_and(crate::tls::is_refusal),
     }
 }
 
-#[cfg(not(feature = "tls"))]
-fn is_tls_refusal(_: &MyError) -> bool {
-    false
-}
-
 /// The driver tells the source of none of its errors.
-#[cfg(feature = "tls")]
-pub(super) fn tls_cause(error: &MyError) -> Option<&rustls::Error> {
+pub(super) fn tls_cause(error: &MyError) -> Option<&TlsCause> {
     match error {
         MyError::CodecError(cause) => crate::tls::cause(cause),
         MyError::IoError(cause) => crate::tls::cause(cause),
+        #[cfg(feature = "tls")]
         MyError::TlsError(cause) => crate::tls::cause(cause),
         _ => None,
     }

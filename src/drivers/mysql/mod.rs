@@ -22,6 +22,8 @@ mod opening;
 mod parameters;
 #[cfg(feature = "tls")]
 mod ssl_opts;
+#[cfg(feature = "tls")]
+mod system_roots;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,10 +31,8 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-#[cfg(feature = "tls")]
-use ::mysql::SslOpts;
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, Value};
+use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, SslOpts, Value};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use r2d2::ManageConnection;
@@ -65,7 +65,12 @@ pub type MySqlPool = crate::Pool<MySqlManager>;
 ///
 /// The driver's `prefer_socket` is off, although it is the driver's default: with it, a TCP connection to 127.0.0.1 is
 /// left for the Unix socket that the server names, which behind a forwarded port is another server's. Name a socket
-/// with `socket` to use it.
+/// with `socket` to use it. An encrypted connection is never left for a socket.
+///
+/// The first encrypted connection installs rustls' cryptography, on ring, as the process' default, unless the process has
+/// one: the driver takes it from there. An application that brings its own installs it before, by `guarded_provider`.
+/// A verified connection costs one more round trip when it is opened, in which the server proves that it hears the pool: the
+/// driver would take what somebody sends before the encryption for the server's.
 pub struct MySqlManager {
     opts: Opts,
     tls: Tls,
@@ -73,15 +78,10 @@ pub struct MySqlManager {
     default_mode: SslMode,
     encryption: Encryption,
     had_no_tls: HadNoTls,
-    /// As the driver takes it, for those of the connections that are encrypted.
-    #[cfg(feature = "tls")]
+    /// Of a URL the cipher suites, or all that an `Opts` had.
     ssl_opts: SslOpts,
-    /// From an `Opts` that had them: they say what they say to the driver.
-    #[cfg(feature = "tls")]
+    /// From an `Opts`: they say what they say to the driver.
     ssl_opts_are_the_drivers: bool,
-    /// The system's root certificates in a file, where the driver is to trust them.
-    #[cfg(feature = "tls")]
-    system_roots: Option<tempfile::NamedTempFile>,
     statement_limit: Option<Duration>,
     echo: Option<String>,
 }
@@ -125,10 +125,7 @@ impl MySqlManager {
         let opts =
             Opts::from_url(&dsn.for_driver()).map_err(|error| dsn.refused(&error.to_string()))?;
         let prefer_socket = socket_is_wanted && opts.get_prefer_socket();
-        Ok(MySqlManager {
-            default_mode: SslMode::Prefer,
-            ..MySqlManager::build(opts, prefer_socket).tls(tls)
-        })
+        Ok(MySqlManager::build(opts, prefer_socket, SslMode::Prefer).tls(tls))
     }
 
     /// Takes the driver's own options. Those about keepalives that are not set get the values above.
@@ -141,49 +138,47 @@ impl MySqlManager {
     /// Unsupported for options with `ssl_opts` in a build without TLS.
     pub fn new(opts: impl Into<Opts>) -> Result<Self, Error> {
         let opts = opts.into();
-        // Without a TLS feature the driver panics.
-        #[cfg(not(feature = "tls"))]
-        if opts.get_ssl_opts().is_some() {
-            return Err(Error::unsupported(
+        let ssl_opts = opts.get_ssl_opts().cloned();
+        let manager = MySqlManager::build(opts, false, SslMode::Disable);
+        match ssl_opts {
+            None => Ok(manager),
+            // The driver would panic.
+            #[cfg(not(feature = "tls"))]
+            Some(_) => Err(Error::unsupported(
                 "the Opts have ssl_opts, and this build of queuepool has no TLS: build it with the feature `tls`",
-            ));
-        }
-        #[cfg(feature = "tls")]
-        if let Some(ssl_opts) = opts.get_ssl_opts() {
-            let (tls, ssl_opts) = (ssl_opts::said_by(ssl_opts), ssl_opts.clone());
-            return Ok(MySqlManager {
-                tls,
-                ssl_opts,
+            )),
+            #[cfg(feature = "tls")]
+            Some(ssl_opts) => Ok(MySqlManager {
                 ssl_opts_are_the_drivers: true,
-                ..MySqlManager::build(opts, false)
-            });
+                ..manager.tls(ssl_opts::said_by(&ssl_opts))
+            }),
         }
-        Ok(MySqlManager::build(opts, false))
     }
 
     /// Encrypts as `tls` says, and no longer as the options or the URL did. Its files are read when the pool is built.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
-        #[cfg(feature = "tls")]
-        {
-            self.ssl_opts_are_the_drivers = false;
-        }
+        self.ssl_opts_are_the_drivers = false;
+        self.arrange(false);
         self
     }
 
-    fn build(opts: Opts, prefer_socket: bool) -> Self {
+    /// The encryption that was asked for holds also for a manager that no pool of ours has prepared.
+    fn arrange(&mut self, require_tls: bool) {
+        self.encryption = match self.opts.get_socket() {
+            Some(_) => Encryption::plain(),
+            None => self.tls.encryption(self.default_mode, require_tls),
+        };
+    }
+
+    fn build(opts: Opts, prefer_socket: bool, default_mode: SslMode) -> Self {
         let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
         let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);
         let count = opts.get_tcp_keepalive_probe_count().unwrap_or(5);
         MySqlManager {
-            // Of a URL's, which have no more than the cipher suites by now.
-            #[cfg(feature = "tls")]
             ssl_opts: opts.get_ssl_opts().cloned().unwrap_or_default(),
-            #[cfg(feature = "tls")]
             ssl_opts_are_the_drivers: false,
-            #[cfg(feature = "tls")]
-            system_roots: None,
             opts: OptsBuilder::from_opts(opts)
                 .ssl_opts(None)
                 .prefer_socket(prefer_socket)
@@ -191,8 +186,8 @@ impl MySqlManager {
                 .tcp_keepalive_probe_interval_secs(Some(interval))
                 .tcp_keepalive_probe_count(Some(count))
                 .into(),
-            tls: Tls::default(),
-            default_mode: SslMode::Disable,
+            tls: Tls::unsaid(),
+            default_mode,
             encryption: Encryption::plain(),
             had_no_tls: HadNoTls::default(),
             statement_limit: None,
@@ -201,7 +196,10 @@ impl MySqlManager {
     }
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
-        self.encrypt(settings.require_tls)?;
+        self.arrange(settings.require_tls);
+        if !self.ssl_opts_are_the_drivers {
+            self.encryption.check(pool_name)?;
+        }
         let limit = settings.connect_timeout;
         let own = self.opts.get_tcp_connect_timeout();
         let mut attributes: Option<HashMap<String, String>> =
@@ -264,43 +262,17 @@ impl MySqlManager {
         self.run(connection, &sql)
     }
 
-    fn encrypt(&mut self, require_tls: bool) -> Result<(), Error> {
-        if self.opts.get_socket().is_some() {
-            self.encryption = Encryption::plain();
-            return Ok(());
-        }
-        #[cfg(feature = "tls")]
-        if self.ssl_opts_are_the_drivers {
-            self.encryption = Encryption::unchecked(&self.tls);
-            authorities::install();
-            return Ok(());
-        }
-        self.encryption = self.tls.resolve(self.default_mode, require_tls)?;
-        #[cfg(feature = "tls")]
-        if self.encryption.mode != SslMode::Disable {
-            authorities::install();
-            self.write_ssl_opts()?;
-        }
-        Ok(())
-    }
-
-    #[cfg(feature = "tls")]
     fn explain(&self, error: &MyError) -> Option<String> {
         if let Some(cause) = classify::tls_cause(error) {
             return Some(self.encryption.explain(cause, "ssl-mode"));
         }
-        matches!(error, MyError::DriverError(::mysql::DriverError::TlsNotSupported)).then(|| {
+        matches!(error, MyError::DriverError(DriverError::TlsNotSupported)).then(|| {
             let mode = self.encryption.mode;
             format!(
                 "the server does not offer TLS, and ssl-mode={mode} asks for it; where a plain connection will do, write \
                  ssl-mode=PREFERRED or DISABLED"
             )
         })
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn explain(&self, _: &MyError) -> Option<String> {
-        None
     }
 }
 

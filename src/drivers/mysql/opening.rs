@@ -8,8 +8,6 @@ use parking_lot::Mutex;
 
 use super::MySqlManager;
 use crate::tls::SslMode;
-#[cfg(feature = "tls")]
-use crate::tls::Verification;
 
 /// When a server was found to have no TLS. To ask it takes a login that is broken off, which the server puts into its log.
 #[derive(Default)]
@@ -83,44 +81,11 @@ impl MySqlManager {
         }
     }
 
-    /// A build without TLS is to the server what a server without TLS is to a build that has it.
     #[cfg(not(feature = "tls"))]
     fn encrypted(&self) -> Result<Conn, MyError> {
-        self.plain()
-    }
-
-    #[cfg(feature = "tls")]
-    fn encrypted(&self) -> Result<Conn, MyError> {
-        let opts: Opts = OptsBuilder::from_opts(self.opts.clone())
-            .ssl_opts(Some(self.ssl_opts.clone()))
-            .into();
-        let verification = self.encryption.verification();
-        let open = || match verification {
-            // The driver verifies the name that it connects to.
-            Verification::ChainAndName => by_name(&opts),
-            _ => at_each_address(&opts),
-        };
-        if self.ssl_opts_are_the_drivers || verification == Verification::Nothing {
-            return open();
-        }
-        let (opened, guarded) = self
-            .encryption
-            .trusted()
-            .and_then(|trusted| super::authorities::trusting_only(&trusted, open))
-            .map_err(|unusable| MyError::IoError(std::io::Error::other(unusable)))?;
-        match opened {
-            Ok(_) if !guarded && verification == Verification::Chain => Err(MyError::IoError(
-                std::io::Error::other(crate::tls::Unusable::new(UNGUARDED)),
-            )),
-            other => other,
-        }
+        Err(MyError::DriverError(DriverError::TlsNotSupported))
     }
 }
-
-#[cfg(feature = "tls")]
-const UNGUARDED: &str = "the process has a rustls CryptoProvider of its own as its default, with which the mysql driver would \
-     trust all of Mozilla's authorities beside the named ones, for any host: install it by \
-     queuepool::mysql::guarded_provider, or ask for ssl-mode=VERIFY_IDENTITY";
 
 fn note(mode: &str, what: &str, error: &MyError, instead: &str) {
     let words = crate::error::chain(error);
@@ -137,16 +102,12 @@ fn is_unoffered(error: &MyError) -> bool {
     matches!(error, MyError::DriverError(DriverError::TlsNotSupported))
 }
 
-#[cfg(feature = "tls")]
 fn is_about_tls(error: &MyError) -> bool {
-    is_unoffered(error)
-        || matches!(error, MyError::TlsError(_))
-        || super::classify::tls_cause(error).is_some()
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_about_tls(_: &MyError) -> bool {
-    false
+    #[cfg(feature = "tls")]
+    if matches!(error, MyError::TlsError(_)) {
+        return true;
+    }
+    is_unoffered(error) || super::classify::tls_cause(error).is_some()
 }
 
 fn could_not_connect<T>(opened: &Result<T, MyError>) -> bool {
@@ -168,7 +129,7 @@ fn addresses(opts: &Opts) -> Vec<SocketAddr> {
 }
 
 /// The driver gives up at the first address of a name that refuses; `localhost` often has two, and MySQL listens on one.
-fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
+pub(super) fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
     let addresses = addresses(opts);
     let Some((last, others)) = addresses
         .split_last()
@@ -192,7 +153,7 @@ fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
 /// The same without giving the name up: with an address of its own to bind to, though it is any, the driver tries all
 /// addresses of that family.
 #[cfg(feature = "tls")]
-fn by_name(opts: &Opts) -> Result<Conn, MyError> {
+pub(super) fn by_name(opts: &Opts) -> Result<Conn, MyError> {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     let opened = Conn::new(opts.clone());

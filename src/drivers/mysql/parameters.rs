@@ -14,12 +14,8 @@ const NAMES: Names = Names {
 };
 
 /// The driver's own parameters; any of them asks it for TLS with all checks.
-const DRIVERS: [&str; 4] = [
-    "root_cert_path",
-    "cert_chain_path",
-    "priv_key_path",
-    "cipher_suites",
-];
+const DRIVERS: [&str; 3] = ["root_cert_path", "cert_chain_path", "priv_key_path"];
+const CIPHERS: &str = "cipher_suites";
 const DRIVERS_SWITCHES: [&str; 2] = [
     "danger_accept_invalid_certs",
     "danger_skip_domain_validation",
@@ -27,10 +23,6 @@ const DRIVERS_SWITCHES: [&str; 2] = [
 
 /// Takes all of it out of `dsn`, except the cipher suites, which the driver reads itself.
 pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
-    let drivers_own = DRIVERS
-        .iter()
-        .chain(&DRIVERS_SWITCHES)
-        .any(|key| dsn.has(key));
     let parameters: Vec<(String, String)> = dsn
         .take(|key| NAMES.have(&key.to_ascii_lowercase()))
         .into_iter()
@@ -38,6 +30,9 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
         .collect();
     let mut tls = Tls::from_parameters(&parameters, &NAMES)?;
     let named = tls.mode;
+    let drivers_own = parameters.iter().any(|(key, _)| DRIVERS.contains(&&**key))
+        || DRIVERS_SWITCHES.iter().any(|key| dsn.has(key))
+        || dsn.has(CIPHERS);
     if drivers_own && tls.mode.is_none() {
         tls.mode = Some(SslMode::VerifyFull);
     }
@@ -52,12 +47,20 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
             Some(named) if named > weaker => return Err(beside(&key, &value, named)),
             _ => tls.mode = tls.mode.min(Some(weaker)),
         }
+        if weaker == SslMode::Require {
+            tls.roots = None;
+        }
     }
     for (key, value) in dsn.take(is_anothers) {
-        let off = matches!(
-            value.to_ascii_lowercase().as_str(),
-            "false" | "0" | "off" | "no" | "disabled"
-        );
+        let value = value.to_ascii_lowercase();
+        let mut off = matches!(&*value, "false" | "0" | "off" | "no" | "disabled");
+        // Python's, the other way round.
+        if key.eq_ignore_ascii_case("ssl_disabled") {
+            match off {
+                true => continue,
+                false => off = matches!(&*value, "true" | "1" | "on" | "yes"),
+            }
+        }
         match tls.mode {
             // Its value may be a password.
             _ if !off => {
@@ -103,6 +106,6 @@ fn is_anothers(key: &str) -> bool {
 fn is_whole(key: &str) -> bool {
     matches!(
         key.to_ascii_lowercase().as_str(),
-        "ssl" | "tls" | "usessl" | "require_ssl"
+        "ssl" | "tls" | "usessl" | "require_ssl" | "ssl_disabled"
     )
 }

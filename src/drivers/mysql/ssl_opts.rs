@@ -1,15 +1,16 @@
 //! Encryption as the mysql driver takes it, and what the driver's own options say of it.
 
-use std::io::Write as _;
+use ::mysql::prelude::Queryable;
+use ::mysql::{ClientIdentity, Conn, Error as MyError, Opts, OptsBuilder, SslOpts};
 
-use ::mysql::{ClientIdentity, SslOpts};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use tempfile::NamedTempFile;
+use super::opening::{at_each_address, by_name};
+use super::{MySqlManager, authorities, system_roots};
+use crate::tls::{Encryption, Identity, Roots, SslMode, Tls, Unusable, Verification};
 
-use super::MySqlManager;
-use crate::error::{Error, ErrorKind};
-use crate::tls::{Identity, Roots, SslMode, Tls, Verification};
+const UNGUARDED: &str = "the process has a rustls CryptoProvider of its own as its default, with which the mysql driver would \
+     trust all of Mozilla's authorities beside the named ones: install it by queuepool::mysql::guarded_provider";
+const FORGED: &str = "the server's first answer is not to what it was asked: somebody between has sent more before the \
+     encryption began";
 
 /// What the driver would do.
 pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
@@ -26,6 +27,7 @@ pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
         ),
         roots: ssl_opts
             .root_cert_path()
+            .filter(|_| !ssl_opts.accept_invalid_certs())
             .map(|path| Roots::File(path.to_owned())),
         identity: ssl_opts.client_identity().map(|identity| Identity {
             certificate: identity.cert_chain_path().to_owned(),
@@ -35,50 +37,85 @@ pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
 }
 
 impl MySqlManager {
-    pub(super) fn write_ssl_opts(&mut self) -> Result<(), Error> {
-        let encryption = &self.encryption;
-        let verification = encryption.verification();
-        let roots = match (verification, &encryption.roots) {
+    pub(super) fn encrypted(&self) -> Result<Conn, MyError> {
+        authorities::install();
+        let mut connection = match self.ssl_opts_are_the_drivers {
+            true => self.open_with(self.ssl_opts.clone()),
+            false => self.open_trusting(),
+        }?;
+        if self.encryption.verification() != Verification::Nothing {
+            prove(&mut connection)?;
+        }
+        Ok(connection)
+    }
+
+    fn open_trusting(&self) -> Result<Conn, MyError> {
+        let ssl_opts = self.current_ssl_opts().map_err(unusable)?;
+        if self.encryption.verification() == Verification::Nothing {
+            return self.open_with(ssl_opts);
+        }
+        // Before the driver sends a password.
+        if self.encryption.names_authorities() && !authorities::are_kept_out() {
+            return Err(unusable(Unusable(UNGUARDED.into())));
+        }
+        let trusted = self.encryption.trusted().map_err(unusable)?;
+        authorities::trusting_only(&trusted.roots, || self.open_with(ssl_opts))
+    }
+
+    fn open_with(&self, ssl_opts: SslOpts) -> Result<Conn, MyError> {
+        // A socket that the server names would be plain, and behind a forwarded port another server's.
+        let opts: Opts = OptsBuilder::from_opts(self.opts.clone())
+            .ssl_opts(Some(ssl_opts))
+            .prefer_socket(false)
+            .into();
+        match self.encryption.verification() {
+            // The driver verifies the name that it connects to.
+            Verification::ChainAndName => by_name(&opts),
+            Verification::Chain | Verification::Nothing => at_each_address(&opts),
+        }
+    }
+
+    /// Looks at the files first: the driver says of none which it is that it cannot use.
+    fn current_ssl_opts(&self) -> Result<SslOpts, Unusable> {
+        let Encryption {
+            roots, identity, ..
+        } = &self.encryption;
+        self.encryption.client_config()?;
+        let verification = self.encryption.verification();
+        let roots = match (verification, roots) {
             (Verification::Nothing, _) => None,
             (_, Some(Roots::File(path))) => Some(path.clone()),
-            (_, Some(Roots::System) | None) => {
-                let file = written(&encryption.trusted()?).map_err(|error| {
-                    Error::new(
-                        ErrorKind::Settings,
-                        format!("the system's root certificates cannot be put into a temporary file: {error}"),
-                    )
-                })?;
-                let path = file.path().to_owned();
-                self.system_roots = Some(file);
-                Some(path)
-            }
+            (_, Some(Roots::System) | None) => Some(system_roots::file()?),
         };
-        let identity = encryption.identity.as_ref().map(|identity| {
+        let identity = identity.as_ref().map(|identity| {
             ClientIdentity::new(identity.certificate.clone(), identity.key.clone())
         });
-        self.ssl_opts = self
+        Ok(self
             .ssl_opts
             .clone()
             .with_danger_accept_invalid_certs(verification == Verification::Nothing)
             .with_danger_skip_domain_validation(verification == Verification::Chain)
             .with_root_cert_path(roots)
-            .with_client_identity(identity);
-        Ok(())
+            .with_client_identity(identity))
     }
 }
 
-/// The driver takes no file with a certificate that it cannot read in it.
-fn written(trusted: &[CertificateDer<'static>]) -> std::io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix("queuepool-roots-")
-        .suffix(".pem")
-        .tempfile()?;
-    for certificate in trusted {
-        if RootCertStore::empty().add(certificate.clone()).is_ok() {
-            let text = pem::encode(&pem::Pem::new("CERTIFICATE", &**certificate));
-            file.write_all(text.as_bytes())?;
-        }
+fn unusable(unusable: Unusable) -> MyError {
+    MyError::IoError(std::io::Error::other(unusable))
+}
+
+/// The driver (28.0.4) reads what came in plain before TLS began as if it had come through it. All of that is before the
+/// server's first own answer, and cannot know what the server is asked here.
+fn prove(connection: &mut Conn) -> Result<(), MyError> {
+    let mut random = [0; 16];
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut random)
+        .map_err(|_| unusable(Unusable("the system gives no random numbers".into())))?;
+    let word = format!("{:032x}", u128::from_ne_bytes(random));
+    let answers: Vec<String> = connection.query(format!("SELECT '{word}'"))?;
+    match answers == [word] {
+        true => Ok(()),
+        false => Err(unusable(Unusable(FORGED.into()))),
     }
-    file.flush()?;
-    Ok(file)
 }

@@ -36,9 +36,15 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
             Some(cause) if cause.kind() == io::ErrorKind::PermissionDenied => ErrorClass::Permanent,
             _ => ErrorClass::Lost,
         },
-        _ if is_tls_refusal(error) => ErrorClass::Permanent,
-        // The connection ended during the handshake; "server does not support TLS" is no such thing.
-        TLS_FAILED if io_cause(error).is_some() => ErrorClass::Lost,
+        // Also after the handshake: TLS 1.3 ends for the client before the server has looked at the client's certificate.
+        _ if crate::tls::cause(error).is_some_and(crate::tls::is_refusal) => ErrorClass::Permanent,
+        // The connection ended during the handshake; "server does not support TLS" is no such thing, nor is a host's
+        // name that cannot be one.
+        TLS_FAILED
+            if io_cause(error).is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidInput) =>
+        {
+            ErrorClass::Lost
+        }
         "error communicating with the server"
         | "error parsing response from server"
         | "unexpected message from server" => ErrorClass::Lost,
@@ -48,18 +54,6 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
         | TLS_FAILED => ErrorClass::Permanent,
         _ => ErrorClass::Statement,
     }
-}
-
-/// One of the two sides did not like the other, or its certificate; it also comes after the handshake, because TLS 1.3
-/// ends for the client before the server has looked at the client's certificate.
-#[cfg(feature = "tls")]
-fn is_tls_refusal(error: &PgError) -> bool {
-    crate::tls::cause(error).is_some()
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_tls_refusal(_: &PgError) -> bool {
-    false
 }
 
 /// PgBouncer sends "protocol violation" for nearly all that it has to say, a wrong password included.

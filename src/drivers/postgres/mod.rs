@@ -85,12 +85,13 @@ impl PostgresManager {
     ///
     /// Encryption is said as to libpq: `sslmode` (default prefer), `sslrootcert` (a PEM file of authorities; `system`, and the
     /// default, are those of the operating system), `sslcert` and `sslkey` (PEM files of a client certificate and its key,
-    /// which must not be encrypted). Unlike libpq it looks at no file that is not named, and finds the host's name in a
-    /// certificate's subjectAltName only.
+    /// which must not be encrypted). Unlike libpq it looks at no file and no `PGSSL…` variable that is not named here, and finds
+    /// the host's name in a certificate's subjectAltName only. On Linux the system's authorities are those of OpenSSL's usual
+    /// places, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     ///
     /// # Errors
-    /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, or names a file
-    /// that cannot be used; Unsupported for `sslnegotiation=direct`, and in a build without TLS for one that requires it.
+    /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, or contradicts itself;
+    /// Unsupported for `sslnegotiation=direct`, and in a build without TLS for one that requires it.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["postgresql", "postgres"], true)?;
         if dsn.has("sslpassword") {
@@ -105,7 +106,8 @@ impl PostgresManager {
             .for_driver()
             .parse()
             .map_err(|error: PgError| dsn.refused(&chain(&error)))?;
-        Ok(PostgresManager::build(config, dsn.has("keepalives_idle"))?.tls(tls))
+        let manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
+        Ok(manager.tls(tls))
     }
 
     /// Takes the driver's own configuration. Keepalive settings that it leaves at their defaults are replaced by those
@@ -124,7 +126,19 @@ impl PostgresManager {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
+        self.arrange(false);
         self
+    }
+
+    /// The encryption that was asked for holds also for a manager that no pool of ours has prepared.
+    fn arrange(&mut self, require_tls: bool) {
+        self.encryption = match self.only_unix_sockets() {
+            true => Encryption::plain(),
+            false => self.tls.encryption(SslMode::Prefer, require_tls),
+        };
+        self.encryption.channel_binding =
+            self.config.get_channel_binding() == ChannelBinding::Require;
+        self.opening = Opening::new(&self.config, &self.encryption);
     }
 
     fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
@@ -160,17 +174,18 @@ impl PostgresManager {
         let tls = match config.get_ssl_mode() {
             ConfigSslMode::Disable => Tls::new(SslMode::Disable),
             ConfigSslMode::Require => Tls::new(SslMode::Require),
-            _ => Tls::default(),
+            _ => Tls::unsaid(),
         };
         let encryption = Encryption::plain();
-        Ok(PostgresManager {
+        let manager = PostgresManager {
             opening: Opening::new(&config, &encryption),
             encryption,
-            tls,
+            tls: Tls::unsaid(),
             config,
             statement_limit: None,
             echo: None,
-        })
+        };
+        Ok(manager.tls(tls))
     }
 
     fn only_unix_sockets(&self) -> bool {
@@ -183,12 +198,6 @@ impl PostgresManager {
     }
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
-        self.encryption = match self.only_unix_sockets() {
-            true => Encryption::plain(),
-            false => self.tls.resolve(SslMode::Prefer, settings.require_tls)?,
-        };
-        self.encryption.channel_binding =
-            self.config.get_channel_binding() == ChannelBinding::Require;
         if self.config.get_application_name().is_none() {
             self.config.application_name(pool_name);
         }
@@ -196,7 +205,8 @@ impl PostgresManager {
         let own = self.config.get_connect_timeout().copied();
         self.config
             .connect_timeout(own.map_or(limit, |own| own.min(limit)));
-        self.opening = Opening::new(&self.config, &self.encryption);
+        self.arrange(settings.require_tls);
+        self.encryption.check(pool_name)?;
         let limited_by_options = self
             .config
             .get_options()
@@ -209,7 +219,6 @@ impl PostgresManager {
         Ok(())
     }
 
-    #[cfg(feature = "tls")]
     fn explain(&self, error: &PgError) -> Option<String> {
         if let Some(cause) = crate::tls::cause(error) {
             return Some(self.encryption.explain(cause, "sslmode"));
@@ -223,11 +232,6 @@ impl PostgresManager {
                  sslmode=prefer or sslmode=disable"
             )
         })
-    }
-
-    #[cfg(not(feature = "tls"))]
-    fn explain(&self, _: &PgError) -> Option<String> {
-        None
     }
 
     fn note(&self, sql: &str) {

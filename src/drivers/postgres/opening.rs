@@ -6,14 +6,19 @@ use ::postgres::{Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
-use crate::tls::{Encryption, SslMode};
+use crate::tls::{Encryption, SslMode, Unusable};
+
+#[cfg(feature = "tls")]
+use connector::Connector;
+/// With it the driver itself refuses to encrypt.
+#[cfg(not(feature = "tls"))]
+type Connector = NoTls;
 
 /// Opens plain connections, encrypted ones, or whichever the mode admits.
 pub(super) struct Opening {
     mode: SslMode,
     plain: PostgresConnectionManager<NoTls>,
-    #[cfg(feature = "tls")]
-    encrypted: PostgresConnectionManager<connector::Connector>,
+    encrypted: PostgresConnectionManager<Connector>,
 }
 
 impl Opening {
@@ -23,18 +28,15 @@ impl Opening {
             config.ssl_mode(wanted);
             config
         };
+        // With Prefer the driver goes on in plain where the server does not offer TLS, and only there.
+        let wanted = match encryption.mode {
+            SslMode::Prefer => Wanted::Prefer,
+            _ => Wanted::Require,
+        };
         Opening {
             mode: encryption.mode,
             plain: PostgresConnectionManager::new(with(Wanted::Disable), NoTls),
-            // With Prefer the driver goes on in plain where the server does not offer TLS, and only there.
-            #[cfg(feature = "tls")]
-            encrypted: PostgresConnectionManager::new(
-                with(match encryption.mode {
-                    SslMode::Prefer => Wanted::Prefer,
-                    _ => Wanted::Require,
-                }),
-                connector::Connector::new(encryption.clone()),
-            ),
+            encrypted: PostgresConnectionManager::new(with(wanted), connector(encryption)),
         }
     }
 
@@ -43,7 +45,7 @@ impl Opening {
             SslMode::Disable => self.plain.connect(),
             SslMode::Allow => self.allow(),
             SslMode::Prefer => self.prefer(),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted(),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted.connect(),
         }
     }
 
@@ -51,7 +53,7 @@ impl Opening {
         match self.plain.connect() {
             Err(refusal) if is_refused_for_how(&refusal) => {
                 note("allow", "a plain login", &refusal, "with TLS");
-                match self.encrypted() {
+                match self.encrypted.connect() {
                     // The server has no TLS either: what it said first is what there is to mend.
                     Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
                     other => other,
@@ -62,7 +64,7 @@ impl Opening {
     }
 
     fn prefer(&self) -> Result<Client, PgError> {
-        match self.encrypted() {
+        match self.encrypted.connect() {
             Err(error) if is_about_tls(&error) => {
                 note("prefer", "TLS", &error, "in plain");
                 // Where plain is refused as well, TLS is what there is to mend.
@@ -77,17 +79,6 @@ impl Opening {
             }
             other => other,
         }
-    }
-
-    #[cfg(feature = "tls")]
-    fn encrypted(&self) -> Result<Client, PgError> {
-        self.encrypted.connect()
-    }
-
-    /// A build without TLS is to the server what a server without TLS is to a build that has it.
-    #[cfg(not(feature = "tls"))]
-    fn encrypted(&self) -> Result<Client, PgError> {
-        self.plain.connect()
     }
 }
 
@@ -106,18 +97,28 @@ fn is_refused_for_how(error: &PgError) -> bool {
             .is_some_and(|refusal| refusal.message() == super::classify::BOUNCER_WANTS_TLS)
 }
 
+/// Not where a file of this side's cannot be used: that is to be mended here, and not to be got round.
 fn is_about_tls(error: &PgError) -> bool {
-    error.to_string() == super::classify::TLS_FAILED || has_tls_cause(error)
+    (error.to_string() == super::classify::TLS_FAILED && !is_unusable(error))
+        || has_tls_cause(error)
 }
 
-#[cfg(feature = "tls")]
 fn has_tls_cause(error: &PgError) -> bool {
     crate::tls::cause(error).is_some()
 }
 
+fn is_unusable(error: &PgError) -> bool {
+    std::error::Error::source(error).is_some_and(|cause| cause.is::<Unusable>())
+}
+
+#[cfg(feature = "tls")]
+fn connector(encryption: &Encryption) -> Connector {
+    Connector::new(encryption.clone())
+}
+
 #[cfg(not(feature = "tls"))]
-fn has_tls_cause(_: &PgError) -> bool {
-    false
+fn connector(_: &Encryption) -> Connector {
+    NoTls
 }
 
 #[cfg(feature = "tls")]

@@ -1,0 +1,163 @@
+//! Ways round the encryption that was asked for, each of which is closed.
+
+use std::io::{Read, Write, copy};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use ::mysql::prelude::Queryable;
+use queuepool::mysql::{MySqlManager, MySqlPool};
+use queuepool::postgres::PostgresManager;
+use queuepool::r2d2;
+use queuepool::{Driver, ErrorKind, Pool};
+
+use crate::mariadb::server as mariadb;
+use crate::servers::{MariaDb, Postgres};
+use crate::table::{HERE, World, settings};
+
+/// One that prepares nothing.
+struct Own;
+
+impl Driver<PostgresManager> for Own {}
+impl Driver<MySqlManager> for Own {}
+
+fn holds_without_a_pool_of_ours<M>(manager: impl Fn() -> M)
+where
+    M: queuepool::Manager,
+    Own: Driver<M>,
+{
+    assert!(manager().connect().is_err());
+    let r2d2 = r2d2::Pool::builder()
+        .max_size(1)
+        .connection_timeout(std::time::Duration::from_millis(300))
+        .build_unchecked(manager());
+    assert!(r2d2.get().is_err());
+    let pool = Pool::builder(manager())
+        .driver(Own)
+        .settings(settings())
+        .build()
+        .unwrap();
+    assert!(pool.get().is_err());
+}
+
+#[test]
+fn a_manager_encrypts_without_a_pool_of_ours_too() {
+    let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
+    for mode in ["require", "verify-full"] {
+        let url = format!("{}?sslmode={mode}", postgres.url());
+        holds_without_a_pool_of_ours(|| PostgresManager::from_url(&url).unwrap());
+        let url = format!("{}?sslmode={mode}", mariadb.url());
+        holds_without_a_pool_of_ours(|| MySqlManager::from_url(&url).unwrap());
+    }
+}
+
+#[test]
+fn a_socket_that_the_server_names_is_not_taken() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    for (mode, user) in [
+        ("DISABLED", "app@localhost"),
+        ("PREFERRED", "app@127.0.0.1"),
+        ("VERIFY_IDENTITY", "app@127.0.0.1"),
+    ] {
+        let roots = world.roots.display();
+        let url = format!(
+            "{}?prefer_socket=true&ssl-mode={mode}&ssl-ca={roots}",
+            server.url()
+        );
+        let pool = MySqlPool::builder(&url)
+            .unwrap()
+            .settings(settings())
+            .build()
+            .unwrap();
+        let came: Option<String> = pool.get().unwrap().query_first("SELECT USER()").unwrap();
+        assert_eq!(came.as_deref(), Some(user), "{mode}");
+    }
+}
+
+fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+    let [low, middle, high, _] = u32::try_from(payload.len()).unwrap().to_le_bytes();
+    [&[low, middle, high, number], payload].concat()
+}
+
+/// The answer to a query for one text.
+fn result_set(value: &str) -> Vec<u8> {
+    let column = [
+        &[3][..],
+        b"def",
+        &[
+            0, 0, 0, 1, b'x', 0, 0x0c, 33, 0, 20, 0, 0, 0, 0xfd, 0, 0, 0, 0, 0,
+        ],
+    ]
+    .concat();
+    let end = [0xfe, 0, 0, 2, 0];
+    let row = [&[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat();
+    [
+        packet(1, &[1]),
+        packet(2, &column),
+        packet(3, &end),
+        packet(4, &row),
+        packet(5, &end),
+    ]
+    .concat()
+}
+
+/// The greeting without MariaDB's own extensions.
+fn greeting(server: &mut TcpStream) -> Vec<u8> {
+    let mut head = [0; 4];
+    server.read_exact(&mut head).unwrap();
+    let mut body = vec![0; usize::from(head[0]) + usize::from(head[1]) * 256];
+    server.read_exact(&mut body).unwrap();
+    let version = 2 + body[1..].iter().position(|byte| *byte == 0).unwrap();
+    let extensions = version + 4 + 8 + 1 + 2 + 1 + 2 + 2 + 1 + 6;
+    body[extensions..extensions + 4].fill(0);
+    packet(0, &body)
+}
+
+/// Somebody between, without any certificate, who sends more than the server's greeting.
+fn forger(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            let accepted = packet(3, &[0, 0, 0, 2, 0, 0, 0]);
+            let sent = [
+                greeting(&mut server),
+                accepted,
+                result_set("16777216"),
+                result_set("forged"),
+                result_set("forged again"),
+            ];
+            client.write_all(&sent.concat()).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            thread::spawn(move || copy(&mut from, &mut to));
+            // It ends when either side has had enough.
+            let _ = copy(&mut server, &mut client);
+        }
+    });
+    port
+}
+
+#[test]
+fn what_is_sent_before_the_encryption_is_not_taken_for_the_servers() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    let port = forger(server.port());
+    for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
+        let roots = world.roots.display();
+        let url =
+            format!("mysql://nobody:wrong@127.0.0.1:{port}/app?ssl-mode={mode}&ssl-ca={roots}");
+        let pool = MySqlPool::builder(&url)
+            .unwrap()
+            .settings(settings())
+            .build()
+            .unwrap();
+        let error = pool.get().expect_err("a forged login");
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        assert!(
+            error.to_string().contains("before the encryption"),
+            "{error}"
+        );
+    }
+}
