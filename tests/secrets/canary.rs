@@ -1,6 +1,7 @@
 //! The search itself: planted where it may be seen, the password is found in every place that is searched.
 
 use std::panic::catch_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use base64::Engine;
@@ -84,7 +85,8 @@ fn any_single_piece_is_found_in_base64_wherever_it_stands() {
 
 /// A pool whose name, validation query, holder and errors all say the password.
 fn telltale(secret: &Secret) -> (Database, Texts) {
-    static REFUSES: AtomicBool = AtomicBool::new(false);
+    let refuses = Arc::new(AtomicBool::new(false));
+    let refusing = refuses.clone();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:///{}", folder.path().join("canary.db").display());
     let words = secret.whole();
@@ -99,7 +101,7 @@ fn telltale(secret: &Secret) -> (Database, Texts) {
     let database = Database::builder(&url)
         .name(secret.whole())
         .settings(settings)
-        .on_connect(move |_| match REFUSES.load(SeqCst) {
+        .on_connect(move |_| match refusing.load(SeqCst) {
             true => Err(words.clone().into()),
             false => Ok(()),
         })
@@ -112,7 +114,7 @@ fn telltale(secret: &Secret) -> (Database, Texts) {
     });
     let mut held = held.unwrap().join().unwrap();
     let mut texts = of_guard(&mut held);
-    REFUSES.store(true, SeqCst);
+    refuses.store(true, SeqCst);
     texts.add_error("an error", &database.get().unwrap_err());
     texts.0.extend(of_database(&database).0);
     (database, texts)
