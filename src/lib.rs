@@ -67,7 +67,7 @@ mod sync;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[cfg_attr(
     not(all(feature = "postgres", feature = "mysql", feature = "tls")),
-    allow(dead_code)
+    allow(dead_code, unused_imports)
 )]
 mod tls;
 mod upkeep;

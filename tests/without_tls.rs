@@ -8,6 +8,8 @@
 mod servers;
 
 use queuepool::mysql::MySqlManager;
+use queuepool::postgres::PostgresManager;
+use queuepool::r2d2::ManageConnection;
 use queuepool::{Database, ErrorKind, Settings};
 use servers::{MariaDb, Postgres};
 
@@ -35,6 +37,17 @@ fn a_mode_that_must_be_encrypted_is_unsupported() {
     let opts = ::mysql::OptsBuilder::new().ssl_opts(Some(::mysql::SslOpts::default()));
     let error = MySqlManager::new(opts).expect_err("ssl_opts");
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[test]
+fn a_manager_that_no_pool_has_prepared_is_not_plain_either() {
+    let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
+    for mode in ["require", "verify-full"] {
+        let url = format!("{}?sslmode={mode}", postgres.url());
+        assert!(PostgresManager::from_url(&url).unwrap().connect().is_err());
+        let url = format!("{}?sslmode={mode}", mariadb.url());
+        assert!(MySqlManager::from_url(&url).unwrap().connect().is_err());
+    }
 }
 
 #[test]

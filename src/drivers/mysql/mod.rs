@@ -79,6 +79,7 @@ pub struct MySqlManager {
     encryption: Encryption,
     had_no_tls: HadNoTls,
     /// Of a URL the cipher suites, or all that an `Opts` had.
+    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
     ssl_opts: SslOpts,
     /// From an `Opts`: they say what they say to the driver.
     ssl_opts_are_the_drivers: bool,
