@@ -104,10 +104,10 @@ impl Encryption {
         let mode = self.mode;
         match (self.verification(), &self.roots) {
             (Verification::Nothing, _) => "to which channel_binding ties the login".to_owned(),
-            (_, Some(Roots::File(path))) => {
+            (_, Some(Roots::File(file))) => {
                 format!(
                     "which {parameter}={mode} has checked against {}",
-                    path.display()
+                    file.path.display()
                 )
             }
             (_, Some(Roots::System) | None) => format!(

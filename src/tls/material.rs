@@ -1,7 +1,6 @@
 //! Certificates and keys, read from their files and from the system.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -10,12 +9,13 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::verifier::Verifier;
-use super::{Encryption, Identity, Roots, Unusable, Verification};
+use super::{Encryption, Identity, NamedFile, Roots, Unusable, Verification};
 
 impl Unusable {
-    fn file(what: &str, path: &Path, why: impl fmt::Display) -> Self {
+    fn file(file: &NamedFile, why: impl fmt::Display) -> Self {
+        let NamedFile { name, path } = file;
         Unusable(format!(
-            "{what} = {} is not accepted: {why}",
+            "{name} = {} is not accepted: {why}",
             path.display()
         ))
     }
@@ -49,7 +49,7 @@ impl Encryption {
                 let (chain, key) = identity.load()?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| Unusable::file(KEY, &identity.key, error))
+                    .map_err(|error| Unusable::file(&identity.key, error))
             }
         }
     }
@@ -57,15 +57,11 @@ impl Encryption {
     /// The certificates that the server's must come from.
     pub(crate) fn trusted(&self) -> Result<Arc<Trusted>, Unusable> {
         match &self.roots {
-            Some(Roots::File(path)) => Trusted::from_file(path).map(Arc::new),
+            Some(Roots::File(file)) => Trusted::from_file(file).map(Arc::new),
             Some(Roots::System) | None => system_roots(),
         }
     }
 }
-
-const ROOTS: &str = "sslrootcert (MySQL: ssl-ca)";
-const CERTIFICATE: &str = "sslcert (MySQL: ssl-cert)";
-const KEY: &str = "sslkey (MySQL: ssl-key)";
 
 /// Authorities, or a server's own certificate.
 #[derive(Debug)]
@@ -84,13 +80,13 @@ impl Default for Trusted {
 }
 
 impl Trusted {
-    fn from_file(path: &Path) -> Result<Self, Unusable> {
+    fn from_file(file: &NamedFile) -> Result<Self, Unusable> {
         let mut roots = RootCertStore::empty();
-        let certificates = certificates(ROOTS, path)?;
+        let certificates = certificates(file)?;
         for certificate in &certificates {
             roots
                 .add(certificate.clone())
-                .map_err(|error| Unusable::file(ROOTS, path, error))?;
+                .map_err(|error| Unusable::file(file, error))?;
         }
         Ok(Trusted {
             certificates,
@@ -103,42 +99,37 @@ impl Identity {
     pub(crate) fn load(
         &self,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Unusable> {
-        let chain = certificates(CERTIFICATE, &self.certificate)?;
-        let text = read(KEY, &self.key)?;
+        let chain = certificates(&self.certificate)?;
+        let text = read(&self.key)?;
         let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
             pem::Error::NoItemsFound => Unusable::file(
-                KEY,
                 &self.key,
                 "there is no private key in it that is PEM and not encrypted",
             ),
-            other => Unusable::file(KEY, &self.key, other),
+            other => Unusable::file(&self.key, other),
         })?;
         Ok((chain, key))
     }
 }
 
-fn certificates(what: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(what, path)?)
+fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(file)?)
         .collect::<Result<_, _>>()
-        .map_err(|error| Unusable::file(what, path, error))?;
+        .map_err(|error| Unusable::file(file, error))?;
     match found.is_empty() {
-        true => Err(Unusable::file(
-            what,
-            path,
-            "there is no PEM certificate in it",
-        )),
+        true => Err(Unusable::file(file, "there is no PEM certificate in it")),
         false => Ok(found),
     }
 }
 
 /// To read a pipe may take for ever, and a device has no end.
-fn read(what: &str, path: &Path) -> Result<Vec<u8>, Unusable> {
-    let unusable = |why: &dyn fmt::Display| Unusable::file(what, path, why);
-    let metadata = std::fs::metadata(path).map_err(|error| unusable(&error))?;
+fn read(file: &NamedFile) -> Result<Vec<u8>, Unusable> {
+    let unusable = |why: &dyn fmt::Display| Unusable::file(file, why);
+    let metadata = std::fs::metadata(&file.path).map_err(|error| unusable(&error))?;
     if !metadata.is_file() || metadata.len() > GREATEST_FILE {
         return Err(unusable(&"it is no regular file of at most 16 MiB"));
     }
-    std::fs::read(path).map_err(|error| unusable(&error))
+    std::fs::read(&file.path).map_err(|error| unusable(&error))
 }
 
 /// Read once in a process, for there are more than a hundred; those that cannot be understood are left out.

@@ -120,7 +120,7 @@ pub struct Tls {
 /// Whose certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
-    File(PathBuf),
+    File(NamedFile),
     /// `sslrootcert=system`.
     System,
 }
@@ -128,8 +128,24 @@ pub(crate) enum Roots {
 /// What this side shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    pub(crate) certificate: NamedFile,
+    pub(crate) key: NamedFile,
+}
+
+/// A file, and the word by which it was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedFile {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+impl NamedFile {
+    pub(crate) fn new(name: &str, path: impl Into<PathBuf>) -> Self {
+        NamedFile {
+            name: name.to_owned(),
+            path: path.into(),
+        }
+    }
 }
 
 impl Tls {
@@ -143,7 +159,7 @@ impl Tls {
 
     /// Trusts the authorities in this file, and no others: `sslrootcert` of a URL, on MySQL `ssl-ca`.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
-        self.roots = Some(Roots::File(file.into()));
+        self.roots = Some(Roots::File(NamedFile::new("root_certificates", file)));
         self
     }
 
@@ -155,8 +171,8 @@ impl Tls {
         key: impl Into<PathBuf>,
     ) -> Self {
         self.identity = Some(Identity {
-            certificate: certificate.into(),
-            key: key.into(),
+            certificate: NamedFile::new("client_certificate", certificate),
+            key: NamedFile::new("client_certificate's key", key),
         });
         self
     }

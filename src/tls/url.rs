@@ -1,8 +1,6 @@
 //! The parameters of a URL that are about TLS.
 
-use std::path::PathBuf;
-
-use super::{Identity, Roots, SslMode, Tls};
+use super::{Identity, NamedFile, Roots, SslMode, Tls};
 use crate::error::Error;
 
 /// The names that a URL's dialect has for one thing; the first is the one that errors use.
@@ -47,14 +45,14 @@ impl Tls {
         let roots = match one(parameters, names.roots)? {
             None => None,
             Some((_, "system")) => Some(Roots::System),
-            Some((key, file)) => Some(Roots::File(path(key, file)?)),
+            Some((key, file)) => Some(Roots::File(named(key, file)?)),
         };
         let certificate = one(parameters, names.certificate)?;
         let key = one(parameters, names.key)?;
         let identity = match (certificate, key) {
             (Some((name, certificate)), Some((key_name, key))) => Some(Identity {
-                certificate: path(name, certificate)?,
-                key: path(key_name, key)?,
+                certificate: named(name, certificate)?,
+                key: named(key_name, key)?,
             }),
             (Some((name, file)), None) => {
                 let wanted = names.key[0];
@@ -103,9 +101,9 @@ fn one<'a>(
     }
 }
 
-fn path(key: &str, file: &str) -> Result<PathBuf, Error> {
+fn named(key: &str, file: &str) -> Result<NamedFile, Error> {
     match file.is_empty() {
         true => Err(Error::setting(key, "(nothing)", "the path of a PEM file")),
-        false => Ok(PathBuf::from(file)),
+        false => Ok(NamedFile::new(key, file)),
     }
 }

@@ -83,8 +83,10 @@ pub struct MySqlManager {
     ssl_opts: SslOpts,
     /// From an `Opts`: they say what they say to the driver.
     ssl_opts_are_the_drivers: bool,
+    /// Of the log.
+    target: String,
     statement_limit: Option<Duration>,
-    echo: Option<String>,
+    echo: bool,
 }
 
 impl MySqlManager {
@@ -191,8 +193,9 @@ impl MySqlManager {
             default_mode,
             encryption: Encryption::plain(),
             had_no_tls: HadNoTls::default(),
+            target: "queuepool".to_owned(),
             statement_limit: None,
-            echo: None,
+            echo: false,
         }
     }
 
@@ -225,13 +228,14 @@ impl MySqlManager {
             ));
         }
         self.statement_limit = settings.command_timeout;
-        self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
+        self.target = format!("queuepool::{pool_name}");
+        self.echo = settings.echo;
         Ok(())
     }
 
     fn note(&self, sql: &str) {
-        if let Some(target) = &self.echo {
-            log::debug!(target: target, "{sql}");
+        if self.echo {
+            log::debug!(target: &self.target, "{sql}");
         }
     }
 

@@ -46,10 +46,16 @@ impl MySqlManager {
         at_each_address(&self.opts)
     }
 
+    /// It is no error of the pool's: the other way may do.
+    fn note_fallback(&self, what: &str, error: &MyError, instead: &str) {
+        let (mode, words) = (self.encryption.mode, crate::error::chain(error));
+        log::debug!(target: &self.target, "ssl-mode={mode}: {what} failed ({words}); trying {instead}");
+    }
+
     fn allow(&self) -> Result<Conn, MyError> {
         match self.plain() {
             Err(refusal) if is_refused_for_how(&refusal) => {
-                note("allow", "a plain login", &refusal, "with TLS");
+                self.note_fallback("a plain login", &refusal, "with TLS");
                 match self.encrypted() {
                     // Then what the server said first is what there is to mend.
                     Err(error) if is_unoffered(&error) => Err(refusal),
@@ -66,11 +72,11 @@ impl MySqlManager {
         }
         match self.encrypted() {
             Err(error) if is_unoffered(&error) => {
-                note("prefer", "TLS", &error, "in plain");
+                self.note_fallback("TLS", &error, "in plain");
                 self.plain().inspect(|_| self.had_no_tls.remember())
             }
             Err(error) if is_about_tls(&error) => {
-                note("prefer", "TLS", &error, "in plain");
+                self.note_fallback("TLS", &error, "in plain");
                 match self.plain() {
                     // Where plain is refused as well, TLS is what there is to mend.
                     Err(refusal) if is_refused_for_how(&refusal) => Err(error),
@@ -85,11 +91,6 @@ impl MySqlManager {
     fn encrypted(&self) -> Result<Conn, MyError> {
         Err(MyError::DriverError(DriverError::TlsNotSupported))
     }
-}
-
-fn note(mode: &str, what: &str, error: &MyError, instead: &str) {
-    let words = crate::error::chain(error);
-    log::debug!(target: "queuepool", "ssl-mode={mode}: {what} failed ({words}); trying {instead}");
 }
 
 /// A login that another way of connecting may get. MySQL says "access denied" for a user who must use TLS, as for a wrong

@@ -5,7 +5,7 @@ use ::mysql::{ClientIdentity, Conn, Error as MyError, Opts, OptsBuilder, SslOpts
 
 use super::opening::{at_each_address, by_name};
 use super::{MySqlManager, authorities, system_roots};
-use crate::tls::{Encryption, Identity, Roots, SslMode, Tls, Unusable, Verification};
+use crate::tls::{Encryption, Identity, NamedFile, Roots, SslMode, Tls, Unusable, Verification};
 
 const UNGUARDED: &str = "the process has a rustls CryptoProvider of its own as its default, with which the mysql driver would \
      trust all of Mozilla's authorities beside the named ones: install it by queuepool::mysql::guarded_provider";
@@ -28,10 +28,10 @@ pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
         roots: ssl_opts
             .root_cert_path()
             .filter(|_| !ssl_opts.accept_invalid_certs())
-            .map(|path| Roots::File(path.to_owned())),
+            .map(|path| Roots::File(NamedFile::new("root_cert_path", path))),
         identity: ssl_opts.client_identity().map(|identity| Identity {
-            certificate: identity.cert_chain_path().to_owned(),
-            key: identity.priv_key_path().to_owned(),
+            certificate: NamedFile::new("cert_chain_path", identity.cert_chain_path()),
+            key: NamedFile::new("priv_key_path", identity.priv_key_path()),
         }),
     }
 }
@@ -44,7 +44,7 @@ impl MySqlManager {
             false => self.open_trusting(),
         }?;
         if self.encryption.verification() != Verification::Nothing {
-            prove(&mut connection)?;
+            self.prove(&mut connection)?;
         }
         Ok(connection)
     }
@@ -84,11 +84,11 @@ impl MySqlManager {
         let verification = self.encryption.verification();
         let roots = match (verification, roots) {
             (Verification::Nothing, _) => None,
-            (_, Some(Roots::File(path))) => Some(path.clone()),
+            (_, Some(Roots::File(file))) => Some(file.path.clone()),
             (_, Some(Roots::System) | None) => Some(system_roots::file()?),
         };
         let identity = identity.as_ref().map(|identity| {
-            ClientIdentity::new(identity.certificate.clone(), identity.key.clone())
+            ClientIdentity::new(identity.certificate.path.clone(), identity.key.path.clone())
         });
         Ok(self
             .ssl_opts
@@ -98,24 +98,26 @@ impl MySqlManager {
             .with_root_cert_path(roots)
             .with_client_identity(identity))
     }
+
+    /// The driver (28.0.4) reads what came in plain before TLS began as if it had come through it. All of that is before
+    /// the server's first own answer, and cannot know what the server is asked here.
+    fn prove(&self, connection: &mut Conn) -> Result<(), MyError> {
+        let mut random = [0; 16];
+        rustls::crypto::ring::default_provider()
+            .secure_random
+            .fill(&mut random)
+            .map_err(|_| unusable(Unusable("the system gives no random numbers".into())))?;
+        let word = format!("{:032x}", u128::from_ne_bytes(random));
+        let question = format!("SELECT '{word}'");
+        self.note(&question);
+        let answers: Vec<String> = connection.query(question)?;
+        match answers == [word] {
+            true => Ok(()),
+            false => Err(unusable(Unusable(FORGED.into()))),
+        }
+    }
 }
 
 fn unusable(unusable: Unusable) -> MyError {
     MyError::IoError(std::io::Error::other(unusable))
-}
-
-/// The driver (28.0.4) reads what came in plain before TLS began as if it had come through it. All of that is before the
-/// server's first own answer, and cannot know what the server is asked here.
-fn prove(connection: &mut Conn) -> Result<(), MyError> {
-    let mut random = [0; 16];
-    rustls::crypto::ring::default_provider()
-        .secure_random
-        .fill(&mut random)
-        .map_err(|_| unusable(Unusable("the system gives no random numbers".into())))?;
-    let word = format!("{:032x}", u128::from_ne_bytes(random));
-    let answers: Vec<String> = connection.query(format!("SELECT '{word}'"))?;
-    match answers == [word] {
-        true => Ok(()),
-        false => Err(unusable(Unusable(FORGED.into()))),
-    }
 }

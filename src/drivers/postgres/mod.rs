@@ -126,19 +126,19 @@ impl PostgresManager {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
-        self.arrange(false);
+        self.arrange(false, "queuepool");
         self
     }
 
     /// The encryption that was asked for holds also for a manager that no pool of ours has prepared.
-    fn arrange(&mut self, require_tls: bool) {
+    fn arrange(&mut self, require_tls: bool, target: &str) {
         self.encryption = match self.only_unix_sockets() {
             true => Encryption::plain(),
             false => self.tls.encryption(SslMode::Prefer, require_tls),
         };
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
-        self.opening = Opening::new(&self.config, &self.encryption);
+        self.opening = Opening::new(&self.config, &self.encryption, target);
     }
 
     fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
@@ -178,7 +178,7 @@ impl PostgresManager {
         };
         let encryption = Encryption::plain();
         let manager = PostgresManager {
-            opening: Opening::new(&config, &encryption),
+            opening: Opening::new(&config, &encryption, "queuepool"),
             encryption,
             tls: Tls::unsaid(),
             config,
@@ -205,7 +205,7 @@ impl PostgresManager {
         let own = self.config.get_connect_timeout().copied();
         self.config
             .connect_timeout(own.map_or(limit, |own| own.min(limit)));
-        self.arrange(settings.require_tls);
+        self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
         self.encryption.check(pool_name)?;
         let limited_by_options = self
             .config

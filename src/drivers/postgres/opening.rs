@@ -17,12 +17,14 @@ type Connector = NoTls;
 /// Opens plain connections, encrypted ones, or whichever the mode admits.
 pub(super) struct Opening {
     mode: SslMode,
+    target: String,
     plain: PostgresConnectionManager<NoTls>,
     encrypted: PostgresConnectionManager<Connector>,
 }
 
 impl Opening {
-    pub(super) fn new(config: &Config, encryption: &Encryption) -> Self {
+    /// It logs under `target`.
+    pub(super) fn new(config: &Config, encryption: &Encryption, target: &str) -> Self {
         let with = |wanted: Wanted| {
             let mut config = config.clone();
             config.ssl_mode(wanted);
@@ -35,6 +37,7 @@ impl Opening {
         };
         Opening {
             mode: encryption.mode,
+            target: target.to_owned(),
             plain: PostgresConnectionManager::new(with(Wanted::Disable), NoTls),
             encrypted: PostgresConnectionManager::new(with(wanted), connector(encryption)),
         }
@@ -49,10 +52,16 @@ impl Opening {
         }
     }
 
+    /// It is no error of the pool's: the other way may do.
+    fn note_fallback(&self, what: &str, error: &PgError, instead: &str) {
+        let (mode, words) = (self.mode, crate::error::chain(error));
+        log::debug!(target: &self.target, "sslmode={mode}: {what} failed ({words}); trying {instead}");
+    }
+
     fn allow(&self) -> Result<Client, PgError> {
         match self.plain.connect() {
             Err(refusal) if is_refused_for_how(&refusal) => {
-                note("allow", "a plain login", &refusal, "with TLS");
+                self.note_fallback("a plain login", &refusal, "with TLS");
                 match self.encrypted.connect() {
                     // The server has no TLS either: what it said first is what there is to mend.
                     Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
@@ -66,7 +75,7 @@ impl Opening {
     fn prefer(&self) -> Result<Client, PgError> {
         match self.encrypted.connect() {
             Err(error) if is_about_tls(&error) => {
-                note("prefer", "TLS", &error, "in plain");
+                self.note_fallback("TLS", &error, "in plain");
                 // Where plain is refused as well, TLS is what there is to mend.
                 match self.plain.connect() {
                     Err(refusal) if is_refused_for_how(&refusal) => Err(error),
@@ -74,18 +83,12 @@ impl Opening {
                 }
             }
             Err(refusal) if is_refused_for_how(&refusal) => {
-                note("prefer", "a login with TLS", &refusal, "in plain");
+                self.note_fallback("a login with TLS", &refusal, "in plain");
                 self.plain.connect()
             }
             other => other,
         }
     }
-}
-
-/// Neither is an error of the pool's: the other way may do.
-fn note(mode: &str, what: &str, error: &PgError, instead: &str) {
-    let words = crate::error::chain(error);
-    log::debug!(target: "queuepool", "sslmode={mode}: {what} failed ({words}); trying {instead}");
 }
 
 /// A login that another way of connecting may get: pg_hba.conf has no line for this one. A wrong password is wrong either
