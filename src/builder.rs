@@ -178,10 +178,11 @@ impl<M: Manager> Builder<M> {
     /// retried by the setting `retry` if the driver calls it transient. (On SQLite, whose connects run on the caller's thread,
     /// nothing ends an `on_acquire` that hangs.)
     ///
-    /// `on_release` is given every connection that the pool closes, after the close hook and for whatever reason, on a thread
-    /// of the pool's own: one that takes longer than 5 s is left behind and counted in `abandoned`. Unlike in r2d2 that
-    /// includes those that were idle when the pool was closed or dropped. A detached connection is its new owner's and
-    /// is not released; nor is one in a forked child.
+    /// `on_release` is given every connection that the pool closes, for whatever reason, on a thread of the pool's own, and as a
+    /// rule after the close hook: one that takes longer than 5 s is left behind and counted in `abandoned`. Unlike in r2d2 that
+    /// includes those that are idle when the pool is closed or dropped; a program that ends right after must call
+    /// [`close`](Pool::close) first to be sure of it. A detached connection is its new owner's and is not released; nor is one
+    /// in a forked child.
     ///
     /// # Panics
     /// A panic in `on_acquire` resumes in [`Pool::get`], one in `on_release` is caught and logged, and both are counted in

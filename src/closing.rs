@@ -77,6 +77,35 @@ impl<M: Manager> Inner<M> {
         Some(closed)
     }
 
+    /// Closes what was never counted as open: at once where that is local, else on a helper thread, and counted as hung after
+    /// [`CLOSE_LIMIT`].
+    pub(crate) fn close_uncounted(
+        self: &Arc<Self>,
+        connection_id: u64,
+        is_local: bool,
+        close: impl FnOnce(&Inner<M>) + Send + 'static,
+    ) {
+        if is_local {
+            return close(self);
+        }
+        let due = Instant::now() + CLOSE_LIMIT;
+        {
+            let mut queue = self.queue.lock();
+            queue.closings.push(Closing {
+                connection_id,
+                place: None,
+                reason: CloseReason::Overflow,
+                due,
+                hung: false,
+            });
+            self.wake_timer(&mut queue, due);
+        }
+        self.on_helper(move |inner| {
+            close(inner);
+            inner.settle(connection_id);
+        });
+    }
+
     pub(crate) fn tell_closing(&self, lease: &Lease<M>, reason: CloseReason) {
         let info = &lease.live().info;
         self.event(format_args!("connection {} is closed: {reason}", info.id));
@@ -152,8 +181,10 @@ impl<M: Manager> Inner<M> {
         let Some(customizer) = live.customizer else {
             return self.close_driver(live.connection);
         };
-        let released = self.hooks.run_apart(|| {
-            customizer.on_release(live.connection);
+        let connection = live.connection;
+        // The customizer too, whose own drop is a user's.
+        let released = self.hooks.run_apart(move || {
+            customizer.on_release(connection);
             Ok(())
         });
         self.note_failure("on_release", &released);

@@ -234,6 +234,7 @@ pub(crate) struct HookSet<M: Manager> {
     pub(crate) has_checkout: bool,
     pub(crate) has_checkin: bool,
     pub(crate) has_reset: bool,
+    pub(crate) has_customizer: bool,
     pool: PoolId,
 }
 
@@ -267,6 +268,7 @@ impl<M: Manager> HookSet<M> {
             has_checkout: hooks.checkout.is_some(),
             has_checkin: hooks.checkin.is_some(),
             has_reset: hooks.reset.is_some(),
+            has_customizer: hooks.customizer.is_some(),
             hooks: RwLock::new(Some(Arc::new(hooks))),
             pool,
         }

@@ -203,7 +203,10 @@ impl<M: Manager> Inner<M> {
         };
         let Some(place) = self.admit(id) else {
             log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
-            self.drop_connection(*live);
+            let is_local = self.driver.is_bounded(Call::Close) && live.customizer.is_none();
+            self.close_uncounted(live.info.id, is_local, move |inner| {
+                inner.drop_connection(*live);
+            });
             return None;
         };
         let mut lease = Lease::new(place, live);
@@ -217,7 +220,7 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    fn connect(&self, limit: Duration) -> Result<Box<Live<M>>, Failure> {
+    fn connect(self: &Arc<Self>, limit: Duration) -> Result<Box<Live<M>>, Failure> {
         // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
         let generation = self.generation.load(Ordering::Acquire);
         let connection = match catch_unwind(AssertUnwindSafe(|| {
@@ -230,13 +233,16 @@ impl<M: Manager> Inner<M> {
                 return Err(Failure::permanent(ErrorKind::Connect, message));
             }
         };
-        let (connection, customizer) = self.customize(connection)?;
-        let now = self.clock.now();
         let id = {
             let mut queue = self.queue.lock();
             queue.next_connection += 1;
             queue.next_connection - 1
         };
+        let (connection, customizer) = match self.hooks.has_customizer {
+            true => self.customize(id, connection)?,
+            false => (connection, None),
+        };
+        let now = self.clock.now();
         let info = ConnectionInfo {
             id,
             pool: self.name.clone(),
@@ -262,7 +268,8 @@ impl<M: Manager> Inner<M> {
 
     /// The customizer's on_acquire, as r2d2 has it: a part of connecting, and one that fails is a connect that failed.
     fn customize(
-        &self,
+        self: &Arc<Self>,
+        id: u64,
         mut connection: M::Connection,
     ) -> Result<(M::Connection, Option<Customizer<M>>), Failure> {
         let mut customizer = None;
@@ -280,7 +287,8 @@ impl<M: Manager> Inner<M> {
             (Err(panic), _) => Failure::of_hook("on_acquire", panic),
         };
         // r2d2 releases none that it has not acquired.
-        self.close_driver(connection);
+        let is_local = self.driver.is_bounded(Call::Close);
+        self.close_uncounted(id, is_local, move |inner| inner.close_driver(connection));
         Err(failure)
     }
 

@@ -331,3 +331,47 @@ fn inside_a_customizer_waiting_calls_are_unsupported() {
     let reasons = pool.status().closed_by_reason;
     assert_eq!(reasons.get(&CloseReason::Invalidated), Some(&1));
 }
+
+#[test]
+fn a_release_that_hangs_is_counted_also_for_a_connection_that_came_too_late() {
+    let server = Server::new();
+    let ledger = Ledger::new();
+    let (acquiring, releasing) = (Gate::new(), Gate::new());
+    let closed = acquiring.clone();
+    ledger.on_acquire(move |id| match id {
+        0 => Act::Wait(closed.clone()),
+        _ => Act::Succeed,
+    });
+    let closed = releasing.clone();
+    ledger.on_release(move |_| Act::Wait(closed.clone()));
+    let pool = pool(&server, settings().connect_timeout(millis(50)), &ledger);
+    let _held = [pool.get().unwrap(), pool.get().unwrap()];
+    acquiring.open();
+    eventually("the late one is released", || releasing.waiting() == 1);
+    // Its connect has ended, and for 5 s a release is none that hangs.
+    eventually("the connect has ended", || pool.status().abandoned == 0);
+    eventually("the release hangs", || pool.status().abandoned == 1);
+    releasing.open();
+    eventually("nothing hangs", || pool.status().abandoned == 0);
+}
+
+#[test]
+fn a_refused_connection_is_closed_on_a_thread_of_the_pools_own() {
+    let server = Server::new();
+    let ledger = Ledger::new();
+    ledger.on_acquire(|id| match id {
+        0 => Act::Fail(ErrorClass::Permanent),
+        _ => Act::Succeed,
+    });
+    let gate = Gate::new();
+    let closed = gate.clone();
+    server.on_close(move |_| Act::Wait(closed.clone()));
+    server.connects_here.store(true, SeqCst);
+    let pool = pool(&server, settings(), &ledger);
+    // Were it closed here, this would not come back.
+    let error = pool.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    eventually("it is being closed", || gate.waiting() == 1);
+    gate.open();
+    assert_laws(&pool.status());
+}

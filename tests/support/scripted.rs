@@ -101,6 +101,8 @@ pub struct Server {
     dead_before: AtomicUsize,
     /// All calls are bounded: they run on the thread that needs them.
     pub local: AtomicBool,
+    /// Connects are bounded: they run on the thread of the caller who asks.
+    pub connects_here: AtomicBool,
     /// Pings and resets can be aborted: they run on the thread that needs them.
     pub abortable: AtomicBool,
     pub aborts: AtomicUsize,
@@ -130,6 +132,7 @@ impl Server {
             most_open: AtomicUsize::new(0),
             dead_before: AtomicUsize::new(0),
             local: AtomicBool::new(false),
+            connects_here: AtomicBool::new(false),
             abortable: AtomicBool::new(false),
             aborts: AtomicUsize::new(0),
             panics_when_asked_to_abort: AtomicBool::new(false),
@@ -361,8 +364,8 @@ impl Driver<ScriptedManager> for Scripted {
         error.0
     }
 
-    fn is_bounded(&self, _: Call) -> bool {
-        self.0.local.load(SeqCst)
+    fn is_bounded(&self, call: Call) -> bool {
+        self.0.local.load(SeqCst) || call == Call::Connect && self.0.connects_here.load(SeqCst)
     }
 
     fn has_server_limit(&self) -> bool {
