@@ -42,7 +42,8 @@ pub(crate) use url::Names;
 /// not encrypted.
 ///
 /// Unlike libpq, `allow` and `prefer` try the other way only for a refusal that it may cure: not again with a wrong password,
-/// and not when a file of this side's cannot be used. With several PostgreSQL hosts the last one's refusal decides.
+/// and not when a file of this side's cannot be used. With several PostgreSQL hosts the last one's refusal decides. A MySQL
+/// server that had no TLS is not asked again by `prefer` for ten minutes, nor before a connect to it has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SslMode {
@@ -98,7 +99,7 @@ impl fmt::Display for SslMode {
 /// is said by parameters.
 ///
 /// The files are PEM. They are read when the pool is built, so that a wrong one is an error there, and again for every new
-/// connection, so that a renewed certificate needs no restart.
+/// connection, so that a renewed certificate needs no restart. The operating system's authorities are read once in a process.
 ///
 /// ```no_run
 /// use queuepool::postgres::PostgresManager;

@@ -96,7 +96,8 @@ fn a_user_who_must_show_a_certificate() {
     admin
         .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE X509")
         .unwrap();
-    let denied = Refused("Access denied for user 'app'");
+    let plain = Refused("Access denied for user 'app'…a login without TLS");
+    let denied = Refused("Access denied for user 'app'…a client certificate");
     let unknown = Refused("UnknownIssuer");
     let strange =
         Refused("the server refused the TLS handshake; it may not trust the client certificate");
@@ -104,18 +105,20 @@ fn a_user_who_must_show_a_certificate() {
         &server.url(),
         &world,
         &[
-            ("disable", denied),
+            ("", denied),
+            ("disable", plain),
             ("allow", denied),
             ("prefer", denied),
             ("require", denied),
             ("verify-ca", unknown),
             ("verify-full", unknown),
+            ("disable roots", plain),
             ("allow roots", denied),
             ("prefer roots", denied),
             ("require roots", denied),
             ("verify-ca roots", denied),
             ("verify-full roots", denied),
-            ("disable client", denied),
+            ("disable client", plain),
             ("allow client", Encrypted),
             ("prefer client", Encrypted),
             ("require client", Encrypted),
@@ -126,10 +129,13 @@ fn a_user_who_must_show_a_certificate() {
             ("require roots client", Encrypted),
             ("verify-ca roots client", Encrypted),
             ("verify-full roots client", Encrypted),
-            ("disable stranger", denied),
+            ("disable roots client", plain),
+            ("disable stranger", plain),
             ("allow stranger", strange),
             ("prefer stranger", strange),
             ("require stranger", strange),
+            ("verify-ca stranger", unknown),
+            ("verify-full stranger", unknown),
             ("verify-ca roots stranger", strange),
             ("verify-full roots stranger", strange),
         ],
@@ -149,10 +155,16 @@ fn a_server_that_lets_only_encrypted_logins_in() {
         &server.url(),
         &world,
         &[
-            ("disable", Refused("Access denied for user 'app'")),
+            ("", Encrypted),
+            (
+                "disable",
+                Refused("Access denied for user 'app'…a login without TLS"),
+            ),
             ("allow", Encrypted),
             ("prefer", Encrypted),
             ("require", Encrypted),
+            ("verify-ca", Refused("UnknownIssuer")),
+            ("verify-full", Refused("UnknownIssuer")),
             ("allow roots", both),
             ("prefer roots", both),
             ("require roots", Refused("UnknownIssuer")),

@@ -146,7 +146,8 @@ pub const GOOD: [(&str, Outcome); 14] = [
 ];
 
 /// Of one whose certificate is from an authority that is not named.
-pub const STRANGE: [(&str, Outcome); 12] = [
+pub const STRANGE: [(&str, Outcome); 13] = [
+    ("", Encrypted),
     ("disable", Plain),
     ("allow", Plain),
     ("prefer", Encrypted),
@@ -162,7 +163,8 @@ pub const STRANGE: [(&str, Outcome); 12] = [
 ];
 
 /// Of one whose certificate is for another host.
-pub const ELSEWHERE: [(&str, Outcome); 12] = [
+pub const ELSEWHERE: [(&str, Outcome); 13] = [
+    ("", Encrypted),
     ("disable", Plain),
     ("allow", Plain),
     ("prefer", Encrypted),
@@ -181,7 +183,8 @@ pub const ELSEWHERE: [(&str, Outcome); 12] = [
 ];
 
 /// Of one whose certificate has expired: found out first, whoever signed it.
-pub const OLD: [(&str, Outcome); 12] = [
+pub const OLD: [(&str, Outcome); 13] = [
+    ("", Encrypted),
     ("disable", Plain),
     ("allow", Plain),
     ("prefer", Encrypted),

@@ -83,7 +83,7 @@ pub(super) fn are_kept_out() -> bool {
 /// A rustls provider that does its signatures by `provider` and lets a pool's mysql connections trust the authorities that
 /// they are told to, and no others.
 ///
-/// The pool installs one, on ring, as the process' default when it is built, unless the process has a default by then. An
+/// The first encrypted connection installs one, on ring, as the process' default, unless the process has a default by then. An
 /// application that installs its own, as for aws-lc, installs this around it:
 ///
 /// ```no_run

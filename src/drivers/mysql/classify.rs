@@ -80,9 +80,8 @@ fn classify_code(code: u16) -> ErrorClass {
         // Shutting down, network trouble, killed, idle for too long.
         1053 | 1077..=1080 | 1152..=1161 | 1927 | 2006 | 2013 | 4031 => ErrorClass::Lost,
         // Database, password, handshake, host blocked or not allowed, authentication method, expired or locked.
-        1044 | 1045 | 1049 | 1043 | 1129 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 4151 => {
-            ErrorClass::Permanent
-        }
+        1044 | 1045 | 1049 | 1043 | 1129 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 3159
+        | 4151 => ErrorClass::Permanent,
         _ => ErrorClass::Statement,
     }
 }

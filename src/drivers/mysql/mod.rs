@@ -271,13 +271,30 @@ impl MySqlManager {
         if let Some(cause) = classify::tls_cause(error) {
             return Some(self.encryption.explain(cause, "ssl-mode"));
         }
-        matches!(error, MyError::DriverError(DriverError::TlsNotSupported)).then(|| {
-            let mode = self.encryption.mode;
-            format!(
+        let mode = self.encryption.mode;
+        match error {
+            MyError::DriverError(DriverError::TlsNotSupported) => Some(format!(
                 "the server does not offer TLS, and ssl-mode={mode} asks for it; where a plain connection will do, write \
                  ssl-mode=PREFERRED or DISABLED"
-            )
-        })
+            )),
+            // The server says no more, whatever it misses.
+            MyError::MySqlError(refusal)
+                if refusal.code == 1045 && self.opts.get_socket().is_none() =>
+            {
+                match (mode, &self.encryption.identity) {
+                    (SslMode::Disable, _) if self.tls.mode.is_some() => Some(format!(
+                        "with the right password, the server may refuse this user a login without TLS (ssl-mode={mode})"
+                    )),
+                    (SslMode::Disable, _) | (_, Some(_)) => None,
+                    (SslMode::Prefer, None) if self.had_no_tls.is_fresh() => None,
+                    (_, None) => Some(
+                        "with the right password, the server may ask this user for a client certificate (ssl-cert, ssl-key)"
+                            .to_owned(),
+                    ),
+                }
+            }
+            _ => None,
+        }
     }
 }
 

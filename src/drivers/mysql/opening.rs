@@ -17,7 +17,7 @@ impl HadNoTls {
     /// A server can be given TLS without a restart; one that is restarted fails a connect in between, mostly.
     const FRESH: Duration = Duration::from_secs(10 * 60);
 
-    fn is_fresh(&self) -> bool {
+    pub(super) fn is_fresh(&self) -> bool {
         self.0
             .lock()
             .is_some_and(|found| found.elapsed() < HadNoTls::FRESH)
@@ -93,10 +93,10 @@ impl MySqlManager {
     }
 }
 
-/// A login that another way of connecting may get. MySQL says "access denied" for a user who must use TLS, as for a wrong
-/// password; 3159 and MariaDB's 4151 are `require_secure_transport`.
+/// A login that another way of connecting may get. "Access denied" is also said for a user who must use TLS, and by MariaDB
+/// for all with `require_secure_transport`, of which MySQL says 3159.
 fn is_refused_for_how(error: &MyError) -> bool {
-    matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1045 | 3159 | 4151))
+    matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1045 | 3159))
 }
 
 fn is_unoffered(error: &MyError) -> bool {

@@ -84,7 +84,10 @@ impl Opening {
             }
             Err(refusal) if is_refused_for_how(&refusal) => {
                 self.note_fallback("a login with TLS", &refusal, "in plain");
-                self.plain.connect()
+                match self.plain.connect() {
+                    Err(second) if is_refused_for_how(&second) => Err(refusal),
+                    other => other,
+                }
             }
             other => other,
         }
