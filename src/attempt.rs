@@ -24,8 +24,8 @@ pub(crate) struct Attempt {
     pub(crate) started: Instant,
     /// Nobody asked for it: warm_up or min_idle did.
     pub(crate) stock: bool,
-    /// A health check started it.
-    pub(crate) is_check: bool,
+    /// A health check started it, and the latest that relies on it ends then.
+    pub(crate) check_until: Option<Instant>,
     /// Where warm_up hears of the outcome.
     pub(crate) report: Option<Report>,
     /// The ticket of an adopter who lost patience: nobody relies on it any more.

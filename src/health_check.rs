@@ -9,10 +9,11 @@ use crate::counters::LastCheck;
 use crate::driver::{ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
-use crate::opener::words;
+use crate::opener::{Failure, words};
 use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
+use crate::readiness::Called;
 use crate::sync::{Condvar, Instant, Mutex};
 
 /// What a health check found.
@@ -21,7 +22,8 @@ use crate::sync::{Condvar, Instant, Mutex};
 pub struct HealthCheck {
     /// Whether the database can be reached: as just found, or, where the check was skipped, as last known.
     pub reachable: bool,
-    /// Not made, because the pool is exhausted: no connection is idle, and there is no room to open another.
+    /// Not made, because the pool is exhausted: no connection is idle, and there is no room to open another, or the ping of an
+    /// earlier check still hangs on one that was opened for it.
     pub skipped: bool,
     /// When the check ended on which this rests: just now, or, where it was skipped, the last one before. `None`: skipped, and
     /// none was made before.
@@ -34,8 +36,8 @@ pub struct HealthCheck {
 
 impl<M: Manager> Pool<M> {
     /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
-    /// is free, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most the setting health_check_timeout, and counts as a
-    /// health check, not as a checkout. While one check is under way, others wait for its result instead of making their own.
+    /// is free and pings that, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most
+    /// the setting health_check_timeout, and counts as a health check, not as a checkout. While one check is under way, others wait for its result instead of making their own.
     ///
     /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
     ///
@@ -143,7 +145,7 @@ impl<M: Manager> Inner<M> {
         {
             return Ok(Some(Ok(())));
         }
-        let connect = self.connect_to_check(&mut self.queue.lock())?;
+        let connect = self.connect_to_check(&mut self.queue.lock(), end)?;
         Ok(connect.map(|report| self.check_by_connect(&report, left())))
     }
 
@@ -158,7 +160,7 @@ impl<M: Manager> Inner<M> {
             Err(_) => Err(Error::new(
                 ErrorKind::Connect,
                 format!(
-                    "no connection could be opened within health_check_timeout {:?}",
+                    "no connection could be opened and pinged within health_check_timeout {:?}",
                     self.settings.health_check_timeout
                 ),
             )),
@@ -175,6 +177,7 @@ impl<M: Manager> Inner<M> {
     fn connect_to_check(
         self: &Arc<Self>,
         queue: &mut Queue<M>,
+        until: Instant,
     ) -> Result<Option<mpsc::Receiver<Reported>>, Error> {
         if queue.closed {
             return Err(self.closed_error());
@@ -185,10 +188,15 @@ impl<M: Manager> Inner<M> {
         if let Some(attempt) = queue
             .attempts
             .iter_mut()
-            .find(|attempt| attempt.is_check && attempt.holds_place())
+            .find(|attempt| attempt.check_until.is_some() && !attempt.is_abandoned())
         {
+            attempt.check_until = Some(until);
             attempt.report = Some(report);
             return Ok(Some(reported));
+        }
+        // Checks alone must not fill up what may hang, and so refuse callers.
+        if queue.check_ping_hangs(now) {
+            return Ok(None);
         }
         if queue.hung >= self.capacity as usize {
             let _ = report.send(Err((queue.too_many_hang(now).error, false)));
@@ -205,7 +213,7 @@ impl<M: Manager> Inner<M> {
         };
         let attempt = queue.add_attempt(place, None, now);
         attempt.stock = true;
-        attempt.is_check = true;
+        attempt.check_until = Some(until);
         attempt.report = Some(report);
         let id = attempt.id;
         self.start(queue, id);
@@ -217,20 +225,13 @@ impl<M: Manager> Inner<M> {
         let generation = lease.live().generation;
         let end = later(Instant::now(), limit);
         let (lease, result) = self.ping(lease, limit).ok_or(())?;
-        let (words, reason) = match result {
-            Ok(Ok(())) => {
-                let left = end.saturating_duration_since(Instant::now());
-                let lease = self.ask_server_limit(lease, left);
-                lease
-                    .into_iter()
-                    .for_each(|lease| self.put_back_idle(lease));
-                return Ok(());
-            }
-            Ok(Err(error)) => match self.describe(&error) {
-                (ErrorClass::Lost, words) => (words, CloseReason::Lost),
-                (_, words) => (words, CloseReason::ValidationFailed),
-            },
-            Err(panic) => (words(&*panic).to_owned(), CloseReason::ValidationFailed),
+        let Some((reason, words)) = self.fault(result) else {
+            let left = end.saturating_duration_since(Instant::now());
+            let lease = self.ask_server_limit(lease, left);
+            lease
+                .into_iter()
+                .for_each(|lease| self.put_back_idle(lease));
+            return Ok(());
         };
         log::info!(target: &self.target, "a connection failed its health check and is replaced: {words}");
         if reason == CloseReason::Lost {
@@ -239,6 +240,59 @@ impl<M: Manager> Inner<M> {
         // The connect that decides may need its place.
         self.close_lease_and_settle(lease, reason);
         Err(())
+    }
+
+    /// Pings a connection that a check has opened, while that check still waits: something before the database, such as
+    /// PgBouncer, may let clients in without it. One that fails tells of itself only, and is closed.
+    pub(crate) fn prove_to_check(
+        self: &Arc<Self>,
+        attempt: u64,
+        lease: Lease<M>,
+    ) -> Result<Lease<M>, Failure> {
+        let until = self
+            .queue
+            .lock()
+            .attempt(attempt)
+            .and_then(|attempt| attempt.check_until);
+        let left = until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
+            return Ok(lease);
+        }
+        let failure = |message: String| Failure {
+            transient: true,
+            ..Failure::permanent(ErrorKind::Validation, message)
+        };
+        let connection = lease.live().info.id;
+        let Some((lease, result)) = self.ping(lease, left) else {
+            self.queue.lock().check_abandoned = Some(connection);
+            return Err(failure(format!(
+                "a new connection gave no answer within {left:?}"
+            )));
+        };
+        let Some((reason, words)) = self.fault(result) else {
+            return Ok(lease);
+        };
+        self.close_lease_and_settle(lease, reason);
+        Err(failure(format!(
+            "a new connection failed its ping: {words}"
+        )))
+    }
+
+    /// Why a connection is closed after its ping, and in words. `None`: it answered.
+    fn fault(&self, pinged: Called<Result<(), M::Error>>) -> Option<(CloseReason, String)> {
+        match pinged {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(match self.describe(&error) {
+                (ErrorClass::Lost, words) => (CloseReason::Lost, words),
+                (_, words) => (CloseReason::ValidationFailed, words),
+            }),
+            Err(panic) => {
+                let words = format!("the driver panicked: {}", words(&*panic));
+                Some((CloseReason::ValidationFailed, words))
+            }
+        }
     }
 
     /// The answer of a check that is not made: the last result, unless something later is known. A connect that failed since
@@ -269,6 +323,13 @@ impl<M: Manager> Inner<M> {
 }
 
 impl<M: Manager> Queue<M> {
+    /// Whether the last ping that was abandoned on a connection opened for a check has not returned yet.
+    fn check_ping_hangs(&self, now: Instant) -> bool {
+        self.closings.iter().any(|closing| {
+            Some(closing.connection_id) == self.check_abandoned && closing.due <= now
+        })
+    }
+
     /// A connection that was proved alive since the last failure tells that the database is there, whatever became of a connect.
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
         let failed = self.counters.last_error.as_ref()?.occurred;

@@ -159,6 +159,7 @@ impl<M: Manager> Inner<M> {
         let started = self.helpers.run(move || {
             if inner.is_wanted(id) {
                 let result = inner.open(id, inner.settings.connect_timeout);
+                let result = result.map(|opened| inner.prove_to_check(id, opened?));
                 inner.attempt_ended(id, result);
             }
         });

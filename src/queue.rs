@@ -54,6 +54,8 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) restock_failures: u32,
     /// A helper goes round the idle connections for keepalive.
     pub(crate) keeping_alive: bool,
+    /// The connection on which the ping of a health check was abandoned last.
+    pub(crate) check_abandoned: Option<u64>,
     /// When the timer comes next.
     pub(crate) sweep_at: Option<Instant>,
 }
@@ -165,6 +167,7 @@ impl<M: Manager> Queue<M> {
             restock_after: None,
             restock_failures: 0,
             keeping_alive: false,
+            check_abandoned: None,
             sweep_at: None,
         }
     }
@@ -270,7 +273,7 @@ impl<M: Manager> Queue<M> {
             owner,
             started,
             stock: false,
-            is_check: false,
+            check_until: None,
             report: None,
             doubted_by: None,
             given_up: false,

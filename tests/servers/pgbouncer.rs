@@ -292,13 +292,51 @@ fn is_query_wait_timeout(error: &::postgres::Error) -> bool {
     said == Some("query_wait_timeout") || error.is_closed()
 }
 
+/// How many clients wait for one of the server's connections, as PgBouncer tells `admin_users=app`.
+fn waiting(bouncer: &PgBouncer) -> u32 {
+    let mut config: ::postgres::Config = bouncer.url().parse().unwrap();
+    let mut console = config.dbname("pgbouncer").connect(NoTls).unwrap();
+    let messages = console.simple_query("SHOW POOLS").unwrap();
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get("cl_waiting"),
+        _ => None,
+    });
+    rows.map(|count| count.parse::<u32>().unwrap()).sum()
+}
+
 #[test]
-fn the_wait_for_one_of_the_servers_connections_is_a_part_of_connecting() {
+fn a_checkout_does_not_wait_for_one_of_the_servers_connections_and_its_first_statement_does() {
+    let server = Postgres::start();
+    // In session mode the first that is served keeps it.
+    for (mode, size) in [(SESSION, size(1, 0)), (TRANSACTION, size(2, 0))] {
+        let limits = ["default_pool_size=1", "admin_users=app"];
+        let bouncer = PgBouncer::start_with(&server, mode, &limits);
+        let mut other = Client::connect(&bouncer.url(), NoTls).unwrap();
+        occupy(&mut other);
+        let count = size.pool_size;
+        let pool = pool(&bouncer, size.connect_timeout(millis(500)));
+        let all: Vec<_> = (0..count).map(|_| pool.get().unwrap()).collect();
+        let status = pool.status();
+        assert_eq!((status.abandoned, status.connection_errors), (0, 0));
+        std::thread::scope(|scope| {
+            for mut client in all {
+                scope.spawn(move || assert_eq!(ask(&mut client, "SELECT 7"), "7"));
+            }
+            eventually("all wait in PgBouncer", || waiting(&bouncer) == count);
+            other.batch_execute("COMMIT").unwrap();
+            drop(other);
+        });
+        assert_eq!(pool.status().total_connections_created, u64::from(count));
+    }
+}
+
+#[test]
+fn command_timeout_is_a_statement_of_connecting_which_waits_for_one_of_the_servers_connections() {
     let server = Postgres::start();
     for mode in [SESSION, TRANSACTION] {
         let limits = ["default_pool_size=1", "query_wait_timeout=1"];
         let bouncer = PgBouncer::start_with(&server, mode, &limits);
-        let pool = pool(&bouncer, size(2, 0));
+        let pool = pool(&bouncer, size(2, 0).command_timeout(secs(60)));
         let mut first = pool.get().unwrap();
         occupy(&mut first);
         let error = pool.get().unwrap_err();
@@ -394,23 +432,41 @@ fn after_postgresql_was_restarted_connections_are_replaced_in_session_mode_and_s
 }
 
 #[test]
-fn while_postgresql_is_down_a_pgbouncer_that_is_up_is_no_database() {
+fn while_postgresql_is_down_the_health_check_says_so_although_pgbouncer_lets_clients_in() {
     let mut server = Postgres::start();
     for mode in [SESSION, TRANSACTION] {
         let limits = ["server_login_retry=1", "query_wait_timeout=2"];
         let bouncer = PgBouncer::start_with(&server, mode, &limits);
-        let pool = pool(&bouncer, size(2, 0).health_check_timeout(millis(500)));
-        assert_eq!(ask(&mut pool.get().unwrap(), "SELECT 7"), "7");
+        let settings = size(2, 0).health_check_timeout(millis(500));
+        let pool = pool(&bouncer, settings.clone());
+        let limited = self::pool(&bouncer, settings.command_timeout(secs(60)));
+        for pool in [&pool, &limited] {
+            assert_eq!(ask(&mut pool.get().unwrap(), "SELECT 7"), "7");
+        }
         server.stop();
-        let check = pool.health_check().unwrap();
-        assert!(!check.reachable && !check.skipped, "{mode}: {check:?}");
-        pool.invalidate_all();
-        assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Connect, "{mode}");
+        // The first pings an idle connection, the others one that they open.
+        for _ in 0..3 {
+            let check = pool.health_check().unwrap();
+            assert!(!check.reachable && !check.skipped, "{mode}: {check:?}");
+            pool.invalidate_all();
+        }
+        let status = pool.status();
+        assert_eq!((status.abandoned, status.connection_errors), (0, 0));
+        let mut let_in = pool.get().unwrap();
+        let error = let_in.batch_execute("SELECT 7").unwrap_err();
+        let known = error
+            .as_db_error()
+            .is_some_and(|refusal| refusal.message().ends_with("(server_login_retry)"));
+        assert!(known || is_query_wait_timeout(&error), "{mode}: {error:?}");
+        drop(let_in);
+        limited.invalidate_all();
+        let error = limited.get().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{mode}: {error}");
         server.start_again();
-        eventually("the server is back", || pool.get().is_ok());
-        eventually("so it is to the health check", || {
+        eventually("the server is back", || {
             pool.health_check().unwrap().reachable
         });
+        assert_eq!(ask(&mut pool.get().unwrap(), "SELECT 7"), "7");
     }
 }
 

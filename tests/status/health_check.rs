@@ -34,8 +34,91 @@ fn without_an_idle_connection_one_is_opened_and_kept() {
     let server = Server::new();
     let pool = server.pool(settings());
     assert!(pool.health_check().unwrap().reachable);
-    assert_eq!((server.connects(), server.pings()), (1, 0));
+    assert_eq!((server.connects(), server.pings()), (1, 1));
     assert_eq!(state(&pool.status()), (2, 1, 0, 0));
+    assert_eq!(pool.status().checkouts, 0);
+}
+
+#[test]
+fn one_that_was_opened_but_fails_its_ping_is_closed_and_the_database_not_reachable() {
+    silence_scripted_panics();
+    let acts = [
+        (Act::Fail(ErrorClass::Lost), CloseReason::Lost),
+        (
+            Act::Fail(ErrorClass::Statement),
+            CloseReason::ValidationFailed,
+        ),
+        (Act::Panic, CloseReason::ValidationFailed),
+    ];
+    for (mode, (act, reason)) in [Mode::Queue, Mode::Null]
+        .into_iter()
+        .flat_map(|mode| acts.clone().map(|act| (mode, act)))
+    {
+        let server = Server::new();
+        server.on_ping(move |_| act.clone());
+        let pool = server.pool(settings().mode(mode));
+        let check = pool.health_check().unwrap();
+        assert!(!check.reachable && !check.skipped, "{reason}: {check:?}");
+        let said = check.error.unwrap();
+        assert!(said.contains("scripted"), "{said}");
+        let status = pool.status();
+        assert_eq!(status.closed_by_reason.get(&reason), Some(&1));
+        assert_eq!((status.total_connections_created, server.open()), (1, 0));
+        assert_eq!(
+            (status.health_check_failures, status.validation_failures),
+            (1, 0)
+        );
+        assert_eq!(
+            (status.connection_errors, status.database_error),
+            (0, Some(said))
+        );
+        let _both = (pool.get().unwrap(), pool.get().unwrap());
+        assert_eq!(server.pings(), 1, "a checkout does not ping what it opens");
+    }
+}
+
+#[test]
+fn one_that_was_opened_and_hangs_in_its_ping_is_given_up_and_no_other_opened_until_it_ends() {
+    let server = Server::new();
+    let (gate, script) = gated(|n| n == 0);
+    server.on_ping(script);
+    let pool = server.pool(settings());
+    let check = pool.health_check().unwrap();
+    assert!(!check.reachable && !check.skipped, "{check:?}");
+    eventually("it is given up, and a check skipped", || {
+        let check = pool.health_check().unwrap();
+        assert!(!check.reachable, "{check:?}");
+        check.skipped
+    });
+    assert_eq!(server.connects(), 1);
+    let status = pool.status();
+    assert_eq!((status.abandoned, status.total_connections_closed), (1, 1));
+    let both = (pool.get().unwrap(), pool.get().unwrap());
+    drop(both);
+    assert!(
+        pool.health_check().unwrap().reachable,
+        "an idle one answers"
+    );
+    pool.invalidate_all();
+    gate.open();
+    eventually("it has ended", || pool.status().abandoned == 0);
+    let check = pool.health_check().unwrap();
+    assert!(check.reachable && !check.skipped, "{check:?}");
+}
+
+#[test]
+fn a_ping_that_can_be_aborted_is_and_the_next_check_opens_another() {
+    let server = Server::new();
+    server.abortable.store(true, SeqCst);
+    server.on_ping(|n| match n {
+        0 => Act::UntilAborted,
+        _ => Act::Succeed,
+    });
+    let pool = server.pool(settings());
+    assert!(!pool.health_check().unwrap().reachable);
+    eventually("it is aborted", || server.aborts() == 1);
+    eventually("another answers", || pool.health_check().unwrap().reachable);
+    assert_eq!(server.connects(), 2);
 }
 
 #[test]
@@ -111,7 +194,7 @@ fn a_lost_connection_is_replaced_with_all_of_its_age_and_a_new_one_decides() {
     drop(both);
     server.restart();
     assert!(pool.health_check().unwrap().reachable);
-    assert_eq!((server.pings(), server.connects()), (1, 3));
+    assert_eq!((server.pings(), server.connects()), (2, 3));
     eventually("both are closed", || server.open() == 1);
     server.restart();
     server.on_connect(|_| Act::Fail(ErrorClass::Transient));
@@ -295,7 +378,8 @@ fn idle_connections_that_a_firewall_has_forgotten_do_not_make_a_database_unreach
     let server = Server::new();
     let pool = server.pool(settings().pool_size(6).max_overflow(1));
     pool.warm_up(6).unwrap();
-    let (gate, script) = gated(|n| n < 6);
+    // Each check pings one of those, and then one that it opens.
+    let (gate, script) = gated(|n| n % 2 == 0);
     server.on_ping(script);
     for _ in 0..6 {
         let check = pool.health_check().unwrap();
@@ -306,7 +390,7 @@ fn idle_connections_that_a_firewall_has_forgotten_do_not_make_a_database_unreach
 }
 
 #[test]
-fn nor_do_pings_that_fail_however_many() {
+fn nor_do_pings_of_idle_connections_that_fail_however_many() {
     for class in [
         ErrorClass::Statement,
         ErrorClass::Transient,
@@ -315,7 +399,11 @@ fn nor_do_pings_that_fail_however_many() {
         let server = Server::new();
         let pool = server.pool(settings().pool_size(6).max_validation_failures(1));
         pool.warm_up(6).unwrap();
-        server.on_ping(move |_| Act::Fail(class));
+        // Each check pings one that was idle, and then one that it opens.
+        server.on_ping(move |n| match n % 2 {
+            0 => Act::Fail(class),
+            _ => Act::Succeed,
+        });
         for _ in 0..6 {
             let check = pool.health_check().unwrap();
             assert!(check.reachable && !check.skipped, "{class:?}: {check:?}");

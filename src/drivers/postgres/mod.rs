@@ -62,8 +62,6 @@ const DRIVERS_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 /// application name is the pool's, except where the URL or the `Config` says otherwise. `connect_timeout` and
 /// `command_timeout` come from the pool's [`Settings`].
 ///
-/// A connect ends when the server has answered a first statement: PgBouncer lets clients in also while it has no server.
-///
 /// `command_timeout` is set with `SET statement_timeout` after login, not in the startup packet, because PgBouncer
 /// refuses `options` there. Behind a PgBouncer in transaction mode such a setting stays with the server's connection
 /// and meets other clients: set the limit on the role instead (`ALTER ROLE … SET statement_timeout`). A
@@ -298,11 +296,7 @@ impl ManageConnection for PostgresManager {
 
     fn connect(&self) -> Result<Client, PgError> {
         let mut client = self.opening.open()?;
-        match self.statement_limit {
-            Some(_) => self.limit_statements(&mut client)?,
-            // PgBouncer lets clients in also without a server.
-            None => client.batch_execute("")?,
-        }
+        self.limit_statements(&mut client)?;
         Ok(client)
     }
 
