@@ -11,6 +11,7 @@ mod handshakes;
 mod mariadb;
 mod names;
 mod parameters;
+mod pgbouncer;
 mod pool;
 mod postgres;
 mod required;

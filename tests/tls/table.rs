@@ -99,6 +99,16 @@ pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
 
 /// Tries each row of `table` on the server at `url`, and tells of all that are not as expected.
 pub fn check(url: &str, world: &World, table: &[(&str, Outcome)]) {
+    check_by(is_encrypted, url, world, table);
+}
+
+/// As [`check`], where the server is asked in another way.
+pub fn check_by(
+    mut is_encrypted: impl FnMut(&Database) -> Result<bool, Error>,
+    url: &str,
+    world: &World,
+    table: &[(&str, Outcome)],
+) {
     let mut wrong = Vec::new();
     for (row, expected) in table {
         let database = open(&format!("{url}?{}", world.parameters(row)));
@@ -124,7 +134,7 @@ pub fn check(url: &str, world: &World, table: &[(&str, Outcome)]) {
 
 pub const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
-const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
+pub const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
 const EXPIRED: Outcome = Refused("expired…this side refused the server's certificate");
 
 /// The rows of a server whose certificate is good.
