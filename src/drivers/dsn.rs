@@ -139,13 +139,37 @@ impl<'a> Dsn<'a> {
         let userinfo = rest.rsplit_once('@').map_or("", |(before, _)| before);
         let password = userinfo.split_once(':').map_or("", |(_, after)| after);
         let mut secrets = vec![password.to_owned(), decode(password).into_owned()];
+        // What follows an unescaped `&` of a password and has no `=`, up to the next one: PostgreSQL's driver reads all of it
+        // as one key, MySQL's as a key each, with spaces for each `+`.
+        let mut rest: Option<String> = None;
         for parameter in &self.parameters {
             if parameter.key().contains("pass") {
                 secrets.push(parameter.value().into_owned());
+                rest.get_or_insert_default();
+            } else if let Some(rest) = &mut rest {
+                let (key, is_last) = match parameter.raw.split_once('=') {
+                    Some((key, _)) => (key, true),
+                    None => (&*parameter.raw, false),
+                };
+                if is_last && rest.is_empty() {
+                    continue;
+                }
+                rest.push_str(key);
+                match is_last {
+                    true => secrets.extend(spellings(std::mem::take(rest))),
+                    false => rest.push('&'),
+                }
             }
         }
+        secrets.extend(spellings(rest.unwrap_or_default()));
         secrets
     }
+}
+
+/// As written, and as the drivers read it.
+fn spellings(raw: String) -> [String; 3] {
+    let as_a_form = decode(&raw.replace('+', " ")).into_owned();
+    [decode(&raw).into_owned(), as_a_form, raw]
 }
 
 fn refused(scheme: &str, complaint: &str) -> Error {

@@ -135,3 +135,30 @@ fn not_of_what_is_no_url_at_all_or_has_the_password_elsewhere() {
     }
     assert_process_silent(&secret);
 }
+
+/// Each piece after the first is a parameter without a value, to one driver with the next parameter's name at its end.
+#[test]
+fn not_of_a_password_among_the_parameters_that_an_unescaped_ampersand_cuts() {
+    let secret = Secret::new();
+    let [first, second, third, ..] = secret.pieces() else {
+        unreachable!("there are thirteen")
+    };
+    for scheme in ["postgresql", "mysql"] {
+        for rest in [
+            second.clone(),
+            format!("{second}&{third}"),
+            format!("{second}+{third}"),
+            percent_encoded_throughout(second),
+            format!("{second}'{third}&`{second}"),
+        ] {
+            for end in ["", "&nonsense=1", "&connect_timeout=1&nonsense=1"] {
+                let url = format!("{scheme}://app:1@host:1/app?password={first}&{rest}{end}");
+                assert!(read(&secret, &url), "{url} is accepted");
+            }
+        }
+    }
+    assert_process_silent(&secret);
+    let url = format!("postgresql://app@host:1/app?password={first}&nonsense=1");
+    let error = Database::open(&url).unwrap_err().to_string();
+    assert!(error.contains("`nonsense`"), "{error}");
+}
