@@ -117,8 +117,8 @@ fn of_every_kind(secret: &Secret, place: &Place) {
             let mut texts = Texts::default();
             texts.add_error("an error", &error);
             texts.add_error("its copy", &error.clone());
+            assert_eq!(error.kind(), kind, "{error:?}");
             if let Some(database) = database {
-                assert_eq!(error.kind(), kind, "{error:?}");
                 texts.0.extend(of_database(&database).0);
             }
             texts.assert_without(secret);
