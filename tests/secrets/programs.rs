@@ -1,4 +1,5 @@
-//! The examples that take a URL, run as programs with the log at trace.
+//! The examples that take a URL, run as programs with the log at trace: all that read `DATABASE_URL`, and the two that
+//! take it as an argument too.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -31,19 +32,31 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// Both ways to name the database.
-fn verify(secret: &Secret, url: &str, succeeds: bool) {
-    for output in [
-        command("verify").arg(url).output().unwrap(),
-        command("verify").env("DATABASE_URL", url).output().unwrap(),
+/// All that come to an end by themselves, told of the database in each way that they understand.
+fn to_their_ends(secret: &Secret, url: &str, succeeds: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a file"), "and its line\n").unwrap();
+    let indexed = folder.path().to_str().unwrap();
+    for (name, variable, arguments) in [
+        ("verify", Some(url), &[][..]),
+        ("verify", None, &[url]),
+        ("index", Some(url), &[indexed]),
+        ("index", None, &["--database", url, indexed]),
+        ("quickstart", Some(url), &[]),
+        ("status", Some(url), &["1"]), // second
     ] {
+        let mut command = command(name);
+        command
+            .args(arguments)
+            .envs(variable.map(|url| ("DATABASE_URL", url)));
+        let output = command.output().unwrap();
         assert_eq!(output.status.success(), succeeds, "{output:?}");
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
         assert!(
             said.concat().contains("queuepool::db_pool"),
-            "no log: {said:?}"
+            "no log of {name}: {said:?}"
         );
-        secret.assert_not_in("verify", &said.concat());
+        secret.assert_not_in(name, &said.concat());
     }
 }
 
@@ -84,9 +97,9 @@ fn programs(secret: &Secret, place: &Place) {
     let right = place.url(&percent_encoded(&secret.whole()));
     let wrong = place.url(&percent_encoded(&secret.wrong()));
     let unreachable = place.unreachable(&secret.whole());
-    verify(secret, &right, true);
-    verify(secret, &wrong, false);
-    verify(secret, &unreachable, false);
+    to_their_ends(secret, &right, true);
+    to_their_ends(secret, &wrong, false);
+    to_their_ends(secret, &unreachable, false);
     for url in [right, wrong, unreachable] {
         health_server(secret, &url);
     }
