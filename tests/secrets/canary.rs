@@ -10,8 +10,8 @@ use queuepool::{Database, Mode, Settings};
 
 use crate::capture;
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
-use crate::scripted::millis;
-use crate::servers::Postgres;
+use crate::scripted::{eventually, millis};
+use crate::servers::{MariaDb, Postgres};
 use crate::texts::{Texts, of_database, of_guard, printed};
 
 /// Alike for all pools.
@@ -26,12 +26,14 @@ const WITHOUT_A_POOL: [&str; 7] = [
 ];
 /// These refuse a pool's name, and do not repeat it.
 const OF_ALL_POOLS: [&str; 2] = ["GET /metrics?pool", "GET /status?pool"];
-/// The configuration and counts of one pool, or one driver's pool of three.
-const NAMELESS: [&str; 4] = [
-    "GET /health/pool?pool",
-    "Debug of Pool, PostgreSQL",
-    "Debug of Pool, MySQL",
-    "Debug of Sample",
+/// The configuration and counts of one pool.
+const NAMELESS: [&str; 2] = ["GET /health/pool?pool", "Debug of Sample"];
+/// A database has one of them, and guards of its type.
+const DRIVERS: [&str; 3] = ["PostgreSQL", "MySQL", "SQLite"];
+/// What there is to see of a value that has no room for a password.
+const OWN_WORDS: [(&str, &str); 2] = [
+    ("Debug of Sample", "Sample {"),
+    ("Debug of Server", "local_addr: 127.0.0.1:"),
 ];
 
 #[test]
@@ -84,11 +86,9 @@ fn any_single_piece_is_found_in_base64_wherever_it_stands() {
 }
 
 /// A pool whose name, validation query, holder and errors all say the password.
-fn telltale(secret: &Secret) -> (Database, Texts) {
+fn telltale(secret: &Secret, url: &str) -> (Database, Texts) {
     let refuses = Arc::new(AtomicBool::new(false));
     let refusing = refuses.clone();
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:///{}", folder.path().join("canary.db").display());
     let words = secret.whole();
     let settings = Settings::default()
         .mode(Mode::Queue)
@@ -98,7 +98,7 @@ fn telltale(secret: &Secret) -> (Database, Texts) {
         .enable_pool_metrics(true)
         .metrics_collection_interval(millis(10))
         .validation_query(format!("SELECT 1 -- {words}"));
-    let database = Database::builder(&url)
+    let database = Database::builder(url)
         .name(secret.whole())
         .settings(settings)
         .on_connect(move |_| match refusing.load(SeqCst) {
@@ -116,32 +116,71 @@ fn telltale(secret: &Secret) -> (Database, Texts) {
     let mut texts = of_guard(&mut held);
     refuses.store(true, SeqCst);
     texts.add_error("an error", &database.get().unwrap_err());
+    eventually("a sample", || !database.history(0).is_empty());
+    // The refused connection keeps its place while it is closed, and then none is free for a check.
+    eventually("a check", || {
+        database.health_check().unwrap().error.is_some()
+    });
     texts.0.extend(of_database(&database).0);
     (database, texts)
 }
 
-#[test]
-fn a_password_planted_in_a_pools_name_is_found_in_every_text() {
+fn is_found_in_every_text(url: &str, driver: &str) {
     let secret = Secret::new();
-    let (_, texts) = telltale(&secret);
+    let (_, texts) = telltale(&secret, url);
     assert!(texts.0.len() > 40, "{}", texts.0.len());
+    let of_another = |place: &str| {
+        let others = DRIVERS.iter().filter(|other| **other != driver);
+        place.starts_with("Debug of Pool, ") && others.into_iter().any(|name| place.ends_with(name))
+    };
     for (place, text) in &texts.0 {
         let is_found = secret.in_text(text).is_some();
         let place = place.as_str();
         match WITHOUT_A_POOL.contains(&place)
             || OF_ALL_POOLS.contains(&place)
             || NAMELESS.contains(&place)
+            || of_another(place)
         {
             true => assert!(!text.is_empty() && !is_found, "{place}: {text}"),
             false => assert!(is_found, "{place} has it not: {text}"),
         }
     }
+    let text_of = |wanted: &str| -> &str {
+        let found = texts.0.iter().find(|(place, _)| place == wanted);
+        &found
+            .unwrap_or_else(|| panic!("{wanted} is not searched"))
+            .1
+    };
+    for (place, words) in OWN_WORDS {
+        assert!(
+            text_of(place).contains(words),
+            "{place}: {}",
+            text_of(place)
+        );
+    }
+    text_of(&format!("Debug of Pool, {driver}"));
+    text_of(&format!("Debug of Connection, {driver}"));
+}
+
+#[test]
+fn a_password_planted_in_a_pools_name_is_found_in_every_text() {
+    is_found_in_every_text("sqlite::memory:", "SQLite");
+}
+
+#[test]
+fn a_password_planted_in_a_pools_name_is_found_in_every_text_on_postgres() {
+    is_found_in_every_text(&Postgres::start().url(), "PostgreSQL");
+}
+
+#[test]
+fn a_password_planted_in_a_pools_name_is_found_in_every_text_on_mariadb() {
+    is_found_in_every_text(&MariaDb::start().url(), "MySQL");
 }
 
 #[test]
 fn a_password_planted_in_a_name_and_in_sql_is_found_in_the_log() {
     let secret = Secret::new();
-    let (database, _) = telltale(&secret);
+    let (database, _) = telltale(&secret, "sqlite::memory:");
     database.close(millis(10)).unwrap_or_default();
     let ours: Vec<_> = capture::lines()
         .into_iter()
