@@ -13,6 +13,7 @@ mod servers;
 
 mod canary;
 mod capture;
+mod configurations;
 mod environment;
 mod errors;
 mod in_use;

@@ -1,10 +1,6 @@
 //! A server whose user has a test's own password, and the ways to tell a pool of it.
 
-use std::fmt::Debug;
-
 use ::mysql::prelude::Queryable;
-use queuepool::mysql::{MySqlManager, MySqlPool};
-use queuepool::postgres::{PostgresManager, PostgresPool};
 use queuepool::{Database, Retry, Settings};
 
 use crate::capture;
@@ -58,31 +54,6 @@ impl Place {
 
     fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres")
-    }
-
-    /// A pool of the driver's own configuration value, used once.
-    pub fn use_configuration(&self, password: &str, mut search: impl FnMut(&str, &dyn Debug)) {
-        let url = self.url(&percent_encoded(password));
-        if self.is_postgres() {
-            let config: ::postgres::Config = url.parse().unwrap();
-            search("Config", &config);
-            search("PostgresManager", &PostgresManager::new(config.clone()));
-            let pool = PostgresPool::builder(config)
-                .unwrap()
-                .settings(all_that_speaks());
-            let pool = pool.build().unwrap();
-            search("Pool", &pool);
-            search("Connection", &pool.get());
-        } else {
-            let opts = ::mysql::Opts::from_url(&url).unwrap();
-            search("MySqlManager", &MySqlManager::new(opts.clone()));
-            let pool = MySqlPool::builder(opts)
-                .unwrap()
-                .settings(all_that_speaks());
-            let pool = pool.build().unwrap();
-            search("Pool", &pool);
-            search("Connection", &pool.get());
-        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 
 use queuepool::http::serve;
-use queuepool::{AnyConnection, Connection, Database, Error, Registry};
+use queuepool::{
+    AnyConnection, Connection, Database, Error, HealthCheck, Manager, Member, Pool, Registry,
+    Sample, Settings, Status,
+};
 
 use crate::capture;
 use crate::http_client::get;
@@ -59,41 +62,78 @@ pub fn assert_process_silent(secret: &Secret) {
     }
 }
 
-/// In a registry with a second pool, because some answers name the pools only where there are several.
 pub fn of_database(database: &Database) -> Texts {
     let mut texts = Texts::default();
     texts.add_debug("Database", database);
     texts.add_debug("Pool, PostgreSQL", &database.postgres());
     texts.add_debug("Pool, MySQL", &database.mysql());
     texts.add_debug("Pool, SQLite", &database.sqlite());
-    texts.add_debug("Settings", database.settings());
-    texts.add("Display of Settings", database.settings().to_string());
-    texts.add_debug("HealthCheck", &database.health_check());
-    let status = database.status();
-    texts.add_debug("Status", &status);
-    texts.add("Display of Status", status.to_string());
-    texts.add("JSON of Status", serde_json::to_string(&status).unwrap());
-    texts.add_debug("Holder", &status.holders);
-    texts.add(
-        "JSON of Settings",
-        serde_json::to_string(database.settings()).unwrap(),
-    );
-    texts.add_debug("Sample", &database.history(0));
-
-    let other = Database::open("sqlite::memory:").unwrap();
-    let registry = Registry::new()
-        .add(database.name(), database)
-        .unwrap()
-        .add("other", other)
-        .unwrap();
-    texts.add_debug("Registry", &registry);
-    texts.add_debug("Registry's status", &registry.status());
-    texts.add("Prometheus", queuepool::prometheus::text(&registry));
-    let server = serve("0", registry).unwrap();
-    texts.add_debug("Server", &server);
-    add_answers(&mut texts, server.local_addr(), database.name());
-    server.stop();
+    let said = Said {
+        name: database.name(),
+        settings: database.settings(),
+        health_check: database.health_check(),
+        status: database.status(),
+        history: database.history(0),
+    };
+    said.add_to(&mut texts, database.into());
     texts
+}
+
+/// Of one that was not opened by a URL.
+pub fn of_pool<M: Manager>(pool: &Pool<M>) -> Texts {
+    let mut texts = Texts::default();
+    texts.add_debug("Pool", pool);
+    let said = Said {
+        name: pool.name(),
+        settings: pool.settings(),
+        health_check: pool.health_check(),
+        status: pool.status(),
+        history: pool.history(0),
+    };
+    said.add_to(&mut texts, pool.into());
+    texts
+}
+
+/// What a database and a pool both say.
+struct Said<'a> {
+    name: &'a str,
+    settings: &'a Settings,
+    health_check: Result<HealthCheck, Error>,
+    status: Status,
+    history: Vec<Sample>,
+}
+
+impl Said<'_> {
+    /// In a registry with a second pool, because some answers name the pools only where there are several.
+    fn add_to(&self, texts: &mut Texts, member: Member) {
+        let json = |value: serde_json::Result<String>| value.unwrap();
+        texts.add_debug("Settings", self.settings);
+        texts.add("Display of Settings", self.settings.to_string());
+        texts.add_debug("HealthCheck", &self.health_check);
+        texts.add_debug("Status", &self.status);
+        texts.add("Display of Status", self.status.to_string());
+        texts.add("JSON of Status", json(serde_json::to_string(&self.status)));
+        texts.add_debug("Holder", &self.status.holders);
+        texts.add(
+            "JSON of Settings",
+            json(serde_json::to_string(self.settings)),
+        );
+        texts.add_debug("Sample", &self.history);
+
+        let other = Database::open("sqlite::memory:").unwrap();
+        let registry = Registry::new()
+            .add(self.name, member)
+            .unwrap()
+            .add("other", other)
+            .unwrap();
+        texts.add_debug("Registry", &registry);
+        texts.add_debug("Registry's status", &registry.status());
+        texts.add("Prometheus", queuepool::prometheus::text(&registry));
+        let server = serve("0", registry).unwrap();
+        texts.add_debug("Server", &server);
+        add_answers(texts, server.local_addr(), self.name);
+        server.stop();
+    }
 }
 
 /// All paths, which a wrong one lists, for all pools and for this one; headers too.
