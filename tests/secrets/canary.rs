@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use queuepool::{Database, Mode, Settings};
 
 use crate::capture;
+use crate::certificates::Authority;
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
 use crate::scripted::{eventually, millis};
 use crate::servers::{MariaDb, Postgres};
@@ -71,6 +72,22 @@ fn every_spelling_of_the_password_is_found() {
                 "{spelling} hides it: {text}"
             );
         }
+    }
+}
+
+#[test]
+fn a_key_is_found_as_a_file_and_as_bytes() {
+    let mut secret = Secret::new();
+    let pem = Authority::new("ours").client().key;
+    assert_eq!(secret.in_text(&pem), None);
+    secret.add_key(&pem);
+    for line in pem.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(secret.in_text(line).is_some(), "{line}");
+    }
+    let key = ::pem::parse(&pem).unwrap();
+    let bytes = key.contents();
+    for text in [format!("{bytes:?}"), format!("{bytes:02X?}")] {
+        assert!(secret.in_text(&text).is_some(), "{text}");
     }
 }
 

@@ -2,6 +2,8 @@
 //! error or panic, in no spelling and not in pieces either. `texts` is the list of what is searched, `canary` shows that the
 //! search of each finds what is there.
 
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[allow(dead_code)]
 #[path = "../support/http_client.rs"]
 mod http_client;
@@ -23,4 +25,5 @@ mod programs;
 mod subject;
 mod texts;
 mod tls;
+mod tls_in_use;
 mod urls;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::capture;
@@ -13,6 +13,9 @@ const SEPARATORS: [char; 12] = ['/', '@', '?', '#', ':', '%', '&', '"', '=', '+'
 
 /// Short enough for a whole password to be taken by every server, and too long to turn up by chance.
 const PIECE_LENGTH: usize = 8;
+
+/// Where the secret number stands in PKCS #8 (RFC 5208) of a key of P-256 (RFC 5915).
+const P256_NUMBER: std::ops::Range<usize> = 36..68;
 
 /// A password of random pieces, no two tests with the same: logs and panics are the whole process' own.
 pub struct Secret {
@@ -64,6 +67,21 @@ impl Secret {
         Some(format!("{spelling} ({name})"))
     }
 
+    /// To be looked for too: a private key of P-256 as PEM, by its lines and by the bytes of its number.
+    pub fn add_key(&mut self, pem: &str) {
+        let lines: Vec<&str> = pem
+            .lines()
+            .filter(|line| !line.starts_with("-----"))
+            .collect();
+        let key = STANDARD.decode(lines.concat()).expect("PEM");
+        let number = &key[P256_NUMBER];
+        for piece in number.chunks(PIECE_LENGTH) {
+            self.spellings.extend(spellings_of_bytes(piece));
+        }
+        let lower = |line: &&str| ("a key's line", line.to_ascii_lowercase());
+        self.spellings.extend(lines.iter().map(lower));
+    }
+
     #[track_caller]
     pub fn assert_not_in(&self, place: &str, text: &str) {
         if let Some(found) = self.in_text(text) {
@@ -77,15 +95,20 @@ impl Secret {
     }
 }
 
-/// In lower case, because so is what is searched: hexadecimal digits are written in both.
 fn spellings(piece: &str) -> Vec<(&'static str, String)> {
+    let mut spellings = spellings_of_bytes(piece.as_bytes());
+    spellings.push(("as it is", piece.to_owned()));
+    spellings.push(("backwards", piece.chars().rev().collect()));
+    spellings
+}
+
+/// In lower case, because so is what is searched: hexadecimal digits are written in both.
+fn spellings_of_bytes(piece: &[u8]) -> Vec<(&'static str, String)> {
     let each_byte = |form: fn(&u8) -> String, separator: &str| {
-        let bytes: Vec<String> = piece.as_bytes().iter().map(form).collect();
+        let bytes: Vec<String> = piece.iter().map(form).collect();
         bytes.join(separator)
     };
     let mut spellings = vec![
-        ("as it is", piece.to_owned()),
-        ("backwards", piece.chars().rev().collect()),
         (
             "percent-encoded",
             each_byte(|byte| format!("%{byte:02x}"), ""),
@@ -108,7 +131,7 @@ fn spellings(piece: &str) -> Vec<(&'static str, String)> {
     ];
     // One to each place of a piece in a group of three bytes, without the letters that it shares with its neighbours.
     for before in 0..3 {
-        let encoded = STANDARD_NO_PAD.encode([&vec![0; before], piece.as_bytes()].concat());
+        let encoded = STANDARD_NO_PAD.encode([&vec![0; before], piece].concat());
         let own = (before * 8).div_ceil(6)..(before + piece.len()) * 8 / 6;
         spellings.push(("base64", encoded[own].to_ascii_lowercase()));
     }

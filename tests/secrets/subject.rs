@@ -58,7 +58,10 @@ impl Place {
 }
 
 pub fn postgres(secret: &Secret) -> (Postgres, Place) {
-    let server = Postgres::start();
+    postgres_of(Postgres::start(), secret)
+}
+
+pub fn postgres_of(server: Postgres, secret: &Secret) -> (Postgres, Place) {
     let password = secret.whole();
     let set = format!("ALTER ROLE app PASSWORD '{password}'");
     administer(&server.admin_url(), &set);
@@ -67,7 +70,10 @@ pub fn postgres(secret: &Secret) -> (Postgres, Place) {
 }
 
 pub fn mariadb(secret: &Secret) -> (MariaDb, Place) {
-    let server = MariaDb::start();
+    mariadb_of(MariaDb::start(), secret)
+}
+
+pub fn mariadb_of(server: MariaDb, secret: &Secret) -> (MariaDb, Place) {
     let password = secret.whole();
     let set = format!("ALTER USER 'app'@'127.0.0.1' IDENTIFIED BY '{password}'");
     administer(&server.admin_url(), &set);
@@ -87,7 +93,7 @@ pub fn bouncer(server: &Postgres, secret: &Secret, pool_mode: &str) -> (PgBounce
 }
 
 /// Muted, because tokio-postgres logs every statement at debug, and this one holds the password.
-fn administer(url: &str, sql: &str) {
+pub fn administer(url: &str, sql: &str) {
     capture::muted(|| {
         if url.starts_with("postgres") {
             let mut client = ::postgres::Client::connect(url, ::postgres::NoTls).unwrap();
