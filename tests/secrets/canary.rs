@@ -86,7 +86,12 @@ fn a_key_is_found_as_a_file_and_as_bytes() {
     }
     let key = ::pem::parse(&pem).unwrap();
     let bytes = key.contents();
-    for text in [format!("{bytes:?}"), format!("{bytes:02X?}")] {
+    let file = pem.as_bytes();
+    for text in [
+        format!("{bytes:?}"),
+        format!("{bytes:02X?}"),
+        format!("{file:?}"),
+    ] {
         assert!(secret.in_text(&text).is_some(), "{text}");
     }
 }

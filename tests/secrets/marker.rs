@@ -78,8 +78,11 @@ impl Secret {
         for piece in number.chunks(PIECE_LENGTH) {
             self.spellings.extend(spellings_of_bytes(piece));
         }
-        let lower = |line: &&str| ("a key's line", line.to_ascii_lowercase());
-        self.spellings.extend(lines.iter().map(lower));
+        for line in lines {
+            self.spellings.extend(spellings_of_bytes(line.as_bytes()));
+            let lower = line.to_ascii_lowercase();
+            self.spellings.push(("a key's line", lower));
+        }
     }
 
     #[track_caller]
