@@ -143,22 +143,20 @@ impl<'a> Dsn<'a> {
         // as one key, MySQL's as a key each, with spaces for each `+`.
         let mut rest: Option<String> = None;
         for parameter in &self.parameters {
-            if parameter.key().contains("pass") {
+            if let Some(rest) = &mut rest {
+                match parameter.raw.split_once('=') {
+                    None => rest.extend([&*parameter.raw, "&"]),
+                    Some(_) if rest.is_empty() => {}
+                    Some((key, _)) => {
+                        rest.push_str(key);
+                        secrets.extend(spellings(std::mem::take(rest)));
+                    }
+                }
+            }
+            let key = parameter.key().to_ascii_lowercase();
+            if key.contains("pass") || key.contains("pwd") {
                 secrets.push(parameter.value().into_owned());
                 rest.get_or_insert_default();
-            } else if let Some(rest) = &mut rest {
-                let (key, is_last) = match parameter.raw.split_once('=') {
-                    Some((key, _)) => (key, true),
-                    None => (&*parameter.raw, false),
-                };
-                if is_last && rest.is_empty() {
-                    continue;
-                }
-                rest.push_str(key);
-                match is_last {
-                    true => secrets.extend(spellings(std::mem::take(rest))),
-                    false => rest.push('&'),
-                }
             }
         }
         secrets.extend(spellings(rest.unwrap_or_default()));

@@ -150,9 +150,17 @@ fn not_of_a_password_among_the_parameters_that_an_unescaped_ampersand_cuts() {
             format!("{second}+{third}"),
             percent_encoded_throughout(second),
             format!("{second}'{third}&`{second}"),
+            format!("pass{second}&{third}"),
         ] {
-            for end in ["", "&nonsense=1", "&connect_timeout=1&nonsense=1"] {
-                let url = format!("{scheme}://app:1@host:1/app?password={first}&{rest}{end}");
+            for (name, end) in [
+                ("password", ""),
+                ("password", "&nonsense=1"),
+                ("password", "&connect_timeout=1&nonsense=1"),
+                ("password", "&passfile=1"),
+                ("PASSWORD", "&nonsense=1"),
+                ("pwd", "&nonsense=1"),
+            ] {
+                let url = format!("{scheme}://app:1@host:1/app?{name}={first}&{rest}{end}");
                 assert!(read(&secret, &url), "{url} is accepted");
             }
         }
