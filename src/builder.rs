@@ -186,7 +186,8 @@ impl<M: Manager> Builder<M> {
     ///
     /// # Panics
     /// A panic in `on_acquire` resumes in [`Pool::get`], one in `on_release` is caught and logged, and both are counted in
-    /// `hook_failures`. From inside either, `get`, `warm_up` and `close` of the same pool return Unsupported.
+    /// `hook_failures`. From inside either, `get`, `warm_up` and `close` of the same pool return Unsupported. A driver that panics
+    /// while a panic in `on_release` drops its connection ends the process, as Rust has it.
     pub fn connection_customizer(
         mut self,
         customizer: Box<dyn r2d2::CustomizeConnection<M::Connection, M::Error>>,

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::attempt::{PATIENCE, Stage};
 use crate::clock::later;
+use crate::closing::CLOSE_LIMIT;
 use crate::driver::{Call, ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
+use crate::helpers::Slot;
 use crate::hooks::{CloseReason, ConnectionInfo, Customizer, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
@@ -240,7 +242,7 @@ impl<M: Manager> Inner<M> {
             queue.next_connection - 1
         };
         let (connection, customizer) = match self.hooks.has_customizer {
-            true => self.customize(id, connection)?,
+            true => self.customize(connection, limit)?,
             false => (connection, None),
         };
         let now = self.clock.now();
@@ -270,8 +272,8 @@ impl<M: Manager> Inner<M> {
     /// The customizer's on_acquire, as r2d2 has it: a part of connecting, and one that fails is a connect that failed.
     fn customize(
         self: &Arc<Self>,
-        id: u64,
         mut connection: M::Connection,
+        limit: Duration,
     ) -> Result<(M::Connection, Option<Customizer<M>>), Failure> {
         let mut customizer = None;
         let mut refusal = None;
@@ -287,9 +289,20 @@ impl<M: Manager> Inner<M> {
             (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
             (Err(panic), _) => Failure::of_hook("on_acquire", panic),
         };
-        // r2d2 releases none that it has not acquired.
-        let is_local = self.driver.is_bounded(Call::Close);
-        self.close_uncounted(id, is_local, move |inner| inner.close_driver(connection));
+        // r2d2 releases none that it has not acquired. Its place is the attempt's, which ends when it is closed.
+        if self.driver.is_bounded(Call::Close) || !self.driver.is_bounded(Call::Connect) {
+            self.close_driver(connection);
+        } else {
+            // Connects run on callers' threads, and closes must not.
+            let closed = Slot::new();
+            let report = closed.clone();
+            self.on_helper(move |inner| {
+                inner.close_driver(connection);
+                // Nobody may be waiting.
+                let _ = report.fill(());
+            });
+            closed.wait(limit.min(CLOSE_LIMIT));
+        }
         Err(failure)
     }
 
