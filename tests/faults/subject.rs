@@ -4,7 +4,7 @@ use std::ops::DerefMut;
 use std::time::{Duration, Instant};
 
 use ::mysql::prelude::Queryable;
-use queuepool::{Driver, Manager, Pool, Settings};
+use queuepool::{CloseReason, Driver, Manager, Pool, Settings};
 
 use crate::scripted::assert_laws;
 
@@ -72,6 +72,9 @@ pub trait Subject: Send + Sync {
     /// Connects that hang and that the pool has given up.
     fn hung(&self) -> u64;
 
+    /// Connections that the pool itself has found lost.
+    fn found_lost(&self) -> u64;
+
     /// What must hold of its counters.
     fn check(&self);
 
@@ -131,6 +134,11 @@ impl<M: Manager<Connection: Session>> Subject for Pool<M> {
         self.status().abandoned
     }
 
+    fn found_lost(&self) -> u64 {
+        let closed = self.status().closed_by_reason;
+        closed.get(&CloseReason::Lost).copied().unwrap_or(0)
+    }
+
     fn check(&self) {
         assert_laws(&self.status());
     }
@@ -154,6 +162,11 @@ impl<M: Manager<Connection: Session>> Subject for r2d2::Pool<M> {
     }
 
     fn hung(&self) -> u64 {
+        0
+    }
+
+    /// It does not say.
+    fn found_lost(&self) -> u64 {
         0
     }
 

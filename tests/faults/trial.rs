@@ -61,6 +61,8 @@ struct Report {
     /// As many connects hung as the pool may open, when the fault ended.
     hung_to_capacity: bool,
     is_noticed: bool,
+    /// Connections that the pool has found lost: with luck all of them, and no caller has felt anything.
+    found_lost: u64,
     lasted: Duration,
     /// When the last worker was served again, counted as the recovery is.
     all_back: Option<Duration>,
@@ -141,6 +143,7 @@ impl<B: Backend> Trial<'_, B> {
         let outcome = load.outcome(&server.ledger());
         let places = subject.capacity() - subject.at_once(secs(5));
         subject.check();
+        let found_lost = subject.found_lost();
         subject.close();
         let leaked = leaked(server);
         eprintln!(
@@ -167,6 +170,7 @@ impl<B: Backend> Trial<'_, B> {
             },
             outcome,
             is_noticed: self.is_noticed,
+            found_lost,
             lasted: self.lasts,
             refusals: mended.refusals,
             hung_to_capacity: mended.hung_to_capacity,
@@ -251,7 +255,7 @@ impl Report {
             Recovery::After(time) if self.is_noticed => {
                 assert!(*time <= RECOVERY, "{fault}: {time:?}");
                 let waited = !self.lasted.is_zero() && outcome.longest_wait >= self.lasted / 2;
-                let felt = outcome.unwished() > 0 || waited;
+                let felt = outcome.unwished() > 0 || waited || self.found_lost > 0;
                 assert!(felt, "{fault}: nobody has noticed: {outcome:?}");
             }
             _ => panic!("{fault}: {recovery:?}: {outcome:?}"),
