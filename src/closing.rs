@@ -77,17 +77,13 @@ impl<M: Manager> Inner<M> {
         Some(closed)
     }
 
-    /// Closes what was never counted as open: at once where that is local, else on a helper thread, and counted as hung after
-    /// [`CLOSE_LIMIT`].
-    pub(crate) fn close_uncounted(
-        self: &Arc<Self>,
-        connection_id: u64,
-        is_local: bool,
-        close: impl FnOnce(&Inner<M>) + Send + 'static,
-    ) {
-        if is_local {
-            return close(self);
+    /// Closes a connection that was never counted as open: at once where that is local, else on a helper thread, and counted as
+    /// hung after [`CLOSE_LIMIT`].
+    pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
+        if self.driver.is_bounded(Call::Close) && live.customizer.is_none() {
+            return self.drop_connection(*live);
         }
+        let connection_id = live.info.id;
         let due = Instant::now() + CLOSE_LIMIT;
         {
             let mut queue = self.queue.lock();
@@ -101,7 +97,7 @@ impl<M: Manager> Inner<M> {
             self.wake_timer(&mut queue, due);
         }
         self.on_helper(move |inner| {
-            close(inner);
+            inner.drop_connection(*live);
             inner.settle(connection_id);
         });
     }

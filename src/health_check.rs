@@ -37,7 +37,8 @@ pub struct HealthCheck {
 impl<M: Manager> Pool<M> {
     /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
     /// is free and pings that, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most
-    /// the setting health_check_timeout, and counts as a health check, not as a checkout. While one check is under way, others wait for its result instead of making their own.
+    /// the setting health_check_timeout, and counts as a health check, not as a checkout. While one check is under way,
+    /// others wait for its result instead of making their own.
     ///
     /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
     ///

@@ -206,10 +206,7 @@ impl<M: Manager> Inner<M> {
         };
         let Some(place) = self.admit(id) else {
             log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
-            let is_local = self.driver.is_bounded(Call::Close) && live.customizer.is_none();
-            self.close_uncounted(live.info.id, is_local, move |inner| {
-                inner.drop_connection(*live);
-            });
+            self.close_uncounted(live);
             return None;
         };
         let mut lease = Lease::new(place, live);

@@ -86,6 +86,19 @@ fn a_unix_socket_is_plain_whatever_the_mode() {
 }
 
 #[test]
+fn a_mysql_socket_is_plain_whatever_the_mode() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    let socket = server.directory().join("mysqld.sock");
+    let url = format!(
+        "{}?ssl-mode=VERIFY_IDENTITY&socket={}",
+        server.url(),
+        socket.display()
+    );
+    assert!(!mariadb_is_encrypted(MySqlManager::from_url(&url).unwrap()).unwrap());
+}
+
+#[test]
 fn channel_binding_can_be_required() {
     let world = World::new();
     let server = postgres(&world, &world.ours.server(&HERE), ANY);
