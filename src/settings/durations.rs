@@ -7,6 +7,9 @@ use std::time::Duration;
 const LONGEST_TEXT: usize = 100;
 const LONGEST_NUMBER: usize = 10;
 
+/// 10^10 years of humantime's: what is shorter prints as numbers of at most [`LONGEST_NUMBER`] digits, and so parses back.
+const TOO_LONG: Duration = Duration::from_secs(31_557_600 * 10_u64.pow(LONGEST_NUMBER as u32));
+
 /// Plain seconds (`30`, `0.5`) or numbers with units (`30s`, `1h 30min`).
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
@@ -16,11 +19,12 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     let is_plain = text
         .chars()
         .all(|character| character.is_ascii_digit() || character == '.');
-    if is_plain {
-        humantime::parse_duration(&format!("{text}s")).ok()
+    let duration = if is_plain {
+        humantime::parse_duration(&format!("{text}s"))
     } else {
-        humantime::parse_duration(text).ok()
-    }
+        humantime::parse_duration(text)
+    };
+    duration.ok().filter(|duration| *duration < TOO_LONG)
 }
 
 /// Exact to the nanosecond, in letters and digits only.
@@ -108,6 +112,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_sum_is_refused_where_it_is_longer_than_any_number_that_is_taken() {
+        for text in ["9999999999years 1year", "9999999999y3592641y"] {
+            assert_eq!(parse(text), None, "{text:?}");
+        }
+        let longest = TOO_LONG - Duration::from_nanos(1);
+        assert_eq!(parse(&print(longest)), Some(longest));
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(text in "\\PC*") {
@@ -119,6 +132,15 @@ mod tests {
             text in "([0-9 .]{1,20}(ns|us|µs|ms|s|m|h|d|w|M|y|years| )){0,6}"
         ) {
             let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_is_taken_parses_back_from_how_it_is_printed(
+            text in "([0-9]{1,10}(ns|us|ms|s|m|h|days|w|months|years) ?){1,4}"
+        ) {
+            if let Some(duration) = parse(&text) {
+                prop_assert_eq!(parse(&print(duration)), Some(duration));
+            }
         }
 
         #[test]
