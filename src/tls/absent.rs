@@ -16,7 +16,7 @@ pub(crate) fn is_refusal(error: &Never) -> bool {
 }
 
 impl Encryption {
-    pub(crate) fn explain(&self, error: &Never, _parameter: &str) -> String {
+    pub(crate) fn explain(&self, error: &Never, _: &str, _: &str) -> String {
         match *error {}
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use super::{Identity, Roots, SslMode};
+use super::{Identity, Names, Roots, SslMode};
 use crate::error::{Error, ErrorKind};
 
 /// What holds for a pool's connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Encryption {
     pub(crate) mode: SslMode,
+    /// No mode was named, and the setting asks for this one.
+    pub(crate) by_require_tls: bool,
     pub(crate) roots: Option<Roots>,
     pub(crate) identity: Option<Identity>,
     /// The login relies on the server's holding its certificate's key, although nothing else of it is checked.
@@ -45,6 +47,7 @@ impl Encryption {
     pub(crate) fn plain() -> Self {
         Encryption {
             mode: SslMode::Disable,
+            by_require_tls: false,
             roots: None,
             identity: None,
             channel_binding: false,
@@ -65,45 +68,84 @@ impl Encryption {
         matches!(self.roots, Some(Roots::File(_)))
     }
 
+    /// Whose certificates are trusted, in words.
+    pub(crate) fn authorities(&self) -> String {
+        match &self.roots {
+            Some(Roots::File(file)) => file.path.display().to_string(),
+            Some(Roots::System { .. }) | None => "the system's root certificates".to_owned(),
+        }
+    }
+
+    /// For a server that has no TLS.
+    pub(crate) fn unoffered(&self, names: &Names) -> String {
+        let (asked, advice) = self.asked(names);
+        format!(
+            "the server does not offer TLS, and {asked}; where a plain connection will do, {advice}"
+        )
+    }
+
+    /// Who asks for it, and how that is taken back.
+    fn asked(&self, names: &Names) -> (String, String) {
+        let (parameter, mode) = (names.mode[0], self.mode);
+        match self.by_require_tls {
+            true => (
+                "the setting require_tls, which the production preset sets, asks for it".to_owned(),
+                format!(
+                    "write {parameter}=disable or {parameter}=prefer in the URL, or give the manager \
+                     Tls::new(SslMode::Prefer)"
+                ),
+            ),
+            false => (
+                format!("{parameter}={mode} asks for it"),
+                format!("write {parameter}=disable or {parameter}=prefer"),
+            ),
+        }
+    }
+
     /// # Errors
     /// Settings for files that cannot be used, and for the system's roots with a mode that proves nothing by them;
     /// Unsupported for an encrypted mode in a build without TLS.
-    pub(crate) fn check(&self, pool_name: &str) -> Result<(), Error> {
+    pub(crate) fn check(&self, pool_name: &str, names: &Names) -> Result<(), Error> {
         let mode = self.mode;
         if mode == SslMode::Disable {
             return Ok(());
         }
+        let parameter = names.mode[0];
         // As libpq: anybody can have a certificate from a public authority.
-        if self.roots == Some(Roots::System) && mode != SslMode::VerifyFull {
+        if let Some(Roots::System { name }) = &self.roots
+            && mode != SslMode::VerifyFull
+        {
             return Err(Error::setting(
-                "sslrootcert",
+                name,
                 "system",
-                format_args!("with sslmode={mode} it proves nothing; write sslmode=verify-full"),
+                format_args!(
+                    "with {parameter}={mode} it proves nothing; write {parameter}=verify-full"
+                ),
             ));
         }
         if mode == SslMode::VerifyCa && self.roots.is_none() {
             log::warn!(
                 target: &format!("queuepool::{pool_name}"),
-                "sslmode=verify-ca without sslrootcert (MySQL: ssl-ca) trusts any server with a certificate from a public \
-                 authority: name yours, or write sslmode=verify-full"
+                "{parameter}=verify-ca without {} trusts any server with a certificate from a public authority: name yours, \
+                 or write {parameter}=verify-full",
+                names.roots[0]
             );
         }
-        self.check_files()
+        self.check_files(names)
     }
 
     #[cfg(feature = "tls")]
-    fn check_files(&self) -> Result<(), Error> {
+    fn check_files(&self, _: &Names) -> Result<(), Error> {
         self.client_config().map(drop).map_err(Error::from)
     }
 
     #[cfg(not(feature = "tls"))]
-    fn check_files(&self) -> Result<(), Error> {
+    fn check_files(&self, names: &Names) -> Result<(), Error> {
         if self.mode.is_required() {
+            let (asked, advice) = self.asked(names);
             return Err(Error::unsupported(format!(
-                "sslmode={} is asked for, by name or by require_tls (which the production preset sets), and this build of \
-                 queuepool has no TLS: build it with the feature `tls`, or write sslmode=disable (MySQL: \
-                 ssl-mode=DISABLED) where a plain connection will do",
-                self.mode
+                "this build of queuepool has no TLS, and {asked}: build it with the feature `tls`, or, where a plain \
+                 connection will do, {advice}"
             )));
         }
         Ok(())

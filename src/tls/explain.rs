@@ -5,7 +5,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use super::{Encryption, Roots, SslMode, Verification};
+use super::{Encryption, SslMode, Verification};
 
 /// rustls' own error, wherever it lies beneath a driver's.
 pub(crate) fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
@@ -65,13 +65,13 @@ fn said_by(alert: AlertDescription) -> Option<&'static str> {
 }
 
 impl Encryption {
-    /// `parameter` is the mode's name in this driver's URLs.
-    pub(crate) fn explain(&self, error: &Error, parameter: &str) -> String {
+    /// `parameter` is the mode's name in this driver's URLs, `authorities` whom it trusts.
+    pub(crate) fn explain(&self, error: &Error, parameter: &str, authorities: &str) -> String {
         let mode = self.mode;
         let refusal = match error {
             Error::InvalidCertificate(reason) => format!(
                 "this side refused the server's certificate, {}{}",
-                self.checked_against(parameter),
+                self.why_it_was_looked_at(parameter, authorities),
                 advice(reason)
             ),
             Error::AlertReceived(alert) if client_is_blamed(*alert) => match &self.identity {
@@ -100,18 +100,15 @@ impl Encryption {
         }
     }
 
-    fn checked_against(&self, parameter: &str) -> String {
-        let mode = self.mode;
-        match (self.verification(), &self.roots) {
-            (Verification::Nothing, _) => "to which channel_binding ties the login".to_owned(),
-            (_, Some(Roots::File(file))) => {
-                format!(
-                    "which {parameter}={mode} has checked against {}",
-                    file.path.display()
-                )
+    fn why_it_was_looked_at(&self, parameter: &str, authorities: &str) -> String {
+        match self.verification() {
+            Verification::Nothing if self.channel_binding => {
+                "to which channel_binding ties the login".to_owned()
             }
-            (_, Some(Roots::System) | None) => format!(
-                "which {parameter}={mode} has checked against the system's root certificates"
+            Verification::Nothing => "whose key the server did not prove to have".to_owned(),
+            Verification::Chain | Verification::ChainAndName => format!(
+                "which {parameter}={} has checked against {authorities}",
+                self.mode
             ),
         }
     }

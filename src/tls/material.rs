@@ -13,7 +13,7 @@ use super::{Encryption, Identity, NamedFile, Roots, Unusable, Verification};
 
 impl Unusable {
     fn file(file: &NamedFile, why: impl fmt::Display) -> Self {
-        let NamedFile { name, path } = file;
+        let NamedFile { name, path, .. } = file;
         Unusable(format!(
             "{name} = {} is not accepted: {why}",
             path.display()
@@ -58,7 +58,7 @@ impl Encryption {
     pub(crate) fn trusted(&self) -> Result<Arc<Trusted>, Unusable> {
         match &self.roots {
             Some(Roots::File(file)) => Trusted::from_file(file).map(Arc::new),
-            Some(Roots::System) | None => system_roots(),
+            Some(Roots::System { .. }) | None => system_roots(),
         }
     }
 }
@@ -99,26 +99,54 @@ impl Identity {
     pub(crate) fn load(
         &self,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Unusable> {
-        let chain = certificates(&self.certificate)?;
-        let text = read(&self.key)?;
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
-            pem::Error::NoItemsFound => Unusable::file(
-                &self.key,
-                "there is no private key in it that is PEM and not encrypted",
-            ),
-            other => Unusable::file(&self.key, other),
-        })?;
-        Ok((chain, key))
+        Ok((certificates(&self.certificate)?, key(&self.key)?))
     }
 }
 
 fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&read(file)?)
+    let contents = read(file)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&contents)
         .collect::<Result<_, _>>()
-        .map_err(|error| Unusable::file(file, error))?;
+        .map_err(|error| Unusable::file(file, words(&error)))?;
     match found.is_empty() {
+        true if file.or_der && !contents.is_empty() => Ok(vec![contents.into()]),
         true => Err(Unusable::file(file, "there is no PEM certificate in it")),
         false => Ok(found),
+    }
+}
+
+fn key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Unusable> {
+    let contents = read(file)?;
+    // PKCS#8's label, and the header of the older forms.
+    let is_encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"]
+        .iter()
+        .any(|mark| String::from_utf8_lossy(&contents).contains(mark));
+    if is_encrypted {
+        return Err(Unusable::file(
+            file,
+            "the key in it is encrypted: decrypt it, and protect the file by its permissions",
+        ));
+    }
+    let why = match PrivateKeyDer::from_pem_slice(&contents) {
+        Ok(key) => return Ok(key),
+        Err(pem::Error::NoItemsFound) if file.or_der => match PrivateKeyDer::try_from(contents) {
+            Ok(key) => return Ok(key),
+            Err(_) => "there is no private key in it".to_owned(),
+        },
+        Err(pem::Error::NoItemsFound) => "there is no PEM private key in it".to_owned(),
+        Err(error) => words(&error),
+    };
+    Err(Unusable::file(file, why))
+}
+
+/// Without the bytes that pem's own words have in them.
+fn words(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a PEM section in it has no end".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => {
+            "a PEM section in it has no proper beginning".to_owned()
+        }
+        other => other.to_string(),
     }
 }
 
@@ -150,11 +178,28 @@ pub(crate) fn system_roots() -> Result<Arc<Trusted>, Unusable> {
         }
     }
     if trusted.certificates.is_empty() {
-        return Err(Unusable(
-            "the system trusts no root certificates: install its package of them (ca-certificates), or name a file \
-             with sslrootcert (MySQL: ssl-ca)"
-                .into(),
-        ));
+        return Err(Unusable(no_system_roots(loaded.errors.first())));
     }
     Ok(system.insert(Arc::new(trusted)).clone())
+}
+
+fn no_system_roots(error: Option<&rustls_native_certs::Error>) -> String {
+    let elsewhere: Vec<String> = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .iter()
+        .filter_map(|variable| {
+            let path = std::env::var_os(variable)?;
+            Some(format!("{variable} = {}", path.display()))
+        })
+        .collect();
+    let because = error.map_or_else(String::new, |error| format!(" ({error})"));
+    match elsewhere.is_empty() {
+        true => format!(
+            "the system trusts no root certificates{because}: install its package of them (ca-certificates), or name a \
+             file with sslrootcert (MySQL: ssl-ca)"
+        ),
+        false => format!(
+            "{} is not accepted: it takes the place of the system's root certificates, and there are none in it{because}",
+            elsewhere.join(", ")
+        ),
+    }
 }

@@ -42,8 +42,10 @@ pub(crate) use url::Names;
 /// not encrypted.
 ///
 /// Unlike libpq, `allow` and `prefer` try the other way only for a refusal that it may cure: not again with a wrong password,
-/// and not when a file of this side's cannot be used. With several PostgreSQL hosts the last one's refusal decides. A MySQL
-/// server that had no TLS is not asked again by `prefer` for ten minutes, nor before a connect to it has failed.
+/// and not when a file of this side's cannot be used. MySQL and MariaDB say the same of a wrong password and of a user who
+/// must use TLS, so with `allow` a wrong password is two failed logins there. With several PostgreSQL hosts the last one's
+/// refusal decides. A MySQL server that had no TLS is asked again by `prefer` after ten minutes, or once a connect to it has
+/// failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SslMode {
@@ -122,8 +124,10 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
     File(NamedFile),
-    /// `sslrootcert=system`.
-    System,
+    /// `sslrootcert=system`, by whichever word for sslrootcert.
+    System {
+        name: String,
+    },
 }
 
 /// What this side shows of itself.
@@ -138,6 +142,8 @@ pub(crate) struct Identity {
 pub(crate) struct NamedFile {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
+    /// What is not PEM is taken for DER, as the mysql driver takes it.
+    pub(crate) or_der: bool,
 }
 
 impl NamedFile {
@@ -145,6 +151,7 @@ impl NamedFile {
         NamedFile {
             name: name.to_owned(),
             path: path.into(),
+            or_der: false,
         }
     }
 }
@@ -180,14 +187,17 @@ impl Tls {
 
     /// What holds: `default` where no mode was named, but at least `require` with the setting require_tls.
     pub(crate) fn encryption(&self, default: SslMode, require_tls: bool) -> Encryption {
-        let mode = match self.mode {
-            Some(mode) => mode,
-            None if self.roots == Some(Roots::System) => SslMode::VerifyFull,
-            None if require_tls => SslMode::Require,
-            None => default,
+        let (mode, by_require_tls) = match self.mode {
+            Some(mode) => (mode, false),
+            None if matches!(self.roots, Some(Roots::System { .. })) => {
+                (SslMode::VerifyFull, false)
+            }
+            None if require_tls => (SslMode::Require, true),
+            None => (default, false),
         };
         Encryption {
             mode,
+            by_require_tls,
             roots: self.roots.clone(),
             identity: self.identity.clone(),
             channel_binding: false,

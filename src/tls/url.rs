@@ -44,7 +44,9 @@ impl Tls {
         };
         let roots = match one(parameters, names.roots)? {
             None => None,
-            Some((_, "system")) => Some(Roots::System),
+            Some((key, "system")) => Some(Roots::System {
+                name: key.to_owned(),
+            }),
             Some((key, file)) => Some(Roots::File(named(key, file)?)),
         };
         let certificate = one(parameters, names.certificate)?;

@@ -1,13 +1,16 @@
 //! Certificates as people have them: renewed on disk, signed by themselves, made after PostgreSQL's manual.
 
+use std::path::Path;
 use std::process::Command;
 
-use queuepool::{Database, ErrorKind};
+use ::mysql::{ClientIdentity, Opts, OptsBuilder, SslOpts};
+use queuepool::mysql::{MySqlManager, MySqlPool};
+use queuepool::{Database, Error, ErrorKind, Pool};
 
 use crate::certificates::{Certificate, Files, self_signed};
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, WITH_CERTIFICATE, server as postgres};
-use crate::table::{HERE, World, is_encrypted, open};
+use crate::table::{HERE, World, is_encrypted, open, settings};
 
 fn a_renewed_authority_is_taken_without_a_restart(url: &str, world: &World) {
     let roots = world.file("renewed.pem", &world.others.certificate);
@@ -103,6 +106,103 @@ fn a_renewed_client_certificate_is_taken_without_a_restart() {
     assert!(is_encrypted(&database).unwrap());
 }
 
+/// A pool of the driver's options, with a client certificate and its key in these files.
+fn with_ssl_opts(
+    url: &str,
+    roots: &Path,
+    certificate: &Path,
+    key: &Path,
+) -> Result<MySqlPool, Error> {
+    let identity = ClientIdentity::new(certificate.to_owned(), key.to_owned());
+    let ssl_opts = SslOpts::default()
+        .with_root_cert_path(Some(roots.to_owned()))
+        .with_client_identity(Some(identity));
+    let opts = OptsBuilder::from_opts(Opts::from_url(url).unwrap()).ssl_opts(Some(ssl_opts));
+    Pool::builder(MySqlManager::new(opts)?)
+        .settings(settings())
+        .build()
+}
+
+#[test]
+fn a_wrong_file_of_the_drivers_own_options_is_named_when_the_pool_is_built() {
+    let world = World::new();
+    let (certificate, key) = &world.client;
+    let empty = world.file("empty.pem", "");
+    let missing = certificate.with_file_name("missing.pem");
+    let another = world.file("another.key", &self_signed(&["x"]).key);
+    for (roots, certificate, key, name, wrong) in [
+        (&missing, certificate, key, "root_cert_path", &missing),
+        (&empty, certificate, key, "root_cert_path", &empty),
+        (key, certificate, key, "root_cert_path", key),
+        (&world.roots, &missing, key, "cert_chain_path", &missing),
+        (
+            &world.roots,
+            certificate,
+            &missing,
+            "priv_key_path",
+            &missing,
+        ),
+        (
+            &world.roots,
+            certificate,
+            &another,
+            "priv_key_path",
+            &another,
+        ),
+        (
+            &world.roots,
+            certificate,
+            certificate,
+            "priv_key_path",
+            certificate,
+        ),
+    ] {
+        let error = with_ssl_opts("mysql://app:x@h/d", roots, certificate, key).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Settings, "{error}");
+        let named = format!("{name} = {}", wrong.display());
+        assert!(error.to_string().starts_with(&named), "{named}: {error}");
+    }
+}
+
+/// The driver takes DER too.
+#[test]
+fn the_drivers_own_options_take_their_files_as_the_driver_does() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&HERE), &[]);
+    let files = Files::new();
+    let (certificate, key) = &world.client;
+    let der = |kind: &str, from: &Path| {
+        let to = files.put(&format!("{kind}.der"), "");
+        let arguments = format!(
+            "{kind} -in {} -outform DER -out {}",
+            from.display(),
+            to.display()
+        );
+        openssl(&files, &arguments);
+        to
+    };
+    let roots = world.roots.clone();
+    let (certificate_as_der, key_as_der) = (der("x509", certificate), der("pkey", key));
+    let pool = |roots: &Path, certificate: &Path, key: &Path| {
+        with_ssl_opts(&server.url(), roots, certificate, key).unwrap()
+    };
+    pool(&roots, certificate, key).get().unwrap();
+    pool(&roots, &certificate_as_der, &key_as_der)
+        .get()
+        .unwrap();
+    let roots_as_der = der("x509", &roots);
+    let pool = pool(&roots_as_der, certificate, key);
+    pool.get().unwrap();
+
+    std::fs::remove_file(&roots_as_der).unwrap();
+    pool.invalidate_all();
+    let error = pool.get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let named = format!("root_cert_path = {}", roots_as_der.display());
+    assert!(error.to_string().contains(&named), "{error}");
+    assert_eq!(pool.status().connection_errors, 1, "it is not retried");
+}
+
 #[test]
 fn a_self_signed_certificate_can_be_its_own_root() {
     let world = World::new();
@@ -127,7 +227,7 @@ fn a_self_signed_certificate_can_be_its_own_root() {
     assert!(error.to_string().contains("db.example"), "{error}");
 }
 
-fn openssl(files: &Files, arguments: &str) {
+pub fn openssl(files: &Files, arguments: &str) {
     let output = Command::new("openssl")
         .args(arguments.split_whitespace())
         .current_dir(files.path())

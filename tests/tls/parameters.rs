@@ -4,7 +4,8 @@ use std::path::Path;
 
 use queuepool::{Database, ErrorKind};
 
-use crate::certificates::self_signed;
+use crate::certificates::{Files, self_signed};
+use crate::files::openssl;
 use crate::table::{World, settings};
 
 #[track_caller]
@@ -71,6 +72,14 @@ fn wrong_words_and_contradictions_are_named() {
         ("useSSL=true", "useSSL…another driver's word"),
         ("verify_identity=1", "verify_identity…another driver's word"),
         ("pkcs12_path=/k", "pkcs12_path…another driver's word"),
+        ("ssl-crl=/revoked.pem", "ssl-crl…not supported…ssl-ca"),
+        ("ssl-cipher=AES128-SHA", "ssl-cipher…not supported"),
+        ("tls_version=TLSv1.3", "tls_version…not supported…TLS 1.2"),
+        ("ssl_capath=/etc/ssl/certs", "ssl_capath…not supported"),
+        (
+            "ssl-ca=system&ssl-mode=VERIFY_CA",
+            "ssl-ca = system…ssl-mode=verify-ca…write ssl-mode=verify-full",
+        ),
         ("ssl_disabled=maybe", "ssl_disabled"),
         (
             "ssl-mode=REQUIRED&ssl_disabled=true",
@@ -112,10 +121,21 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
     let certificate = put("mine.crt", &mine.certificate);
     let key = put("mine.key", &mine.key);
     let another = put("another.key", &self_signed(&["x"]).key);
-    let encrypted = put(
-        "encrypted.key",
-        &mine.key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
-    );
+    let encrypted_by = |name: &str, how: &str| {
+        let files = Files::new();
+        files.put("key", &mine.key);
+        openssl(
+            &files,
+            &format!("{how} -in key -out encrypted -passout pass:x"),
+        );
+        put(
+            name,
+            &std::fs::read_to_string(files.path().join("encrypted")).unwrap(),
+        )
+    };
+    let encrypted = encrypted_by("pkcs8.key", "pkcs8 -topk8");
+    let formerly_encrypted = encrypted_by("ec.key", "ec -aes256");
+    let cut = put("cut.key", &mine.key[..mine.key.len() - 20]);
     let garbled = put("garbled.pem", &mine.certificate.replace('M', "!"));
     let unreadable = "-----BEGIN CERTIFICATE-----\nMAMCAQA=\n-----END CERTIFICATE-----\n";
     let mixed = put(
@@ -157,7 +177,19 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
             ),
             (
                 format!("{cert}={certificate}&{key_name}={encrypted}"),
-                format!("{encrypted}…not encrypted"),
+                format!("{encrypted}…is encrypted: decrypt it"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={formerly_encrypted}"),
+                format!("{formerly_encrypted}…is encrypted: decrypt it"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={cut}"),
+                format!("{cut}…has no end"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={certificate}"),
+                format!("{certificate}…no PEM private key"),
             ),
             (
                 format!("{cert}={certificate}&{key_name}={another}"),

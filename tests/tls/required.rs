@@ -44,6 +44,11 @@ fn a_server_without_tls_is_refused_unless_the_url_lets_it_pass() {
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let text = error.to_string();
         assert!(text.contains("the server does not offer TLS"), "{text}");
+        for words in ["require_tls", "Tls::new(SslMode::Prefer)"] {
+            assert!(text.contains(words), "{text}");
+        }
+        let asked = open(&format!("{url}?sslmode=require")).get().unwrap_err();
+        assert!(!asked.to_string().contains("require_tls"), "{asked}");
         for word in [
             "sslmode=disable",
             "sslmode=allow",

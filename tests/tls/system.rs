@@ -1,9 +1,10 @@
 //! The authorities that the operating system trusts, which its own environment variable names here: so in a process of
 //! its own.
 
+use std::path::Path;
 use std::process::Command;
 
-use queuepool::ErrorKind;
+use queuepool::{Database, ErrorKind, Settings};
 
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, server as postgres};
@@ -37,24 +38,56 @@ fn in_the_process_that_trusts_them() {
     println!("trusted");
 }
 
-fn trusted(url: &str, world: &World) {
+/// What the test of this name says in a process whose system trusts the authorities in `file`.
+fn said_with(file: &Path, test: &str, url: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "system::in_the_process_that_trusts_them",
-            "--nocapture",
-        ])
+        .args(["--exact", &format!("system::{test}"), "--nocapture"])
         .env(URL, url)
-        .env("SSL_CERT_FILE", &world.roots)
+        .env("SSL_CERT_FILE", file)
         .env_remove("SSL_CERT_DIR")
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success() && text.contains("trusted"),
-        "{text}{errors}"
-    );
+    assert!(output.status.success(), "{text}{errors}");
+    text
+}
+
+fn trusted(url: &str, world: &World) {
+    let text = said_with(&world.roots, "in_the_process_that_trusts_them", url);
+    assert!(text.contains("trusted"), "{text}");
+}
+
+#[test]
+fn in_the_process_that_trusts_none() {
+    if std::env::var(URL).is_err() {
+        return;
+    }
+    for url in ["postgresql://app@h/d", "mysql://app@h/d"] {
+        let url = format!("{url}?sslmode=verify-full");
+        let error = Database::open_with(&url, Settings::default()).unwrap_err();
+        println!("{:?}: {error}", error.kind());
+    }
+}
+
+#[test]
+fn a_variable_that_names_no_authorities_is_named_with_the_reason() {
+    let world = World::new();
+    let empty = world.file("empty.pem", "");
+    let missing = empty.with_file_name("missing.pem");
+    for (file, reason) in [(&empty, ""), (&missing, "No such file")] {
+        let text = said_with(file, "in_the_process_that_trusts_none", "postgresql://");
+        let beginning = format!(
+            "Settings: SSL_CERT_FILE = {} is not accepted",
+            file.display()
+        );
+        let said: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains(&beginning))
+            .collect();
+        assert_eq!(said.len(), 2, "{text}");
+        assert!(said.iter().all(|line| line.contains(reason)), "{text}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use r2d2::ManageConnection;
 
 use opening::HadNoTls;
+use parameters::NAMES;
 
 use super::FirstValue;
 use super::dsn::Dsn;
@@ -201,9 +202,7 @@ impl MySqlManager {
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
         self.arrange(settings.require_tls);
-        if !self.ssl_opts_are_the_drivers {
-            self.encryption.check(pool_name)?;
-        }
+        self.check_encryption(pool_name)?;
         let limit = settings.connect_timeout;
         let own = self.opts.get_tcp_connect_timeout();
         let mut attributes: Option<HashMap<String, String>> =
@@ -231,6 +230,14 @@ impl MySqlManager {
         self.target = format!("queuepool::{pool_name}");
         self.echo = settings.echo;
         Ok(())
+    }
+
+    fn check_encryption(&self, pool_name: &str) -> Result<(), Error> {
+        #[cfg(feature = "tls")]
+        if self.ssl_opts_are_the_drivers {
+            return self.look_at_the_drivers_files().map_err(Error::from);
+        }
+        self.encryption.check(pool_name, &NAMES)
     }
 
     fn note(&self, sql: &str) {
@@ -267,16 +274,30 @@ impl MySqlManager {
         self.run(connection, &sql)
     }
 
+    /// To those that are named the driver adds Mozilla's, where its own options hold.
+    fn authorities(&self) -> String {
+        let named = self.encryption.authorities();
+        match self.ssl_opts_are_the_drivers {
+            false => named,
+            true if self.encryption.names_authorities() => {
+                format!("{named} and Mozilla's root certificates")
+            }
+            true => "Mozilla's root certificates".to_owned(),
+        }
+    }
+
     fn explain(&self, error: &MyError) -> Option<String> {
         if let Some(cause) = classify::tls_cause(error) {
-            return Some(self.encryption.explain(cause, "ssl-mode"));
+            return Some(
+                self.encryption
+                    .explain(cause, NAMES.mode[0], &self.authorities()),
+            );
         }
         let mode = self.encryption.mode;
         match error {
-            MyError::DriverError(DriverError::TlsNotSupported) => Some(format!(
-                "the server does not offer TLS, and ssl-mode={mode} asks for it; where a plain connection will do, write \
-                 ssl-mode=PREFERRED or DISABLED"
-            )),
+            MyError::DriverError(DriverError::TlsNotSupported) => {
+                Some(self.encryption.unoffered(&NAMES))
+            }
             // The server says no more, whatever it misses.
             MyError::MySqlError(refusal)
                 if refusal.code == 1045 && self.opts.get_socket().is_none() =>

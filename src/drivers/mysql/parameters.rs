@@ -4,7 +4,7 @@ use crate::drivers::dsn::Dsn;
 use crate::error::Error;
 use crate::tls::{Names, Roots, SslMode, Tls};
 
-const NAMES: Names = Names {
+pub(super) const NAMES: Names = Names {
     mode: &["ssl-mode", "ssl_mode", "sslmode"],
     modes: "disabled, preferred, required, verify_ca, verify_identity (or libpq's disable, allow, prefer, require, \
             verify-ca, verify-full)",
@@ -62,14 +62,19 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
             }
         }
         match tls.mode {
-            // Its value may be a password.
             _ if !off => {
-                return Err(Error::setting(
-                    &key,
-                    "(not shown)",
-                    "it is another driver's word for what ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY \
-                     says here; write that",
-                ));
+                let accepted = match is_unsupported(&key) {
+                    true => {
+                        "it is not supported; ssl-mode, ssl-ca, ssl-cert, ssl-key and cipher_suites are, and TLS 1.2 and \
+                         1.3 without revocation lists"
+                    }
+                    false => {
+                        "it is another driver's word for what ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY \
+                         says here; write that"
+                    }
+                };
+                // Its value may be a password.
+                return Err(Error::setting(&key, "(not shown)", accepted));
             }
             Some(mode) if mode.is_required() => return Err(beside(&key, &value, mode)),
             Some(_) => {}
@@ -100,6 +105,14 @@ fn is_anothers(key: &str) -> bool {
         || key.starts_with("tls")
         || key.starts_with("verify_")
         || key.starts_with("pkcs12_")
+}
+
+/// What no mode says: revocation lists, ciphers, versions, directories of authorities.
+fn is_unsupported(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["crl", "cipher", "version", "capath", "fips"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 /// Those that switch TLS itself, and not one of its checks.

@@ -1,5 +1,7 @@
 //! Encryption as the mysql driver takes it, and what the driver's own options say of it.
 
+use std::path::Path;
+
 use ::mysql::prelude::Queryable;
 use ::mysql::{ClientIdentity, Conn, Error as MyError, Opts, OptsBuilder, SslOpts};
 
@@ -28,11 +30,18 @@ pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
         roots: ssl_opts
             .root_cert_path()
             .filter(|_| !ssl_opts.accept_invalid_certs())
-            .map(|path| Roots::File(NamedFile::new("root_cert_path", path))),
+            .map(|path| Roots::File(read_by_the_driver("root_cert_path", path))),
         identity: ssl_opts.client_identity().map(|identity| Identity {
-            certificate: NamedFile::new("cert_chain_path", identity.cert_chain_path()),
-            key: NamedFile::new("priv_key_path", identity.priv_key_path()),
+            certificate: read_by_the_driver("cert_chain_path", identity.cert_chain_path()),
+            key: read_by_the_driver("priv_key_path", identity.priv_key_path()),
         }),
+    }
+}
+
+fn read_by_the_driver(name: &str, path: &Path) -> NamedFile {
+    NamedFile {
+        or_der: true,
+        ..NamedFile::new(name, path)
     }
 }
 
@@ -40,13 +49,25 @@ impl MySqlManager {
     pub(super) fn encrypted(&self) -> Result<Conn, MyError> {
         authorities::install();
         let mut connection = match self.ssl_opts_are_the_drivers {
-            true => self.open_with(self.ssl_opts.clone()),
+            true => {
+                self.look_at_the_drivers_files().map_err(unusable)?;
+                self.open_with(self.ssl_opts.clone())
+            }
             false => self.open_trusting(),
         }?;
         if self.encryption.verification() != Verification::Nothing {
             self.prove(&mut connection)?;
         }
         Ok(connection)
+    }
+
+    /// The driver says of none which it is that it cannot use, and trusts Mozilla's authorities where it has no file of roots.
+    pub(super) fn look_at_the_drivers_files(&self) -> Result<(), Unusable> {
+        let mut encryption = self.encryption.clone();
+        if encryption.roots.is_none() {
+            encryption.mode = SslMode::Require;
+        }
+        encryption.client_config().map(drop)
     }
 
     fn open_trusting(&self) -> Result<Conn, MyError> {
@@ -85,7 +106,7 @@ impl MySqlManager {
         let roots = match (verification, roots) {
             (Verification::Nothing, _) => None,
             (_, Some(Roots::File(file))) => Some(file.path.clone()),
-            (_, Some(Roots::System) | None) => Some(system_roots::file()?),
+            (_, Some(Roots::System { .. }) | None) => Some(system_roots::file()?),
         };
         let identity = identity.as_ref().map(|identity| {
             ClientIdentity::new(identity.certificate.path.clone(), identity.key.path.clone())

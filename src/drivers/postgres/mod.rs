@@ -18,25 +18,26 @@
 //! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
 
 mod classify;
+mod driver;
 mod opening;
 
 use std::fmt;
 use std::time::Duration;
 
 use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
-use ::postgres::error::SqlState;
 use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 use r2d2::ManageConnection;
 
-use classify::classify;
 use opening::Opening;
 
 use super::FirstValue;
 use super::dsn::Dsn;
-use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
+use crate::driver::ServerLimit;
 use crate::error::{Error, ErrorKind, chain};
-use crate::settings::{ResetOnReturn, Settings};
+use crate::settings::Settings;
 use crate::tls::{Encryption, Names, SslMode, Tls};
+
+pub use driver::PostgresDriver;
 
 /// The driver itself, in the version that this crate is built with.
 pub use ::postgres;
@@ -204,7 +205,7 @@ impl PostgresManager {
         self.config
             .connect_timeout(own.map_or(limit, |own| own.min(limit)));
         self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
-        self.encryption.check(pool_name)?;
+        self.encryption.check(pool_name, &TLS_PARAMETERS)?;
         let limited_by_options = self
             .config
             .get_options()
@@ -219,17 +220,12 @@ impl PostgresManager {
 
     fn explain(&self, error: &PgError) -> Option<String> {
         if let Some(cause) = crate::tls::cause(error) {
-            return Some(self.encryption.explain(cause, "sslmode"));
+            let (parameter, authorities) = (TLS_PARAMETERS.mode[0], self.encryption.authorities());
+            return Some(self.encryption.explain(cause, parameter, &authorities));
         }
         let unoffered = error.to_string() == classify::TLS_FAILED
             && chain(error).ends_with("server does not support TLS");
-        unoffered.then(|| {
-            let mode = self.encryption.mode;
-            format!(
-                "the server does not offer TLS, and sslmode={mode} asks for it; where a plain connection will do, write \
-                 sslmode=prefer or sslmode=disable"
-            )
-        })
+        unoffered.then(|| self.encryption.unoffered(&TLS_PARAMETERS))
     }
 
     fn note(&self, sql: &str) {
@@ -307,98 +303,6 @@ impl ManageConnection for PostgresManager {
 
     fn has_broken(&self, client: &mut Client) -> bool {
         client.is_closed()
-    }
-}
-
-/// How the pool pings and resets PostgreSQL connections and reads their errors.
-///
-/// The ping is an empty query with a deadline, or the settings' `validation_query`. The empty query also succeeds in a
-/// transaction that has failed; with `reset_on_return` off, such a connection is handed out as it was left.
-#[derive(Debug, Default)]
-pub struct PostgresDriver {
-    validation_query: Option<String>,
-}
-
-impl PostgresDriver {
-    /// A driver that takes its settings when the pool is built.
-    #[must_use]
-    pub fn new() -> Self {
-        PostgresDriver::default()
-    }
-}
-
-impl Driver<PostgresManager> for PostgresDriver {
-    fn prepare(
-        &mut self,
-        manager: &mut PostgresManager,
-        pool_name: &str,
-        settings: &Settings,
-    ) -> Result<(), Error> {
-        self.validation_query.clone_from(&settings.validation_query);
-        manager.prepare(pool_name, settings)
-    }
-
-    fn ping(
-        &self,
-        manager: &PostgresManager,
-        client: &mut Client,
-        limit: Duration,
-    ) -> Result<(), PgError> {
-        match &self.validation_query {
-            Some(sql) => manager.run(client, sql),
-            None => client.is_valid(limit),
-        }
-    }
-
-    /// Rollback: the transaction is rolled back. Full: then also all that `DISCARD ALL` clears, while the application
-    /// name and the statement limit of the pool stay.
-    fn reset(
-        &self,
-        manager: &PostgresManager,
-        client: &mut Client,
-        how: ResetOnReturn,
-    ) -> Result<(), PgError> {
-        // A ROLLBACK outside a transaction puts a warning into the server's log, which BEGIN before it prevents; but in
-        // a failed transaction BEGIN is refused.
-        match manager.run(client, "BEGIN; ROLLBACK") {
-            Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
-                manager.run(client, "ROLLBACK")?;
-            }
-            other => other?,
-        }
-        if how == ResetOnReturn::Full {
-            // Refused together with any other statement, hence a call of its own.
-            manager.run(client, "DISCARD ALL")?;
-            manager.limit_statements(client)?;
-        }
-        Ok(())
-    }
-
-    fn classify(&self, error: &PgError) -> ErrorClass {
-        classify(error)
-    }
-
-    fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
-        manager.explain(error)
-    }
-
-    fn has_server_limit(&self) -> bool {
-        true
-    }
-
-    fn server_limit(
-        &self,
-        manager: &PostgresManager,
-        connection: &mut Client,
-    ) -> Result<Option<ServerLimit>, PgError> {
-        manager.server_limit(connection)
-    }
-
-    fn is_bounded(&self, call: Call) -> bool {
-        match call {
-            Call::Ping => self.validation_query.is_none(),
-            Call::Connect | Call::Reset | Call::Close | Call::ServerLimit => false,
-        }
     }
 }
 
