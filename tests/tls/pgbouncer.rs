@@ -2,7 +2,7 @@
 
 use ::postgres::{Client, SimpleQueryMessage};
 use queuepool::postgres::PostgresManager;
-use queuepool::{Database, Error};
+use queuepool::{Database, Error, ErrorKind, Settings};
 use r2d2::ManageConnection;
 
 use crate::servers::{PgBouncer, Postgres};
@@ -96,4 +96,18 @@ fn a_pgbouncer_that_offers_it() {
             ("verify-full roots", Encrypted),
         ],
     );
+}
+
+#[test]
+fn the_production_preset_is_refused_by_a_pgbouncer_without_it() {
+    let server = Postgres::start();
+    let bouncer = PgBouncer::start_with(&server, "session", &[]);
+    let open = |parameters: &str| {
+        let settings = Settings::production();
+        Database::open_with(&format!("{}{parameters}", bouncer.url()), settings).unwrap()
+    };
+    let error = open("").get().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(error.to_string().contains("require_tls"), "{error}");
+    assert!(open("?sslmode=prefer").get().is_ok());
 }

@@ -97,7 +97,8 @@ impl MySqlManager {
     ///
     /// Encryption is said by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
     /// with libpq's meaning: see [`SslMode`]. `ssl-ca` is a PEM file of the authorities to trust instead of the operating
-    /// system's, and alone means `VERIFY_CA`; `ssl-cert` and `ssl-key` are PEM files of a client certificate and its key. The
+    /// system's, and alone means `VERIFY_CA`; `ssl-ca=system` is those of the operating system, and alone means
+    /// `VERIFY_IDENTITY`. `ssl-cert` and `ssl-key` are PEM files of a client certificate and its key. The
     /// driver's own `root_cert_path`, `cert_chain_path`, `priv_key_path`, `cipher_suites` and `danger_…` are understood too, and
     /// without `ssl-mode` mean `VERIFY_IDENTITY`, less what `danger_…` takes off. A connection to a Unix socket is never
     /// encrypted.
