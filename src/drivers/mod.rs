@@ -16,10 +16,15 @@ pub mod sqlite;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use first_value::FirstValue;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub(crate) use source::bundled;
+pub(crate) use source::{bundled, require_tls};
 
 /// Without a bundled driver there is none.
 #[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
 pub(crate) fn bundled<M: crate::Manager>() -> Option<Box<dyn crate::Driver<M>>> {
     None
+}
+
+#[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
+pub(crate) fn require_tls<M: crate::Manager>(_: &mut M) -> bool {
+    false
 }

@@ -122,3 +122,24 @@ pub(crate) fn bundled<M: Manager>() -> Option<Box<dyn Driver<M>>> {
         .find_map(|driver| driver.downcast().ok())
         .map(|driver| *driver)
 }
+
+/// From a pool with another driver than the bundled manager's own. Whether this is such a manager, so that no connection of
+/// its is plain where nothing says so.
+pub(crate) fn require_tls<M: Manager>(manager: &mut M) -> bool {
+    let manager: &mut dyn Any = manager;
+    #[cfg(feature = "postgres")]
+    if let Some(manager) = manager.downcast_mut::<PostgresManager>() {
+        manager.require_tls();
+        return true;
+    }
+    #[cfg(feature = "mysql")]
+    if let Some(manager) = manager.downcast_mut::<MySqlManager>() {
+        manager.require_tls();
+        return true;
+    }
+    #[cfg(feature = "sqlite")]
+    if manager.is::<SqliteManager>() {
+        return true;
+    }
+    false
+}

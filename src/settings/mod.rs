@@ -259,8 +259,8 @@ pub struct Settings {
 
     /// Whether connections are encrypted also where nothing else says so: without an `sslmode` in the URL (MySQL: `ssl-mode`),
     /// `require` holds and not `prefer`. To be sure of the server as well, write `sslmode=verify-full`. Unix sockets and SQLite are
-    /// not affected; a manager of another kind than the two bundled ones, or with another [`Driver`](crate::Driver) than theirs,
-    /// must see to it itself, which a warning in the log says. Default off; on in [`production`](Settings::production).
+    /// not affected; a manager that is none of the bundled ones must see to it itself, which a warning in the log says. Default
+    /// off; on in [`production`](Settings::production).
     ///
     /// URL `require_tls`, environment `DB_REQUIRE_TLS`.
     pub require_tls: bool,

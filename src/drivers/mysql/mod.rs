@@ -177,6 +177,10 @@ impl MySqlManager {
         };
     }
 
+    pub(super) fn require_tls(&mut self) {
+        self.arrange(true);
+    }
+
     fn build(opts: Opts, prefer_socket: bool, default_mode: SslMode) -> Self {
         let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
         let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);

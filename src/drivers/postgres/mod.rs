@@ -140,6 +140,10 @@ impl PostgresManager {
         self.opening = Opening::new(&self.config, &self.encryption, target);
     }
 
+    pub(super) fn require_tls(&mut self) {
+        self.arrange(true, "queuepool");
+    }
+
     fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
         // It would fail at login, or be silently ignored.
         if config.get_ssl_negotiation() == SslNegotiation::Direct {
