@@ -37,51 +37,68 @@ impl<B: Backend> Network<B> {
         Network { server, proxy }
     }
 
-    fn strike(
-        &mut self,
-        [before_login, during_login, idle, in_a_query]: [&'static str; 4],
-        mode: Mode,
-    ) {
-        // SLEEP or pg_sleep, with the bracket: the text must not be found in what logs in.
-        let word = match B::sleep(secs(1)).contains("pg_sleep") {
-            true => "pg_sleep(",
-            false => "SLEEP(",
+    fn trial(&mut self, (fault, begin, when): Point, mode: Mode) {
+        let asleep = begin == Begin::Loaded;
+        let proxy = &self.proxy;
+        let mut trial = Trial {
+            fault,
+            begin,
+            // With as many sleepers as connections a new caller would wait for one of them.
+            workers: if asleep { 3 } else { 6 },
+            sql: match asleep {
+                true => B::sleep(millis(300)),
+                false => String::new(),
+            },
+            url: proxy.url(self.server.port(), &self.server.url()),
+            strike: &mut |_| proxy.set_when(when, mode),
+            lasts: OUTAGE,
+            is_noticed: !matches!(mode, Mode::Delay(_)),
+            mend: &mut |_| {
+                let now = Instant::now();
+                proxy.set(Mode::Pass);
+                now
+            },
         };
-        for (fault, begin, when) in [
-            (before_login, Begin::Cold, When::Now),
-            (during_login, Begin::Cold, IN_THE_GREETING),
-            (idle, Begin::Idle, When::Now),
-            (in_a_query, Begin::Loaded, When::ClientSent(word)),
-        ] {
-            let asleep = begin == Begin::Loaded;
-            let proxy = &self.proxy;
-            let mut trial = Trial {
-                fault,
-                begin,
-                // With as many sleepers as connections a new caller would wait for one of them.
-                workers: if asleep { 3 } else { 6 },
-                sql: match asleep {
-                    true => B::sleep(millis(300)),
-                    false => String::new(),
-                },
-                url: proxy.url(self.server.port(), &self.server.url()),
-                strike: &mut |_| proxy.set_when(when, mode),
-                lasts: OUTAGE,
-                is_noticed: !matches!(mode, Mode::Delay(_)),
-                mend: &mut |_| {
-                    let now = Instant::now();
-                    proxy.set(Mode::Pass);
-                    now
-                },
-            };
-            trial.queuepool(&mut self.server);
-            trial.r2d2(&mut self.server);
-        }
+        trial.queuepool(&mut self.server);
+        trial.r2d2(&mut self.server);
     }
 }
 
+/// A fault's name in the table, what the load is doing then, and when it strikes.
+type Point = (&'static str, Begin, When);
+
+/// At each point of a connection's life, two at a time: most of a trial is waiting.
+fn strike<B: Backend>(
+    [before_login, during_login, idle, in_a_query]: [&'static str; 4],
+    mode: Mode,
+) {
+    // SLEEP or pg_sleep, with the bracket: the text must not be found in what logs in.
+    let word = match B::sleep(secs(1)).contains("pg_sleep") {
+        true => "pg_sleep(",
+        false => "SLEEP(",
+    };
+    let logging_in = [
+        (before_login, Begin::Cold, When::Now),
+        (during_login, Begin::Cold, IN_THE_GREETING),
+    ];
+    let logged_in = [
+        (idle, Begin::Idle, When::Now),
+        (in_a_query, Begin::Loaded, When::ClientSent(word)),
+    ];
+    std::thread::scope(|scope| {
+        for points in [logging_in, logged_in] {
+            scope.spawn(move || {
+                let mut network = Network::<B>::start();
+                points
+                    .into_iter()
+                    .for_each(|point| network.trial(point, mode));
+            });
+        }
+    });
+}
+
 fn callers_are_slowed_by_a_delay_and_nothing_else<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "delay of 50 ms: before login",
             "delay of 50 ms: during login",
@@ -93,7 +110,7 @@ fn callers_are_slowed_by_a_delay_and_nothing_else<B: Backend>() {
 }
 
 fn cut_connections_are_replaced<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "cut: before login",
             "cut: during login",
@@ -105,7 +122,7 @@ fn cut_connections_are_replaced<B: Backend>() {
 }
 
 fn connections_half_closed_towards_the_client_are_replaced<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "half-closed towards the client: before login",
             "half-closed towards the client: during login",
@@ -117,7 +134,7 @@ fn connections_half_closed_towards_the_client_are_replaced<B: Backend>() {
 }
 
 fn connections_half_closed_towards_the_server_are_replaced<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "half-closed towards the server: before login",
             "half-closed towards the server: during login",
@@ -129,7 +146,7 @@ fn connections_half_closed_towards_the_server_are_replaced<B: Backend>() {
 }
 
 fn swallowed_traffic_holds_nobody_up_afterwards<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "swallowed: before login",
             "swallowed: during login",
@@ -159,7 +176,7 @@ fn connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait<B: Backend>() 
 }
 
 fn a_server_that_answers_garbage_is_left_and_tried_again<B: Backend>() {
-    Network::<B>::start().strike(
+    strike::<B>(
         [
             "garbage: before login",
             "garbage: during login",
