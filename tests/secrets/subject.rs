@@ -38,8 +38,6 @@ impl Place {
         if self.is_postgres() {
             let bare = self.url.replace(&format!("app:{PASSWORD_IN_URL}@"), "");
             urls.push(format!("{bare}?user=app&password={encoded}"));
-        } else {
-            urls.pop(); // a parameter of PostgreSQL's driver
         }
         urls
     }

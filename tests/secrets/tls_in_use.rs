@@ -70,10 +70,8 @@ fn encrypted(mut secret: Secret, place: &Place, world: &World) {
     let database = open(&format!("{}?{good}", place.url(&right)));
     let mut held = database.get().unwrap();
     let question = match database.postgres() {
-        Some(_) => "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
-        None => {
-            "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'"
-        }
+        Some(_) => Postgres::IS_ENCRYPTED,
+        None => MariaDb::IS_ENCRYPTED,
     };
     assert_eq!(held.query_i64(question).unwrap(), 1, "in plain");
     let mut texts = of_guard(&mut held);

@@ -348,6 +348,9 @@ macro_rules! server_methods {
 pub struct Postgres(Server);
 
 impl Postgres {
+    /// A question for 1 if the connection that asks it is encrypted, and for 0 if it is not.
+    pub const IS_ENCRYPTED: &str = "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+
     pub fn start() -> Postgres {
         Postgres::start_with(&[])
     }
@@ -388,6 +391,10 @@ impl Postgres {
 pub struct MariaDb(Server);
 
 impl MariaDb {
+    /// As [`Postgres::IS_ENCRYPTED`].
+    pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS \
+                                    WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+
     pub fn start() -> MariaDb {
         MariaDb::start_with(&[])
     }

@@ -3,7 +3,8 @@
 use crate::certificates::Certificate;
 use crate::servers::Postgres;
 use crate::table::{
-    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, World, check,
+    ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, UNKNOWN, World,
+    check,
 };
 
 /// What pg_hba.conf lets in.
@@ -24,8 +25,6 @@ pub fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgre
         ],
     )
 }
-
-const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
 
 fn against(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
     let world = World::new();

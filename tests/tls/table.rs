@@ -6,6 +6,7 @@ use std::time::Duration;
 use queuepool::{Database, Error, ErrorKind, Settings};
 
 use crate::certificates::{Authority, Certificate, Files};
+use crate::servers::{MariaDb, Postgres};
 
 /// What this side has in its files, and who signed what the servers show.
 pub struct World {
@@ -89,10 +90,8 @@ pub fn open(url: &str) -> Database {
 pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
     let mut connection = database.get()?;
     let question = match database.postgres() {
-        Some(_) => "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
-        None => {
-            "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'SSL_CIPHER'"
-        }
+        Some(_) => Postgres::IS_ENCRYPTED,
+        None => MariaDb::IS_ENCRYPTED,
     };
     Ok(connection.query_i64(question)? == 1)
 }
