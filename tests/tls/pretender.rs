@@ -1,0 +1,25 @@
+//! Servers of the test's own, which do what a real one does not.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+/// What a PostgreSQL client says who wants TLS.
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+
+/// PostgreSQL as far as its consent to TLS; its port. Each client is then `treat`ed.
+pub fn postgres(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut first = [0; 8];
+            client.read_exact(&mut first).unwrap();
+            assert_eq!(first, SSL_REQUEST, "a plain login");
+            client.write_all(b"S").unwrap();
+            treat(client);
+        }
+    });
+    port
+}
