@@ -1,16 +1,18 @@
 //! Ways round the encryption that was asked for, each of which is closed.
 
-use std::io::{Read, Write, copy};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use ::mysql::prelude::Queryable;
+use ::mysql::{OptsBuilder, SslOpts};
 use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::postgres::PostgresManager;
 use queuepool::r2d2;
-use queuepool::{Driver, ErrorKind, Pool};
+use queuepool::{Driver, ErrorKind, Pool, Retry};
 
 use crate::mariadb::server as mariadb;
+use crate::pretender::join;
 use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, World, settings};
 
@@ -33,7 +35,8 @@ where
     assert!(r2d2.get().is_err());
     let pool = Pool::builder(manager())
         .driver(Own)
-        .settings(settings())
+        // To one that describes nothing each refusal is worth another attempt.
+        .settings(settings().retry(Retry::default().max_attempts(1)))
         .build()
         .unwrap();
     assert!(pool.get().is_err());
@@ -74,7 +77,7 @@ fn a_socket_that_the_server_names_is_not_taken() {
     }
 }
 
-fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
+pub fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
     let [low, middle, high, _] = u32::try_from(payload.len()).unwrap().to_le_bytes();
     [&[low, middle, high, number], payload].concat()
 }
@@ -102,7 +105,7 @@ fn result_set(value: &str) -> Vec<u8> {
 }
 
 /// The greeting without MariaDB's own extensions.
-fn greeting(server: &mut TcpStream) -> Vec<u8> {
+pub fn greeting(server: &mut TcpStream) -> Vec<u8> {
     let mut head = [0; 4];
     server.read_exact(&mut head).unwrap();
     let mut body = vec![0; usize::from(head[0]) + usize::from(head[1]) * 256];
@@ -130,13 +133,20 @@ fn forger(server: u16) -> u16 {
                 result_set("forged again"),
             ];
             client.write_all(&sent.concat()).unwrap();
-            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            thread::spawn(move || copy(&mut from, &mut to));
-            // It ends when either side has had enough.
-            let _ = copy(&mut server, &mut client);
+            join(&client, &server);
         }
     });
     port
+}
+
+fn a_forged_login_is_refused(manager: MySqlManager) {
+    let pool = Pool::builder(manager).settings(settings()).build().unwrap();
+    let error = pool.get().expect_err("a forged login");
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(
+        error.to_string().contains("before the encryption"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -144,20 +154,22 @@ fn what_is_sent_before_the_encryption_is_not_taken_for_the_servers() {
     let world = World::new();
     let server = mariadb(&world, &world.ours.server(&HERE), &[]);
     let port = forger(server.port());
+    let roots = world.roots.display();
     for mode in ["VERIFY_CA", "VERIFY_IDENTITY"] {
-        let roots = world.roots.display();
         let url =
             format!("mysql://nobody:wrong@127.0.0.1:{port}/app?ssl-mode={mode}&ssl-ca={roots}");
-        let pool = MySqlPool::builder(&url)
-            .unwrap()
-            .settings(settings())
-            .build()
-            .unwrap();
-        let error = pool.get().expect_err("a forged login");
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-        assert!(
-            error.to_string().contains("before the encryption"),
-            "{error}"
-        );
+        a_forged_login_is_refused(MySqlManager::from_url(&url).unwrap());
+    }
+    for skips_the_name in [false, true] {
+        let ssl_opts = SslOpts::default()
+            .with_root_cert_path(Some(world.roots.clone()))
+            .with_danger_skip_domain_validation(skips_the_name);
+        let opts = OptsBuilder::new()
+            .ip_or_hostname(Some("127.0.0.1"))
+            .tcp_port(port)
+            .user(Some("nobody"))
+            .pass(Some("wrong"))
+            .ssl_opts(Some(ssl_opts));
+        a_forged_login_is_refused(MySqlManager::new(opts).unwrap());
     }
 }

@@ -16,6 +16,7 @@ mod pool;
 mod postgres;
 mod pretender;
 mod required;
+mod secure_transport;
 mod stolen;
 mod system;
 mod table;

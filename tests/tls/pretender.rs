@@ -1,7 +1,7 @@
 //! Servers of the test's own, which do what a real one does not.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write, copy};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 /// What a PostgreSQL client says who wants TLS.
@@ -22,4 +22,19 @@ pub fn postgres(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
         }
     });
     port
+}
+
+/// Passes everything on between the two, until either side has had enough.
+pub fn join(client: &TcpStream, server: &TcpStream) {
+    let pass = |from: &TcpStream, to: &TcpStream| {
+        let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+        thread::spawn(move || {
+            let _ = copy(&mut from, &mut to);
+            // The other direction has copies of both, so that to drop these closes nothing.
+            let _ = from.shutdown(Shutdown::Both);
+            let _ = to.shutdown(Shutdown::Both);
+        });
+    };
+    pass(client, server);
+    pass(server, client);
 }

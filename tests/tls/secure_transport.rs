@@ -1,0 +1,76 @@
+//! A server that tells plain logins what is wrong with them in MySQL's words, which MariaDB does not have.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+
+use crate::guarding::{greeting, packet};
+use crate::mariadb::server as mariadb;
+use crate::pretender::join;
+use crate::table::{Encrypted, HERE, Refused, World, check};
+
+const CLIENT_SSL: u8 = 0x08;
+/// ER_SECURE_TRANSPORT_REQUIRED.
+const REFUSAL: u16 = 3159;
+
+/// The client's first packet, with its head.
+fn answer(client: &mut TcpStream) -> Vec<u8> {
+    let mut packet = vec![0; 4];
+    client.read_exact(&mut packet).unwrap();
+    packet.resize(4 + usize::from(packet[0]) + usize::from(packet[1]) * 256, 0);
+    client.read_exact(&mut packet[4..]).unwrap();
+    packet
+}
+
+fn refusal() -> Vec<u8> {
+    let [low, high] = REFUSAL.to_le_bytes();
+    let head = [0xff, low, high];
+    let words = b"#HY000Connections using insecure transport are prohibited while \
+                  --require_secure_transport=ON.";
+    packet(2, &[&head[..], words].concat())
+}
+
+/// Somebody between, who passes on what asks for TLS, and refuses all else.
+fn guard(server: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
+            client.write_all(&greeting(&mut server)).unwrap();
+            let login = answer(&mut client);
+            if login[5] & CLIENT_SSL == 0 {
+                client.write_all(&refusal()).unwrap();
+                continue;
+            }
+            server.write_all(&login).unwrap();
+            join(&client, &server);
+        }
+    });
+    port
+}
+
+#[test]
+fn mysqls_refusal_of_plain_logins_is_cured_by_tls_and_by_nothing_else() {
+    let world = World::new();
+    let server = mariadb(&world, &world.others.server(&HERE), &[]);
+    let url = server.url();
+    let (before, _) = url.rsplit_once(':').unwrap();
+    let url = format!("{before}:{}/app", guard(server.port()));
+    let plain = Refused("3159…insecure transport");
+    let both = Refused("would do with a plain login, which the server refused too");
+    check(
+        &url,
+        &world,
+        &[
+            ("", Encrypted),
+            ("disable", plain),
+            ("allow", Encrypted),
+            ("prefer", Encrypted),
+            ("require", Encrypted),
+            ("allow roots", both),
+            ("prefer roots", both),
+        ],
+    );
+}
