@@ -1,14 +1,55 @@
 //! The setting require_tls, which the production preset sets: at least `require`, unless the URL says otherwise.
 
-use queuepool::{Database, ErrorKind, Retry, Settings};
+use queuepool::mysql::MySqlManager;
+use queuepool::postgres::PostgresManager;
+use queuepool::{Database, Error, ErrorKind, Retry, Settings};
 
 use crate::certificates::Authority;
 use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, is_encrypted};
+use crate::values::{config, mariadb_is_encrypted_by, opts, postgres_is_encrypted_by};
+
+fn production() -> Settings {
+    Settings::production().retry(Retry::default().max_attempts(1))
+}
 
 fn open(url: &str) -> Database {
-    let once = Settings::production().retry(Retry::default().max_attempts(1));
-    Database::open_with(url, once).unwrap_or_else(|error| panic!("{error}"))
+    Database::open_with(url, production()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn with_tls() -> (Postgres, MariaDb) {
+    let certificate = Authority::new("ours").server(&HERE);
+    let files = [
+        ("server.crt", &*certificate.certificate),
+        ("server.key", &*certificate.key),
+    ];
+    (
+        Postgres::start_with_files(&["ssl=on"], &files),
+        MariaDb::start_with_files(&["--ssl-cert=server.crt", "--ssl-key=server.key"], &files),
+    )
+}
+
+/// Of pools of the drivers' own values, which say nothing of TLS.
+fn values_are_encrypted(postgres: &Postgres, mariadb: &MariaDb) -> [Result<bool, Error>; 2] {
+    let config = PostgresManager::new(config(postgres)).unwrap();
+    let opts = MySqlManager::new(opts(mariadb)).unwrap();
+    [
+        postgres_is_encrypted_by(config, production()),
+        mariadb_is_encrypted_by(opts, production()),
+    ]
+}
+
+#[track_caller]
+fn assert_unoffered(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let text = error.to_string();
+    for words in [
+        "the server does not offer TLS",
+        "require_tls",
+        "Tls::new(SslMode::Prefer)",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
 }
 
 fn urls(postgres: &Postgres, mariadb: &MariaDb) -> [String; 2] {
@@ -17,14 +58,7 @@ fn urls(postgres: &Postgres, mariadb: &MariaDb) -> [String; 2] {
 
 #[test]
 fn a_url_that_says_nothing_is_encrypted() {
-    let certificate = Authority::new("ours").server(&HERE);
-    let files = [
-        ("server.crt", &*certificate.certificate),
-        ("server.key", &*certificate.key),
-    ];
-    let postgres = Postgres::start_with_files(&["ssl=on"], &files);
-    let mariadb =
-        MariaDb::start_with_files(&["--ssl-cert=server.crt", "--ssl-key=server.key"], &files);
+    let (postgres, mariadb) = with_tls();
     for url in urls(&postgres, &mariadb) {
         assert!(is_encrypted(&open(&url)).unwrap());
         assert!(is_encrypted(&open(&format!("{url}?sslmode=prefer"))).unwrap());
@@ -40,13 +74,7 @@ fn a_url_that_says_nothing_is_encrypted() {
 fn a_server_without_tls_is_refused_unless_the_url_lets_it_pass() {
     let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
     for url in urls(&postgres, &mariadb) {
-        let error = open(&url).get().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-        let text = error.to_string();
-        assert!(text.contains("the server does not offer TLS"), "{text}");
-        for words in ["require_tls", "Tls::new(SslMode::Prefer)"] {
-            assert!(text.contains(words), "{text}");
-        }
+        assert_unoffered(&open(&url).get().unwrap_err());
         let asked = open(&format!("{url}?sslmode=require")).get().unwrap_err();
         assert!(!asked.to_string().contains("require_tls"), "{asked}");
         for word in [
@@ -57,5 +85,21 @@ fn a_server_without_tls_is_refused_unless_the_url_lets_it_pass() {
         ] {
             assert!(!is_encrypted(&open(&format!("{url}?{word}"))).unwrap());
         }
+    }
+}
+
+#[test]
+fn a_value_that_says_nothing_is_encrypted() {
+    let (postgres, mariadb) = with_tls();
+    for encrypted in values_are_encrypted(&postgres, &mariadb) {
+        assert!(encrypted.unwrap());
+    }
+}
+
+#[test]
+fn a_server_without_tls_is_refused_to_a_value_that_says_nothing() {
+    let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
+    for encrypted in values_are_encrypted(&postgres, &mariadb) {
+        assert_unoffered(&encrypted.unwrap_err());
     }
 }

@@ -3,19 +3,26 @@
 use ::mysql::{ClientIdentity, OptsBuilder, SslOpts};
 use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
-use queuepool::{Error, Pool, SslMode, Tls};
+use queuepool::{Error, ErrorKind, Pool, Settings, SslMode, Tls};
 
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, server as postgres};
 use crate::servers::{MariaDb, PASSWORD, Postgres};
 use crate::table::{HERE, World, settings};
 
-fn config(server: &Postgres) -> ::postgres::Config {
+pub fn config(server: &Postgres) -> ::postgres::Config {
     server.url().parse().unwrap()
 }
 
 fn postgres_is_encrypted(manager: PostgresManager) -> Result<bool, Error> {
-    let pool = Pool::builder(manager).settings(settings()).build()?;
+    postgres_is_encrypted_by(manager, settings())
+}
+
+pub fn postgres_is_encrypted_by(
+    manager: PostgresManager,
+    settings: Settings,
+) -> Result<bool, Error> {
+    let pool = Pool::builder(manager).settings(settings).build()?;
     let row = pool
         .get()?
         .query_one(
@@ -49,6 +56,17 @@ fn a_postgres_config_is_encrypted_as_it_says_or_as_the_value_beside_it_does() {
     );
     assert!(beside(full.root_certificates(&world.roots)).unwrap());
     assert!(!beside(Tls::new(SslMode::Disable)).unwrap());
+}
+
+#[test]
+fn a_postgres_config_that_requires_it_is_never_plain() {
+    let server = Postgres::start();
+    let mut config = config(&server);
+    config.ssl_mode(::postgres::config::SslMode::Require);
+    let error = postgres_is_encrypted(PostgresManager::new(config).unwrap()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("the server does not offer TLS"), "{text}");
 }
 
 #[test]
@@ -110,13 +128,17 @@ fn channel_binding_can_be_required() {
     assert!(error.to_string().contains("channel binding"), "{error}");
 }
 
-fn opts(server: &MariaDb) -> OptsBuilder {
+pub fn opts(server: &MariaDb) -> OptsBuilder {
     OptsBuilder::from_opts(::mysql::Opts::from_url(&server.url()).unwrap())
 }
 
 fn mariadb_is_encrypted(manager: MySqlManager) -> Result<bool, Error> {
+    mariadb_is_encrypted_by(manager, settings())
+}
+
+pub fn mariadb_is_encrypted_by(manager: MySqlManager, settings: Settings) -> Result<bool, Error> {
     use ::mysql::prelude::Queryable;
-    let pool = Pool::builder(manager).settings(settings()).build()?;
+    let pool = Pool::builder(manager).settings(settings).build()?;
     let row: Option<(String, String)> = pool
         .get()?
         .query_first("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
