@@ -112,6 +112,25 @@ fn what_there_is_no_support_for_is_said() {
     }
 }
 
+const GREATEST_FILE: u64 = 16 * 1024 * 1024;
+
+/// By a hole.
+fn lengthen(file: impl AsRef<Path>, length: u64) {
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(length).unwrap();
+}
+
+#[test]
+fn the_greatest_file_is_still_read() {
+    let world = World::new();
+    lengthen(&world.roots, GREATEST_FILE);
+    for scheme in ["postgresql", "mysql"] {
+        let roots = world.roots.display();
+        let url = format!("{scheme}://app:x@h/d?sslmode=verify-full&sslrootcert={roots}");
+        Database::open_with(&url, settings()).unwrap();
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
     let world = World::new();
@@ -148,6 +167,8 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
         .to_string();
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     assert!(made.is_ok_and(|status| status.success()));
+    let big = put("big.pem", &world.ours.certificate);
+    lengthen(&big, GREATEST_FILE + 1);
     let missing = Path::new(&certificate).with_file_name("missing.pem");
     let missing = missing.display();
     for (scheme, root, cert, key_name) in [
@@ -167,6 +188,15 @@ fn a_file_that_cannot_be_used_is_named_when_the_pool_is_built() {
             (format!("{root}={garbled}"), garbled.clone()),
             (format!("{root}={mixed}"), format!("{mixed}…BadEncoding")),
             (format!("{root}={pipe}"), format!("{pipe}…no regular file")),
+            (format!("{root}={big}"), format!("{big}…at most 16 MiB")),
+            (
+                format!("{cert}={big}&{key_name}={key}"),
+                format!("{big}…at most 16 MiB"),
+            ),
+            (
+                format!("{cert}={certificate}&{key_name}={big}"),
+                format!("{big}…at most 16 MiB"),
+            ),
             (
                 format!("{root}=/dev/zero"),
                 "/dev/zero…no regular file".into(),
