@@ -173,3 +173,23 @@ fn a_server_that_lets_only_encrypted_logins_in() {
         ],
     );
 }
+
+#[test]
+fn a_server_without_tls_whose_user_must_be_encrypted() {
+    let server = MariaDb::start();
+    let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
+    admin
+        .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE SSL")
+        .unwrap();
+    let denied = Refused("Access denied for user 'app'");
+    check(
+        &server.url(),
+        &World::new(),
+        &[
+            ("disable", denied),
+            ("allow", denied),
+            ("prefer", denied),
+            ("require", Refused("the server does not offer TLS")),
+        ],
+    );
+}

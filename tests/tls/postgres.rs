@@ -157,3 +157,19 @@ fn a_server_that_lets_only_plain_logins_in() {
         ],
     );
 }
+
+#[test]
+fn a_server_without_tls_that_lets_only_encrypted_logins_in() {
+    let server = Postgres::start_with_files(&[], &[("pg_hba.conf", ENCRYPTED)]);
+    let first = Refused("no encryption");
+    check(
+        &server.url(),
+        &World::new(),
+        &[
+            ("disable", first),
+            ("allow", first),
+            ("prefer", first),
+            ("require", Refused("the server does not offer TLS")),
+        ],
+    );
+}
