@@ -8,6 +8,7 @@ mod servers;
 mod files;
 mod guarding;
 mod handshakes;
+mod logged;
 mod mariadb;
 mod names;
 mod parameters;

@@ -9,8 +9,8 @@ use crate::table::{
 
 /// What pg_hba.conf lets in.
 pub const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
-const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
-const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";
+pub const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+pub const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";
 pub const WITH_CERTIFICATE: &str =
     "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
 

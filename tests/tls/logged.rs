@@ -1,0 +1,214 @@
+//! What the log says of encryption: at debug that a mode falls back on the other way, at warn what asks for less than it
+//! seems to.
+
+use std::sync::{Mutex, Once};
+
+use log::Level;
+use queuepool::r2d2::ManageConnection;
+use queuepool::{Database, Pool, Settings};
+
+use crate::mariadb::server as mariadb;
+use crate::postgres::{ENCRYPTED, PLAIN, server as postgres};
+use crate::servers::MariaDb;
+use crate::table::{HERE, World, settings};
+
+struct Line {
+    level: Level,
+    target: String,
+    text: String,
+}
+
+/// Of all tests of the process: each has pools of names of its own.
+struct Lines(Mutex<Vec<Line>>);
+
+static LINES: Lines = Lines(Mutex::new(Vec::new()));
+
+impl log::Log for Lines {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("queuepool::")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().expect("no panic").push(Line {
+                level: record.level(),
+                target: record.target().to_owned(),
+                text: record.args().to_string(),
+            });
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&LINES).expect("the only logger");
+        log::set_max_level(log::LevelFilter::Debug);
+    });
+}
+
+/// Those of one pool at one level that have this word.
+fn lines(pool: &str, level: Level, word: &str) -> Vec<String> {
+    let target = format!("queuepool::{pool}");
+    let lines = LINES.0.lock().expect("no panic");
+    let wanted = lines
+        .iter()
+        .filter(|line| line.target == target && line.level == level && line.text.contains(word));
+    wanted.map(|line| line.text.clone()).collect()
+}
+
+fn open(name: &str, url: &str) -> Database {
+    install();
+    let builder = Database::builder(url).name(name).settings(settings());
+    builder.build().unwrap()
+}
+
+/// One connection is opened, in the second way, and one line says so, with the refusal's words.
+#[track_caller]
+fn falls_back(name: &str, url: &str, [begin, refusal, end]: [&str; 3]) {
+    let database = open(name, url);
+    drop(database.get().unwrap());
+    let lines = lines(name, Level::Debug, "; trying ");
+    let [line] = &lines[..] else {
+        panic!("{name}: {lines:?}");
+    };
+    let is_whole = line.starts_with(begin) && line.contains(refusal) && line.ends_with(end);
+    assert!(is_whole, "{name}: {line}");
+}
+
+#[test]
+fn a_fallback_is_said_on_postgres() {
+    let world = World::new();
+    let roots = world.roots.display();
+    let certificate = world.others.server(&HERE);
+    let encrypted = postgres(&world, &certificate, ENCRYPTED);
+    falls_back(
+        "postgres-allow",
+        &format!("{}?sslmode=allow", encrypted.url()),
+        [
+            "sslmode=allow: a plain login failed (",
+            "no encryption",
+            "); trying with TLS",
+        ],
+    );
+    let plain = postgres(&world, &certificate, PLAIN);
+    falls_back(
+        "postgres-prefer-login",
+        &format!("{}?sslmode=prefer", plain.url()),
+        [
+            "sslmode=prefer: a login with TLS failed (",
+            "SSL encryption",
+            "); trying in plain",
+        ],
+    );
+    falls_back(
+        "postgres-prefer-tls",
+        &format!("{}?sslmode=prefer&sslrootcert={roots}", plain.url()),
+        [
+            "sslmode=prefer: TLS failed (",
+            "UnknownIssuer",
+            "); trying in plain",
+        ],
+    );
+}
+
+#[test]
+fn a_fallback_is_said_on_mariadb() {
+    let world = World::new();
+    let roots = world.roots.display();
+    let certificate = world.others.server(&HERE);
+    let encrypted = mariadb(&world, &certificate, &["--require-secure-transport=ON"]);
+    falls_back(
+        "mariadb-allow",
+        &format!("{}?sslmode=allow", encrypted.url()),
+        [
+            "ssl-mode=allow: a plain login failed (",
+            "Access denied",
+            "); trying with TLS",
+        ],
+    );
+    let strange = mariadb(&world, &certificate, &[]);
+    falls_back(
+        "mariadb-prefer-tls",
+        &format!("{}?sslmode=prefer&sslrootcert={roots}", strange.url()),
+        [
+            "ssl-mode=prefer: TLS failed (",
+            "UnknownIssuer",
+            "); trying in plain",
+        ],
+    );
+    let without_tls = MariaDb::start();
+    falls_back(
+        "mariadb-prefer-unoffered",
+        &format!("{}?sslmode=prefer", without_tls.url()),
+        [
+            "ssl-mode=prefer: TLS failed (",
+            "does not have this capability",
+            "); trying in plain",
+        ],
+    );
+}
+
+#[test]
+fn verify_ca_that_any_public_authority_meets_is_warned_of() {
+    let world = World::new();
+    let roots = world.roots.display();
+    for (scheme, words) in [
+        ("postgresql", "sslmode=verify-ca without sslrootcert"),
+        ("mysql", "ssl-mode=verify-ca without ssl-ca"),
+    ] {
+        for (mode, parameters, warnings) in [
+            ("verify-ca", String::new(), 1),
+            ("verify-ca", format!("&sslrootcert={roots}"), 0),
+            ("verify-full", String::new(), 0),
+            ("require", String::new(), 0),
+        ] {
+            let name = format!("{scheme}-{mode}-{}", parameters.len());
+            let url = format!("{scheme}://app:x@h/d?sslmode={mode}{parameters}");
+            drop(open(&name, &url));
+            let lines = lines(&name, Level::Warn, words);
+            assert_eq!(lines.len(), warnings, "{url}: {lines:?}");
+        }
+    }
+}
+
+/// Of a database that nobody here knows.
+struct Another;
+
+impl ManageConnection for Another {
+    type Connection = ();
+    type Error = std::fmt::Error;
+
+    fn connect(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn is_valid(&self, (): &mut ()) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+}
+
+#[test]
+fn require_tls_that_a_driver_knows_nothing_of_is_warned_of() {
+    install();
+    for (name, settings, warnings) in [
+        ("another-in-production", Settings::production(), 1),
+        ("another-by-default", Settings::default(), 0),
+    ] {
+        let builder = Pool::builder(Another).name(name).settings(settings);
+        drop(builder.build().unwrap());
+        let lines = lines(name, Level::Warn, "knows nothing of encryption");
+        assert_eq!(lines.len(), warnings, "{name}: {lines:?}");
+    }
+    let builder = Database::builder("postgresql://app:x@h/d");
+    let builder = builder.name("known-in-production");
+    drop(builder.settings(Settings::production()).build().unwrap());
+    let lines = lines("known-in-production", Level::Warn, "require_tls");
+    assert!(lines.is_empty(), "{lines:?}");
+}
