@@ -1,16 +1,19 @@
 //! What both sides can and cannot speak, and which of them is blamed.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use queuepool::postgres::PostgresManager;
-use queuepool::{Pool, SslMode, Tls};
+use queuepool::{Database, ErrorKind, Pool, Retry, SslMode, Tls};
 
 use crate::certificates::Files;
 use crate::files::openssl_certificate;
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, WITH_CERTIFICATE, server as postgres};
+use crate::pretender;
 use crate::servers::{MariaDb, PASSWORD, Postgres};
-use crate::table::{HERE, World, is_encrypted, open};
+use crate::table::{HERE, World, is_encrypted, open, settings};
 
 #[test]
 fn tls_1_2_will_do() {
@@ -124,4 +127,52 @@ fn a_name_that_cannot_be_a_hosts_is_not_tried_again() {
     let error = pool.get_timeout(Duration::from_secs(30)).unwrap_err();
     assert!(error.to_string().contains("invalid dns name"), "{error}");
     assert_eq!(pool.status().connection_errors, 1);
+}
+
+/// Refuses the handshake by this fatal alert (RFC 8446, 6), in plain as long as no cipher is agreed upon.
+fn refuse(mut client: TcpStream, alert: u8) {
+    let mut head = [0; 5];
+    client.read_exact(&mut head).unwrap();
+    let mut hello = vec![0; usize::from(head[3]) * 256 + usize::from(head[4])];
+    client.read_exact(&mut hello).unwrap();
+    client.write_all(&[21, 3, 3, 0, 2, 2, alert]).unwrap();
+}
+
+#[test]
+fn an_alert_is_put_into_words_and_tried_again_only_where_that_may_help() {
+    let twice = Retry::default()
+        .max_attempts(2)
+        .initial_delay(Duration::from_millis(1));
+    let in_common = "the two sides have no cipher or signature in common";
+    for (name, alert, words, attempts) in [
+        ("handshake_failure", 40, in_common, 1),
+        ("insufficient_security", 71, in_common, 1),
+        (
+            "protocol_version",
+            70,
+            "it does not speak TLS 1.2 or 1.3",
+            1,
+        ),
+        ("unknown_ca", 48, "it may ask for a client certificate", 1),
+        (
+            "certificate_required",
+            116,
+            "it may ask for a client certificate",
+            1,
+        ),
+        (
+            "internal_error",
+            80,
+            "the server refused the TLS handshake",
+            2,
+        ),
+    ] {
+        let port = pretender::postgres(move |client| refuse(client, alert));
+        let url = format!("postgresql://app:x@127.0.0.1:{port}/app?sslmode=require");
+        let database = Database::open_with(&url, settings().retry(twice.clone())).unwrap();
+        let error = database.get().expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Connect, "{name}: {error}");
+        assert!(error.to_string().contains(words), "{name}: {error}");
+        assert_eq!(database.status().connection_errors, attempts, "{name}");
+    }
 }
