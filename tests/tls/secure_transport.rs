@@ -4,9 +4,14 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
+use queuepool::mysql::{MySqlDriver, MySqlManager};
+use queuepool::r2d2::ManageConnection;
+use queuepool::{Driver, ErrorClass};
+
 use crate::guarding::{greeting, packet};
 use crate::mariadb::server as mariadb;
 use crate::pretender::join;
+use crate::servers::MariaDb;
 use crate::table::{Encrypted, HERE, Refused, World, check};
 
 const CLIENT_SSL: u8 = 0x08;
@@ -73,4 +78,14 @@ fn mysqls_refusal_of_plain_logins_is_cured_by_tls_and_by_nothing_else() {
             ("prefer roots", both),
         ],
     );
+}
+
+#[test]
+fn it_is_not_a_statements_error() {
+    let server = MariaDb::start();
+    let port = guard(server.port());
+    let url = format!("mysql://app:x@127.0.0.1:{port}/app?ssl-mode=DISABLED");
+    let error = MySqlManager::from_url(&url).unwrap().connect().unwrap_err();
+    let class = MySqlDriver::new().classify(&error);
+    assert_eq!(class, ErrorClass::Permanent, "{error}");
 }
