@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -24,10 +24,17 @@ pub struct Authority {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
+        let mut whole = DistinguishedName::new();
+        whole.push(DnType::CommonName, name);
+        Authority::called(whole)
+    }
+
+    /// By the whole name that stands in what it signs.
+    pub fn called(name: DistinguishedName) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, name);
+        params.distinguished_name = name;
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         Authority {
             issuer: Issuer::new(params, key),
