@@ -17,7 +17,7 @@ use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, World, settings};
 
 /// One that prepares nothing.
-struct Own;
+pub struct Own;
 
 impl Driver<PostgresManager> for Own {}
 impl Driver<MySqlManager> for Own {}

@@ -4,9 +4,11 @@
 use std::sync::{Mutex, Once};
 
 use log::Level;
+use queuepool::postgres::PostgresManager;
 use queuepool::r2d2::ManageConnection;
 use queuepool::{Database, Pool, Settings};
 
+use crate::guarding::Own;
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ENCRYPTED, PLAIN, server as postgres};
 use crate::servers::MariaDb;
@@ -206,9 +208,18 @@ fn require_tls_that_a_driver_knows_nothing_of_is_warned_of() {
         let lines = lines(name, Level::Warn, "knows nothing of encryption");
         assert_eq!(lines.len(), warnings, "{name}: {lines:?}");
     }
-    let builder = Database::builder("postgresql://app:x@h/d");
-    let builder = builder.name("known-in-production");
+    for (name, url) in [
+        ("postgres-in-production", "postgresql://app:x@h/d"),
+        ("mysql-in-production", "mysql://app:x@h/d"),
+    ] {
+        let builder = Database::builder(url).name(name);
+        drop(builder.settings(Settings::production()).build().unwrap());
+        let lines = lines(name, Level::Warn, "require_tls");
+        assert!(lines.is_empty(), "{name}: {lines:?}");
+    }
+    let manager = PostgresManager::from_url("postgresql://app:x@h/d").unwrap();
+    let builder = Pool::builder(manager).name("own-in-production").driver(Own);
     drop(builder.settings(Settings::production()).build().unwrap());
-    let lines = lines("known-in-production", Level::Warn, "require_tls");
+    let lines = lines("own-in-production", Level::Warn, "require_tls");
     assert!(lines.is_empty(), "{lines:?}");
 }

@@ -2,9 +2,10 @@
 
 use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
-use queuepool::{Database, Error, ErrorKind, Retry, Settings};
+use queuepool::{Database, Driver, Error, ErrorKind, Manager, Pool, Retry, Settings};
 
 use crate::certificates::Authority;
+use crate::guarding::Own;
 use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, is_encrypted};
 use crate::values::{config, mariadb_is_encrypted_by, opts, postgres_is_encrypted_by};
@@ -102,4 +103,31 @@ fn a_server_without_tls_is_refused_to_a_value_that_says_nothing() {
     for encrypted in values_are_encrypted(&postgres, &mariadb) {
         assert_unoffered(&encrypted.unwrap_err());
     }
+}
+
+fn connect_by_another_driver<M: Manager>(manager: M) -> Result<(), Error>
+where
+    Own: Driver<M>,
+{
+    let builder = Pool::builder(manager).driver(Own).settings(production());
+    builder.build()?.get().map(drop)
+}
+
+#[test]
+fn a_server_without_tls_is_refused_under_another_driver_too() {
+    let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
+    let on_postgres = |word: &str| {
+        let url = format!("{}?{word}", postgres.url());
+        connect_by_another_driver(PostgresManager::from_url(&url).unwrap())
+    };
+    let on_mariadb = |word: &str| {
+        let url = format!("{}?{word}", mariadb.url());
+        connect_by_another_driver(MySqlManager::from_url(&url).unwrap())
+    };
+    for refused in [on_postgres(""), on_mariadb("")] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    }
+    on_postgres("sslmode=prefer").unwrap();
+    on_mariadb("sslmode=prefer").unwrap();
 }
