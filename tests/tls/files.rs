@@ -186,13 +186,13 @@ fn the_drivers_own_options_take_their_files_as_the_driver_does() {
     let pool = |roots: &Path, certificate: &Path, key: &Path| {
         with_ssl_opts(&server.url(), roots, certificate, key).unwrap()
     };
-    pool(&roots, certificate, key).get().unwrap();
+    pool(&roots, certificate, key).ping().unwrap();
     pool(&roots, &certificate_as_der, &key_as_der)
-        .get()
+        .ping()
         .unwrap();
     let roots_as_der = der("x509", &roots);
     let pool = pool(&roots_as_der, certificate, key);
-    pool.get().unwrap();
+    pool.ping().unwrap();
 
     std::fs::remove_file(&roots_as_der).unwrap();
     pool.invalidate_all();

@@ -181,14 +181,17 @@ fn a_server_without_tls_whose_user_must_be_encrypted() {
     admin
         .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE SSL")
         .unwrap();
-    let denied = Refused("Access denied for user 'app'");
+    let which_it_lacks = Refused("may ask this user for TLS, which it has to offer then");
     check(
         &server.url(),
         &World::new(),
         &[
-            ("disable", denied),
-            ("allow", denied),
-            ("prefer", denied),
+            (
+                "disable",
+                Refused("may refuse this user a login without TLS"),
+            ),
+            ("allow", which_it_lacks),
+            ("prefer", which_it_lacks),
             ("require", Refused("the server does not offer TLS")),
         ],
     );

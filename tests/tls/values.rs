@@ -164,7 +164,9 @@ fn mysql_opts_are_encrypted_as_they_say_or_as_the_value_beside_them_does() {
     );
     let error = with(Some(SslOpts::default())).unwrap_err().to_string();
     assert!(
-        error.contains("UnknownIssuer") && error.contains("ssl-mode=verify-full"),
+        error.contains("UnknownIssuer")
+            && error.contains("ssl-mode=verify-full")
+            && error.contains("Mozilla's root certificates"),
         "{error}"
     );
     let (certificate, key) = world.client.clone();

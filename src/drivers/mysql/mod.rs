@@ -313,6 +313,11 @@ impl MySqlManager {
                     )),
                     (SslMode::Disable, _) | (_, Some(_)) => None,
                     (SslMode::Prefer, None) if self.had_no_tls.is_fresh() => None,
+                    (SslMode::Allow | SslMode::Prefer, None) => Some(
+                        "with the right password, the server may ask this user for TLS, which it has to offer then, or for a \
+                         client certificate (ssl-cert, ssl-key)"
+                            .to_owned(),
+                    ),
                     (_, None) => Some(
                         "with the right password, the server may ask this user for a client certificate (ssl-cert, ssl-key)"
                             .to_owned(),
