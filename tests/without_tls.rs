@@ -14,22 +14,29 @@ use queuepool::{Database, ErrorKind, Settings};
 use servers::{MariaDb, Postgres};
 
 #[track_caller]
-fn refused(url: &str, settings: Settings) {
+fn refused(url: &str, settings: Settings, advice: &str) {
     let error = Database::open_with(url, settings).expect_err(url);
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{url}: {error}");
-    for words in ["the feature `tls`", "sslmode=disable"] {
+    for words in ["the feature `tls`", advice] {
         assert!(error.to_string().contains(words), "{url}: {error}");
     }
 }
 
 #[test]
 fn a_mode_that_must_be_encrypted_is_unsupported() {
-    for scheme in ["postgresql", "mysql"] {
+    for (scheme, advice) in [
+        ("postgresql", "write sslmode=disable"),
+        ("mysql", "write ssl-mode=disable"),
+    ] {
         let url = format!("{scheme}://app:x@h/d");
         for mode in ["require", "verify-ca", "verify-full"] {
-            refused(&format!("{url}?sslmode={mode}"), Settings::default());
+            refused(
+                &format!("{url}?sslmode={mode}"),
+                Settings::default(),
+                advice,
+            );
         }
-        refused(&url, Settings::production());
+        refused(&url, Settings::production(), advice);
         for mode in ["disable", "allow", "prefer"] {
             Database::open_with(&format!("{url}?sslmode={mode}"), Settings::production()).unwrap();
         }
