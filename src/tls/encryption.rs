@@ -78,27 +78,16 @@ impl Encryption {
 
     /// For a server that has no TLS.
     pub(crate) fn unoffered(&self, names: &Names) -> String {
-        let (asked, advice) = self.asked(names);
+        let (asks, advice) = (self.asks(names), advice(names));
         format!(
-            "the server does not offer TLS, and {asked}; where a plain connection will do, {advice}"
+            "the server does not offer TLS, and {asks} for it; where a plain connection will do, {advice}"
         )
     }
 
-    /// Who asks for it, and how that is taken back.
-    fn asked(&self, names: &Names) -> (String, String) {
-        let (parameter, mode) = (names.mode[0], self.mode);
+    fn asks(&self, names: &Names) -> String {
         match self.by_require_tls {
-            true => (
-                "the setting require_tls, which the production preset sets, asks for it".to_owned(),
-                format!(
-                    "write {parameter}=disable or {parameter}=prefer in the URL, or give the manager \
-                     Tls::new(SslMode::Prefer)"
-                ),
-            ),
-            false => (
-                format!("{parameter}={mode} asks for it"),
-                format!("write {parameter}=disable or {parameter}=prefer"),
-            ),
+            true => "the setting require_tls, which the production preset sets, asks".to_owned(),
+            false => format!("{}={} asks", names.mode[0], self.mode),
         }
     }
 
@@ -142,12 +131,20 @@ impl Encryption {
     #[cfg(not(feature = "tls"))]
     fn check_files(&self, names: &Names) -> Result<(), Error> {
         if self.mode.is_required() {
-            let (asked, advice) = self.asked(names);
+            let (asks, advice) = (self.asks(names), advice(names));
             return Err(Error::unsupported(format!(
-                "this build of queuepool has no TLS, and {asked}: build it with the feature `tls`, or, where a plain \
+                "this build of queuepool has no TLS, and {asks} for it: build it with the feature `tls`, or, where a plain \
                  connection will do, {advice}"
             )));
         }
         Ok(())
     }
+}
+
+/// For who does not need to be encrypted after all.
+fn advice(names: &Names) -> String {
+    let parameter = names.mode[0];
+    format!(
+        "write {parameter}=disable or {parameter}=prefer in the URL, or give the manager Tls::new(SslMode::Prefer)"
+    )
 }
