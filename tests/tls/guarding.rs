@@ -1,8 +1,7 @@
 //! Ways round the encryption that was asked for, each of which is closed.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
 
 use ::mysql::prelude::Queryable;
 use ::mysql::{OptsBuilder, SslOpts};
@@ -12,7 +11,7 @@ use queuepool::r2d2;
 use queuepool::{Driver, ErrorKind, Pool, Retry};
 
 use crate::mariadb::server as mariadb;
-use crate::pretender::join;
+use crate::pretender::{between, join};
 use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, World, settings};
 
@@ -118,25 +117,18 @@ pub fn greeting(server: &mut TcpStream) -> Vec<u8> {
 
 /// Somebody between, without any certificate, who sends more than the server's greeting.
 fn forger(server: u16) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
-            let accepted = packet(3, &[0, 0, 0, 2, 0, 0, 0]);
-            let sent = [
-                greeting(&mut server),
-                accepted,
-                result_set("16777216"),
-                result_set("forged"),
-                result_set("forged again"),
-            ];
-            client.write_all(&sent.concat()).unwrap();
-            join(&client, &server);
-        }
-    });
-    port
+    between(server, |mut client, mut server| {
+        let accepted = packet(3, &[0, 0, 0, 2, 0, 0, 0]);
+        let sent = [
+            greeting(&mut server),
+            accepted,
+            result_set("16777216"),
+            result_set("forged"),
+            result_set("forged again"),
+        ];
+        client.write_all(&sent.concat()).unwrap();
+        join(&client, &server);
+    })
 }
 
 fn a_forged_login_is_refused(manager: MySqlManager) {

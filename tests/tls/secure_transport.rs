@@ -1,8 +1,7 @@
 //! A server that tells plain logins what is wrong with them in MySQL's words, which MariaDB does not have.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::net::TcpStream;
 
 use queuepool::mysql::{MySqlDriver, MySqlManager};
 use queuepool::r2d2::ManageConnection;
@@ -10,7 +9,7 @@ use queuepool::{Driver, ErrorClass};
 
 use crate::guarding::{greeting, packet};
 use crate::mariadb::server as mariadb;
-use crate::pretender::join;
+use crate::pretender::{between, join};
 use crate::servers::MariaDb;
 use crate::table::{Encrypted, HERE, Refused, World, check};
 
@@ -37,23 +36,16 @@ fn refusal() -> Vec<u8> {
 
 /// Somebody between, who passes on what asks for TLS, and refuses all else.
 fn guard(server: u16) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    thread::spawn(move || {
-        for client in listener.incoming() {
-            let mut client = client.unwrap();
-            let mut server = TcpStream::connect(("127.0.0.1", server)).unwrap();
-            client.write_all(&greeting(&mut server)).unwrap();
-            let login = answer(&mut client);
-            if login[5] & CLIENT_SSL == 0 {
-                client.write_all(&refusal()).unwrap();
-                continue;
-            }
-            server.write_all(&login).unwrap();
-            join(&client, &server);
+    between(server, |mut client, mut server| {
+        client.write_all(&greeting(&mut server)).unwrap();
+        let login = answer(&mut client);
+        if login[5] & CLIENT_SSL == 0 {
+            client.write_all(&refusal()).unwrap();
+            return;
         }
-    });
-    port
+        server.write_all(&login).unwrap();
+        join(&client, &server);
+    })
 }
 
 #[test]
