@@ -240,6 +240,9 @@ impl<M: Manager> Builder<M> {
                 "threads and servers are named after it, and take no NUL",
             ));
         }
+        if settings.require_tls {
+            crate::drivers::require_tls(&mut manager);
+        }
         driver.prepare(&mut manager, &name, &settings)?;
         let capacity = settings.pool_size + settings.max_overflow;
         let inner = Arc::new(Inner {

@@ -107,15 +107,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     ///
     /// # Errors
     /// Of kind Settings or Unsupported for a setting that this driver cannot honour; it fails the build. The default
-    /// refuses a validation_query, which only a driver that runs SQL can honour, and has a bundled manager honour require_tls;
-    /// of any other manager it cannot tell whether it does, and warns.
+    /// refuses a validation_query, which only a driver that runs SQL can honour, and warns of require_tls with a manager that is
+    /// none of the bundled ones, of which it cannot tell whether it honours it; those do under any driver.
     fn prepare(
         &mut self,
-        manager: &mut M,
+        _manager: &mut M,
         pool_name: &str,
         settings: &Settings,
     ) -> Result<(), Error> {
-        if settings.require_tls && !crate::drivers::require_tls(manager) {
+        if settings.require_tls && crate::drivers::bundled::<M>().is_none() {
             log::warn!(
                 target: &format!("queuepool::{pool_name}"),
                 "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"

@@ -25,6 +25,4 @@ pub(crate) fn bundled<M: crate::Manager>() -> Option<Box<dyn crate::Driver<M>>> 
 }
 
 #[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-pub(crate) fn require_tls<M: crate::Manager>(_: &mut M) -> bool {
-    false
-}
+pub(crate) fn require_tls(_: &mut dyn std::any::Any) {}

@@ -123,23 +123,16 @@ pub(crate) fn bundled<M: Manager>() -> Option<Box<dyn Driver<M>>> {
         .map(|driver| *driver)
 }
 
-/// From a pool with another driver than the bundled manager's own. Whether this is such a manager, so that no connection of
-/// its is plain where nothing says so.
-pub(crate) fn require_tls<M: Manager>(manager: &mut M) -> bool {
-    let manager: &mut dyn Any = manager;
+/// Under whichever driver: no connection of a bundled manager is plain where nothing says so.
+pub(crate) fn require_tls(manager: &mut dyn Any) {
     #[cfg(feature = "postgres")]
     if let Some(manager) = manager.downcast_mut::<PostgresManager>() {
         manager.require_tls();
-        return true;
     }
     #[cfg(feature = "mysql")]
     if let Some(manager) = manager.downcast_mut::<MySqlManager>() {
         manager.require_tls();
-        return true;
     }
-    #[cfg(feature = "sqlite")]
-    if manager.is::<SqliteManager>() {
-        return true;
-    }
-    false
+    // SQLite has nothing to encrypt.
+    let _ = manager;
 }

@@ -117,11 +117,9 @@ fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'static>>, Unusab
 
 fn key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Unusable> {
     let contents = read(file)?;
+    let text = String::from_utf8_lossy(&contents);
     // PKCS#8's label, and the header of the older forms.
-    let is_encrypted = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"]
-        .iter()
-        .any(|mark| String::from_utf8_lossy(&contents).contains(mark));
-    if is_encrypted {
+    if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Unusable::file(
             file,
             "the key in it is encrypted: decrypt it, and protect the file by its permissions",

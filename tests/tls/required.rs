@@ -2,7 +2,7 @@
 
 use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
-use queuepool::{Database, Driver, Error, ErrorKind, Manager, Pool, Retry, Settings};
+use queuepool::{Builder, Database, Driver, Error, ErrorKind, Manager, Pool, Retry, Settings};
 
 use crate::certificates::Authority;
 use crate::guarding::Own;
@@ -105,29 +105,44 @@ fn a_server_without_tls_is_refused_to_a_value_that_says_nothing() {
     }
 }
 
-fn connect_by_another_driver<M: Manager>(manager: M) -> Result<(), Error>
+/// Its own preparation takes none of the settings.
+struct Careless;
+
+impl<M: Manager> Driver<M> for Careless {
+    fn prepare(&mut self, _: &mut M, _: &str, _: &Settings) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn connect_by_other_drivers<M: Manager>(manager: impl Fn() -> M) -> [Result<(), Error>; 2]
 where
     Own: Driver<M>,
 {
-    let builder = Pool::builder(manager).driver(Own).settings(production());
-    builder.build()?.get().map(drop)
+    let open = |builder: Builder<M>| {
+        let pool = builder.settings(production()).build()?;
+        pool.get().map(drop)
+    };
+    [
+        open(Pool::builder(manager()).driver(Own)),
+        open(Pool::builder(manager()).driver(Careless)),
+    ]
 }
 
 #[test]
 fn a_server_without_tls_is_refused_under_another_driver_too() {
     let (postgres, mariadb) = (Postgres::start(), MariaDb::start());
-    let on_postgres = |word: &str| {
+    let on_both = |word: &str| {
         let url = format!("{}?{word}", postgres.url());
-        connect_by_another_driver(PostgresManager::from_url(&url).unwrap())
-    };
-    let on_mariadb = |word: &str| {
+        let on_postgres = connect_by_other_drivers(|| PostgresManager::from_url(&url).unwrap());
         let url = format!("{}?{word}", mariadb.url());
-        connect_by_another_driver(MySqlManager::from_url(&url).unwrap())
+        let on_mariadb = connect_by_other_drivers(|| MySqlManager::from_url(&url).unwrap());
+        on_postgres.into_iter().chain(on_mariadb)
     };
-    for refused in [on_postgres(""), on_mariadb("")] {
+    for refused in on_both("") {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
     }
-    on_postgres("sslmode=prefer").unwrap();
-    on_mariadb("sslmode=prefer").unwrap();
+    for connected in on_both("sslmode=prefer") {
+        connected.unwrap();
+    }
 }
