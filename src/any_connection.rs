@@ -1,5 +1,6 @@
 //! A connection of whichever driver a database has: a small common surface, and the typed connection inside.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::drivers::postgres::{self, PostgresManager};
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::{self, SqliteManager};
 use crate::error::{Error, ErrorKind, chain};
+use crate::hooks::ConnectionInfo;
 
 /// A connection of whichever driver the database has: a small common surface, and the typed connection inside.
 #[must_use = "a connection that is dropped at once goes back unused"]
@@ -88,7 +90,7 @@ impl AnyConnection {
     /// `health_check_timeout`; MySQL's takes as long as the driver waits.
     ///
     /// # Errors
-    /// Connect when it does not; the driver's own error is beneath.
+    /// Connect when it does not, Validation when the server refuses the `validation_query`; the driver's own error is beneath.
     pub fn ping(&mut self) -> Result<(), Error> {
         match &mut self.inside {
             #[cfg(feature = "postgres")]
@@ -97,6 +99,45 @@ impl AnyConnection {
             Inside::MySql(connection) => ping(connection),
             #[cfg(feature = "sqlite")]
             Inside::Sqlite(connection) => ping(connection),
+        }
+    }
+
+    /// What the pool knows of this connection.
+    #[must_use]
+    pub fn info(&self) -> &ConnectionInfo {
+        match &self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => Connection::info(connection),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => Connection::info(connection),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => Connection::info(connection),
+        }
+    }
+
+    /// Closes this connection instead of returning it, as [`Connection::invalidate`] does.
+    pub fn invalidate(self) {
+        match self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => Connection::invalidate(connection),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => Connection::invalidate(connection),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => Connection::invalidate(connection),
+        }
+    }
+
+    /// Tells the pool of an error that the typed connection gave, as [`Connection::note_error`] does; errors of
+    /// [`execute`](AnyConnection::execute), [`query_i64`](AnyConnection::query_i64) and [`ping`](AnyConnection::ping) are noted
+    /// already.
+    pub fn note_error(&mut self, error: &(dyn StdError + 'static)) -> ErrorClass {
+        match &mut self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => Connection::note_error(connection, error),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => Connection::note_error(connection, error),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => Connection::note_error(connection, error),
         }
     }
 
@@ -158,11 +199,12 @@ fn run<M: Manager, T>(
     work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
 ) -> Result<T, Error> {
     work(connection).map_err(|error| {
-        let kind = match Connection::classify(connection, &error) {
+        let kind = match Connection::note_error(connection, &error) {
             ErrorClass::Lost => ErrorKind::Connect,
-            ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => {
-                ErrorKind::Statement
-            }
+            ErrorClass::Owed
+            | ErrorClass::Transient
+            | ErrorClass::Permanent
+            | ErrorClass::Statement => ErrorKind::Statement,
         };
         Error::new(kind, chain(&error)).with_source(Arc::new(error))
     })
@@ -170,10 +212,11 @@ fn run<M: Manager, T>(
 
 fn ping<M: Manager>(connection: &mut Connection<M>) -> Result<(), Error> {
     Connection::ping(connection).map_err(|error| {
-        Error::new(
-            ErrorKind::Connect,
-            format!("the ping failed: {}", chain(&error)),
-        )
-        .with_source(Arc::new(error))
+        let (kind, what) = match Connection::refuses_query(connection, &error) {
+            true => (ErrorKind::Validation, "the validation_query was refused"),
+            false => (ErrorKind::Connect, "the ping failed"),
+        };
+        Connection::note_error(connection, &error);
+        Error::new(kind, format!("{what}: {}", chain(&error))).with_source(Arc::new(error))
     })
 }

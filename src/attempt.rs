@@ -1,5 +1,6 @@
 //! A connect under way: for whom it was started, who relies on it, and when its place may be taken.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -7,8 +8,49 @@ use crate::error::Error;
 use crate::places::Place;
 use crate::sync::Instant;
 
-/// A caller that relies on a connect started for somebody else may open another after this long.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a caller relies on a connect that was started for somebody else before it opens its own: as long as connects
+/// lately took, and as long again.
+pub(crate) struct Patience {
+    /// How long the last connects took that succeeded, the newest last.
+    lately: VecDeque<Duration>,
+}
+
+impl Patience {
+    /// Nothing is known of how long a connect takes.
+    const AT_FIRST: Duration = Duration::from_secs(1);
+    const LEAST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(2);
+    const LOOKED_AT: usize = 8;
+
+    pub(crate) fn new() -> Self {
+        Patience {
+            lately: VecDeque::with_capacity(Patience::LOOKED_AT),
+        }
+    }
+
+    pub(crate) fn note_connect(&mut self, took: Duration) {
+        if self.lately.len() == Patience::LOOKED_AT {
+            self.lately.pop_front();
+        }
+        self.lately.push_back(took);
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.twice_the_usual().unwrap_or(Patience::AT_FIRST)
+    }
+
+    /// From when on a connect is slow enough to lose its place, once a caller has timed out on it.
+    pub(crate) fn slow(&self) -> Duration {
+        self.twice_the_usual().unwrap_or(Patience::LEAST)
+    }
+
+    fn twice_the_usual(&self) -> Option<Duration> {
+        let mut sorted: Vec<_> = self.lately.iter().copied().collect();
+        sorted.sort_unstable();
+        let median = *sorted.get(sorted.len() / 2)?;
+        Some((2 * median).clamp(Patience::LEAST, Patience::MOST))
+    }
+}
 
 /// Where warm_up hears how its attempts end; an error comes with whether it is transient.
 pub(crate) type Report = Sender<Result<(), (Error, bool)>>;
@@ -30,7 +72,7 @@ pub(crate) struct Attempt {
     pub(crate) report: Option<Report>,
     /// The ticket of an adopter who lost patience: nobody relies on it any more.
     pub(crate) doubted_by: Option<u64>,
-    /// A caller timed out on it: once it is older than [`PATIENCE`], its place may be taken by the next who needs one.
+    /// A caller timed out on it: once it is [slow](Patience::slow), its place may be taken by the next who needs one.
     pub(crate) given_up: bool,
 }
 
@@ -38,8 +80,8 @@ pub(crate) enum Stage {
     Connecting(Place),
     /// Past its limit, or its place was taken: counted as hung.
     Abandoned,
-    /// Connected and counted; the connect hook runs.
-    Admitted,
+    /// Connected and counted; the connect hook has run since then.
+    Admitted(Instant),
 }
 
 impl Attempt {
@@ -51,11 +93,18 @@ impl Attempt {
         matches!(self.stage, Stage::Abandoned)
     }
 
+    pub(crate) fn in_hook_since(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Admitted(since) => Some(since),
+            Stage::Connecting(_) | Stage::Abandoned => None,
+        }
+    }
+
     /// Whether a caller may rely on it although it was started for somebody else.
-    pub(crate) fn is_adoptable(&self, now: Instant) -> bool {
+    pub(crate) fn is_adoptable(&self, now: Instant, slow: Duration) -> bool {
         self.owner.is_none()
             && self.doubted_by.is_none()
-            && (!self.given_up || !self.is_slow(now))
+            && (!self.given_up || !self.is_slow(now, slow))
             && !self.is_abandoned()
     }
 
@@ -65,11 +114,11 @@ impl Attempt {
     }
 
     /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.
-    pub(crate) fn is_displaceable(&self, now: Instant) -> bool {
-        self.given_up && self.owner.is_none() && self.holds_place() && self.is_slow(now)
+    pub(crate) fn is_displaceable(&self, now: Instant, slow: Duration) -> bool {
+        self.given_up && self.owner.is_none() && self.holds_place() && self.is_slow(now, slow)
     }
 
-    fn is_slow(&self, now: Instant) -> bool {
-        self.started + PATIENCE <= now
+    fn is_slow(&self, now: Instant, slow: Duration) -> bool {
+        self.started + slow <= now
     }
 }

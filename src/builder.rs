@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::driver::{Driver, Manager, Undescribed};
+use crate::driver::{Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
 use crate::drivers;
 use crate::error::Error;
 use crate::fork::Home;
@@ -40,7 +40,8 @@ impl<M: Manager> Source<M> for M {
     }
 }
 
-/// A pool to be built; see [`Pool::builder`]. One hook for each event: a later one replaces an earlier one.
+/// A pool to be built; see [`Pool::builder`]. An event may have several hooks: they are called in the order in which they
+/// were added, and the first refusal ends the round.
 ///
 /// A panic in a connect or checkout hook resumes in [`Pool::get`]; in all others it is caught, counted and logged. In
 /// either case the connection is closed and its place is given back. From inside a hook, `get`, `warm_up` and `close` of the
@@ -106,12 +107,13 @@ impl<M: Manager> Builder<M> {
     }
 
     /// Runs on every new connection, on the thread that opened it. An error closes the connection and reaches the caller
-    /// who asked for it.
+    /// who asked for it. What it sets in the session is what [`ResetOnReturn::Rollback`](crate::ResetOnReturn) keeps, and what
+    /// `Full` takes away: it is not run again. Under `Full`, set it in [`on_checkout`](Builder::on_checkout) instead.
     pub fn on_connect<F>(mut self, hook: F) -> Self
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
     {
-        self.hooks.connect = Some(Box::new(hook));
+        self.hooks.connect.push(Box::new(hook));
         self
     }
 
@@ -121,7 +123,7 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
     {
-        self.hooks.checkout = Some(Box::new(hook));
+        self.hooks.checkout.push(Box::new(hook));
         self
     }
 
@@ -130,7 +132,7 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
     {
-        self.hooks.checkin = Some(Box::new(hook));
+        self.hooks.checkin.push(Box::new(hook));
         self
     }
 
@@ -139,7 +141,7 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
     {
-        self.hooks.reset = Some(Box::new(hook));
+        self.hooks.reset.push(Box::new(hook));
         self
     }
 
@@ -148,7 +150,7 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) + Send + Sync + 'static,
     {
-        self.hooks.invalidate = Some(Box::new(hook));
+        self.hooks.invalidate.push(Box::new(hook));
         self
     }
 
@@ -157,7 +159,7 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(&ConnectionInfo, CloseReason) + Send + Sync + 'static,
     {
-        self.hooks.close = Some(Box::new(hook));
+        self.hooks.close.push(Box::new(hook));
         self
     }
 
@@ -166,7 +168,25 @@ impl<M: Manager> Builder<M> {
     where
         F: Fn(Duration) + Send + Sync + 'static,
     {
-        self.hooks.timeout = Some(Box::new(hook));
+        self.hooks.timeout.push(Box::new(hook));
+        self
+    }
+
+    /// Asked what an error means that occurs on an open connection: one that its holder
+    /// [notes](crate::Connection::note_error), or one of the pool's own ping or reset. `Some` overrules the driver's class, and
+    /// [`ErrorClass::Lost`] then reaches as far as the driver says of that error, or to all connections opened before where
+    /// the driver does not call it lost; [`ErrorClass::Owed`] closes this connection alone. `None` leaves it to the driver. Of
+    /// several hooks the first that answers is heard; a panic counts as `None`.
+    ///
+    /// The error is the driver's own, or whatever `note_error` was given.
+    pub fn on_error<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&(dyn std::error::Error + 'static), &ConnectionInfo) -> Option<ErrorClass>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.hooks.error.push(Box::new(hook));
         self
     }
 
@@ -222,7 +242,10 @@ impl<M: Manager> Builder<M> {
         } = self;
         let home = Home::of_a_pool()?;
         let mut settings = settings.with_url(&url);
-        let mode = settings.mode.unwrap_or_else(|| driver.default_mode());
+        let mode = match settings.mode {
+            Some(mode) => mode,
+            None => ask_driver("default_mode", || driver.default_mode())?,
+        };
         settings.validate_for(mode)?;
         // So that the status says which it is.
         settings.mode = Some(mode);
@@ -243,19 +266,23 @@ impl<M: Manager> Builder<M> {
         if settings.require_tls {
             crate::drivers::require_tls(&mut manager);
         }
-        driver.prepare(&mut manager, &name, &settings)?;
+        ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
+        let facts = Facts::of(&*driver, &manager)?;
         let capacity = settings.pool_size + settings.max_overflow;
         let inner = Arc::new(Inner {
             home,
             target: format!("queuepool::{name}"),
             places: Places::new(capacity)?,
             // Each place has at most one call under way, and at most as many again hang without one.
-            helpers: Helpers::new(&name, 2 * capacity as usize + 1),
+            // A hung one may have a cancel under way beside it.
+            helpers: Helpers::new(&name, 3 * capacity as usize + 1),
             name: Arc::from(name),
             mode,
             capacity: u64::from(capacity),
             manager,
             driver,
+            facts,
+            doubts: Default::default(),
             hooks: HookSet::new(hooks, NEXT_POOL.fetch_add(1, Ordering::Relaxed)),
             built: clock.now(),
             clock,

@@ -404,7 +404,7 @@ impl<M: Manager> Inner<M> {
         if let Some(lease) = self.arrive(&mut queue, turn)? {
             return Ok(Some(lease));
         }
-        let may_open = self.mode == Mode::Null && self.driver.is_bounded(Call::Connect);
+        let may_open = self.mode == Mode::Null && self.facts.is_bounded(Call::Connect);
         if !may_open || !queue.waiters.is_empty() {
             return Ok(None);
         }

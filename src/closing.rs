@@ -45,6 +45,7 @@ impl<M: Manager> Inner<M> {
             let due = Instant::now() + CLOSE_LIMIT;
             queue.closings.push(Closing {
                 connection_id: id,
+                call: Call::Close,
                 place: Some(place),
                 reason,
                 due,
@@ -58,7 +59,7 @@ impl<M: Manager> Inner<M> {
             self.wake_timer(&mut queue, due);
         }
         // A customizer's on_release is a user's, and may take any time.
-        if self.driver.is_bounded(Call::Close) && live.customizer.is_none() {
+        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
             self.drop_connection(*live);
             self.settle(id);
             return None;
@@ -80,7 +81,7 @@ impl<M: Manager> Inner<M> {
     /// Closes a connection that was never counted as open: at once where that is local, else on a helper thread, and counted as
     /// hung after [`CLOSE_LIMIT`].
     pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
-        if self.driver.is_bounded(Call::Close) && live.customizer.is_none() {
+        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
             return self.drop_connection(*live);
         }
         let connection_id = live.info.id;
@@ -89,6 +90,7 @@ impl<M: Manager> Inner<M> {
             let mut queue = self.queue.lock();
             queue.closings.push(Closing {
                 connection_id,
+                call: Call::Close,
                 place: None,
                 reason: CloseReason::Overflow,
                 due,
@@ -114,12 +116,14 @@ impl<M: Manager> Inner<M> {
         self: &Arc<Self>,
         queue: &mut Queue<M>,
         connection_id: u64,
+        call: Call,
         place: Place,
         reason: CloseReason,
     ) {
         let due = Instant::now();
         queue.closings.push(Closing {
             connection_id,
+            call,
             place: Some(place),
             reason,
             due,
@@ -152,7 +156,7 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn free_overdue(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
         for position in 0..queue.closings.len() {
             let closing = &queue.closings[position];
-            if closing.due <= now && !closing.hung && queue.hung < self.capacity as usize {
+            if closing.due <= now && !closing.hung && !self.too_many_hang(queue) {
                 queue.closings[position].hung = true;
                 queue.hung += 1;
                 self.free_place(queue, position);

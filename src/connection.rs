@@ -1,16 +1,19 @@
 //! The guard of a checked-out connection, and its way back.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use crate::driver::{Call, Manager};
+use crate::driver::{Call, ErrorClass, Manager, Reset};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Queue, Signal};
 use crate::settings::{Mode, ResetOnReturn};
 use crate::sync::Instant;
+use crate::verdict::Verdict;
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
 /// transaction is rolled back first (setting `reset_on_return`).
@@ -50,6 +53,7 @@ impl<M: Manager> Connection<M> {
             return pool.forget(lease);
         }
         pool.count_checkin(this.holder);
+        pool.speak_for_others(lease.live(), lease.live().verdict);
         // Its failure is counted and logged; the connection is closed in any case.
         let _ = pool.run_hook("invalidate", |hooks| hooks.invalidating(lease.live_mut()));
         pool.close_lease_and_settle(lease, CloseReason::Invalidated);
@@ -59,6 +63,9 @@ impl<M: Manager> Connection<M> {
     #[must_use = "the connection is closed when it is dropped"]
     pub fn detach(mut this: Self) -> M::Connection {
         let (pool, lease) = this.end();
+        if !pool.home.is_left() {
+            pool.speak_for_others(lease.live(), lease.live().verdict);
+        }
         let (place, live) = lease.empty();
         if pool.home.is_left() {
             pool.forget(place);
@@ -76,6 +83,30 @@ impl<M: Manager> Connection<M> {
         live.connection
     }
 
+    /// Tells the pool of an error that a statement on this connection ended with, and returns what it means: by the
+    /// [error hooks](crate::Builder::on_error), else by the driver. Acted on when the connection comes back: one that is lost is
+    /// closed, and those opened before it are replaced or pinged before their next use ([`Extent`](crate::Extent)); one on which
+    /// an answer is still owed is closed. Any other error changes nothing, and of several the gravest counts.
+    ///
+    /// Without it the pool finds most of this out for itself, later: at the return, by the reset, or by the next ping. To
+    /// note errors spares other callers an error of their own when a server goes away. `error` may be the driver's own, or
+    /// have it beneath as a [source](StdError::source). An [`AnyConnection`](crate::AnyConnection) notes its own errors.
+    ///
+    /// ```
+    /// # use queuepool::{Connection, sqlite::SqlitePool};
+    /// # let pool = SqlitePool::builder("sqlite::memory:")?.build()?;
+    /// let mut connection = pool.get()?;
+    /// if let Err(error) = connection.execute("INSERT INTO nowhere VALUES (1)", ()) {
+    ///     let class = Connection::note_error(&mut connection, &error);
+    ///     assert_eq!(class, queuepool::ErrorClass::Statement); // the connection stays in use
+    /// }
+    /// # Ok::<(), queuepool::Error>(())
+    /// ```
+    pub fn note_error(this: &mut Self, error: &(dyn StdError + 'static)) -> ErrorClass {
+        let lease = this.lease.as_mut().expect("bug: a guard without a lease");
+        this.pool.note_error(lease.live_mut(), error)
+    }
+
     /// The driver's ping, on this thread.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {
@@ -86,10 +117,10 @@ impl<M: Manager> Connection<M> {
             .ping(&pool.manager, &mut lease.live_mut().connection, limit)
     }
 
-    /// What an error of this connection means.
+    /// Whether an error of the ping tells of the validation_query and not of the connection.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-    pub(crate) fn classify(this: &Self, error: &M::Error) -> crate::driver::ErrorClass {
-        this.pool.driver.classify(error)
+    pub(crate) fn refuses_query(this: &Self, error: &M::Error) -> bool {
+        this.pool.refuses_query(error)
     }
 
     fn lease(&self) -> &Lease<M> {
@@ -149,7 +180,7 @@ impl<M: Manager> Inner<M> {
         let now = Instant::now();
         let unfit = self.unfitness(&mut lease, self.clock.at(now));
         let how = self.reset_for(panicked);
-        let resets = how != ResetOnReturn::Never && self.driver.resets();
+        let resets = self.facts.resets(how);
         if unfit.is_none()
             && !panicked
             && !resets
@@ -160,7 +191,7 @@ impl<M: Manager> Inner<M> {
             return;
         }
         self.count_checkin(holder);
-        if self.driver.is_bounded(Call::Reset) || !on_a_runtime() {
+        if self.facts.is_bounded(Call::Reset) || !on_a_runtime() {
             self.reset_and_give(lease, unfit, how, panicked);
             return;
         }
@@ -272,28 +303,35 @@ impl<M: Manager> Inner<M> {
         {
             return Some((lease, Some(CloseReason::HookFailed)));
         }
-        if how == ResetOnReturn::Never {
-            return Some((lease, None));
-        }
-        if !self.driver.resets() {
+        if !self.facts.resets(how) {
             return Some((lease, panicked.then_some(CloseReason::Panicked)));
         }
+        let doubts = self.doubts.load(Ordering::Acquire);
         let limit = self.settings.health_check_timeout;
         let work = move |inner: &Inner<M>, live: &mut crate::places::Live<M>| {
             inner
                 .driver
                 .reset(&inner.manager, &mut live.connection, how)
         };
-        let (lease, result) =
+        let (mut lease, result) =
             self.call(Call::Reset, lease, limit, CloseReason::ResetFailed, work)?;
-        match result {
-            Ok(Ok(())) => Some((lease, None)),
-            Ok(Err(error)) => {
-                log::debug!(target: &self.target, "a reset failed: {}", self.describe(&error).1);
-                Some((lease, Some(CloseReason::ResetFailed)))
+        let failed = match result {
+            Ok(Ok(Reset::Done)) => {
+                lease.live_mut().doubts = doubts;
+                return Some((lease, None));
             }
-            Err(_) => Some((lease, Some(CloseReason::ResetFailed))),
-        }
+            Ok(Ok(Reset::NotSupported)) => {
+                self.facts.note_that_it_resets_nothing();
+                return Some((lease, panicked.then_some(CloseReason::Panicked)));
+            }
+            Ok(Err(error)) => Ok(error),
+            Err(panic) => Err(panic),
+        };
+        let fault = self.fault(&lease, failed);
+        log::debug!(target: &self.target, "a reset failed: {}", fault.words);
+        self.speak_for_others(lease.live(), fault.verdict);
+        let reason = fault.close_reason(CloseReason::ResetFailed);
+        Some((lease, Some(reason)))
     }
 
     fn reset_for(&self, panicked: bool) -> ResetOnReturn {
@@ -304,18 +342,26 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Why a returned connection is not kept, as far as can be told without asking the server.
-    fn unfitness(&self, lease: &mut Lease<M>, now: Instant) -> Option<CloseReason> {
-        let connection = &mut lease.live_mut().connection;
+    /// Why a returned connection is not kept, as far as can be told without asking the server. One that is lost speaks for
+    /// others.
+    fn unfitness(self: &Arc<Self>, lease: &mut Lease<M>, now: Instant) -> Option<CloseReason> {
+        let live = lease.live_mut();
         let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            self.driver.is_broken(&self.manager, connection)
+            self.driver.is_broken(&self.manager, &mut live.connection)
         }));
-        // A driver that panics when asked cannot be trusted with the connection.
+        // A driver that panics when asked cannot be trusted with the connection; one that calls it broken does not say
+        // why.
         if broken.unwrap_or(true) {
-            Some(CloseReason::Lost)
-        } else {
-            self.staleness(lease.live(), now)
+            live.verdict = match live.verdict {
+                Verdict::Sound => Verdict::Suspect,
+                noted => noted,
+            };
         }
+        let verdict = std::mem::replace(&mut live.verdict, Verdict::Sound);
+        self.speak_for_others(lease.live(), verdict);
+        verdict
+            .close_reason()
+            .or_else(|| self.staleness(lease.live(), now))
     }
 
     pub(crate) fn leftover_reason(&self, closed: bool) -> CloseReason {

@@ -1,10 +1,11 @@
 //! Describing a database before it is opened.
 
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::builder::{Builder, DEFAULT_NAME};
 use crate::database::{Database, Kind};
-use crate::driver::Manager;
+use crate::driver::{ErrorClass, Manager};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
@@ -13,7 +14,7 @@ use crate::drivers::source;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
-use crate::hooks::{CloseHook, CloseReason, ConnectionInfo, HookError, TimeoutHook};
+use crate::hooks::{CloseHook, CloseReason, ConnectionInfo, ErrorHook, HookError, TimeoutHook};
 use crate::pool::Pool;
 use crate::settings::Settings;
 
@@ -22,13 +23,14 @@ type Hook = Box<dyn Fn(&ConnectionInfo) + Send + Sync>;
 
 #[derive(Default)]
 struct AnyHooks {
-    connect: Option<FallibleHook>,
-    checkout: Option<FallibleHook>,
-    checkin: Option<Hook>,
-    reset: Option<Hook>,
-    invalidate: Option<Hook>,
-    close: Option<CloseHook>,
-    timeout: Option<TimeoutHook>,
+    connect: Vec<FallibleHook>,
+    checkout: Vec<FallibleHook>,
+    checkin: Vec<Hook>,
+    reset: Vec<Hook>,
+    invalidate: Vec<Hook>,
+    close: Vec<CloseHook>,
+    timeout: Vec<TimeoutHook>,
+    error: Vec<ErrorHook>,
 }
 
 /// A database to be opened; the hooks are those of [`Builder`], without the connection.
@@ -67,7 +69,7 @@ impl DatabaseBuilder {
     where
         F: Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
     {
-        self.hooks.connect = Some(Box::new(hook));
+        self.hooks.connect.push(Box::new(hook));
         self
     }
 
@@ -76,25 +78,25 @@ impl DatabaseBuilder {
     where
         F: Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
     {
-        self.hooks.checkout = Some(Box::new(hook));
+        self.hooks.checkout.push(Box::new(hook));
         self
     }
 
     /// See [`Builder::on_checkin`].
     pub fn on_checkin(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
-        self.hooks.checkin = Some(Box::new(hook));
+        self.hooks.checkin.push(Box::new(hook));
         self
     }
 
     /// See [`Builder::on_reset`].
     pub fn on_reset(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
-        self.hooks.reset = Some(Box::new(hook));
+        self.hooks.reset.push(Box::new(hook));
         self
     }
 
     /// See [`Builder::on_invalidate`].
     pub fn on_invalidate(mut self, hook: impl Fn(&ConnectionInfo) + Send + Sync + 'static) -> Self {
-        self.hooks.invalidate = Some(Box::new(hook));
+        self.hooks.invalidate.push(Box::new(hook));
         self
     }
 
@@ -103,13 +105,25 @@ impl DatabaseBuilder {
         mut self,
         hook: impl Fn(&ConnectionInfo, CloseReason) + Send + Sync + 'static,
     ) -> Self {
-        self.hooks.close = Some(Box::new(hook));
+        self.hooks.close.push(Box::new(hook));
         self
     }
 
     /// See [`Builder::on_timeout`].
     pub fn on_timeout(mut self, hook: impl Fn(Duration) + Send + Sync + 'static) -> Self {
-        self.hooks.timeout = Some(Box::new(hook));
+        self.hooks.timeout.push(Box::new(hook));
+        self
+    }
+
+    /// See [`Builder::on_error`].
+    pub fn on_error<F>(mut self, hook: F) -> Self
+    where
+        F: Fn(&(dyn StdError + 'static), &ConnectionInfo) -> Option<ErrorClass>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.hooks.error.push(Box::new(hook));
         self
     }
 
@@ -152,28 +166,32 @@ impl DatabaseBuilder {
             invalidate,
             close,
             timeout,
+            error,
         } = self.hooks;
         let mut builder = builder.name(self.name).settings(self.settings);
-        if let Some(hook) = connect {
+        for hook in connect {
             builder = builder.on_connect(move |_, info| hook(info));
         }
-        if let Some(hook) = checkout {
+        for hook in checkout {
             builder = builder.on_checkout(move |_, info| hook(info));
         }
-        if let Some(hook) = checkin {
+        for hook in checkin {
             builder = builder.on_checkin(move |_, info| hook(info));
         }
-        if let Some(hook) = reset {
+        for hook in reset {
             builder = builder.on_reset(move |_, info| hook(info));
         }
-        if let Some(hook) = invalidate {
+        for hook in invalidate {
             builder = builder.on_invalidate(move |_, info| hook(info));
         }
-        if let Some(hook) = close {
+        for hook in close {
             builder = builder.on_close(hook);
         }
-        if let Some(hook) = timeout {
+        for hook in timeout {
             builder = builder.on_timeout(hook);
+        }
+        for hook in error {
+            builder = builder.on_error(hook);
         }
         builder
     }

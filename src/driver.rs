@@ -1,9 +1,12 @@
 //! What the pool must know of a driver beyond opening a connection.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::opener::words;
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
 /// Any `r2d2::ManageConnection` whose errors can cross threads: every r2d2 manager there is can be pooled.
@@ -11,19 +14,49 @@ pub trait Manager: r2d2::ManageConnection<Error: Send + Sync> {}
 
 impl<M: r2d2::ManageConnection<Error: Send + Sync>> Manager for M {}
 
-/// What a driver's error means for the connection and for trying again.
+/// What a driver's error means for its connection, for the other connections, and for trying again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorClass {
-    /// The connection is gone (reset, killed, server restarted, refused). Worth another attempt; when a ping says so,
-    /// every connection opened before is suspect too.
+    /// The connection is gone (reset by the peer, killed, server restarted, refused). It is closed, and what becomes of the
+    /// connections opened before it is up to [`Driver::extent`]. A connect that fails so is worth another attempt.
     Lost,
-    /// The server cannot take us now (starting up, too many connections). Worth another attempt.
+    /// The driver gave up on an answer that the server may still send: a time-out at the client, a row too large for it, an
+    /// answer read halfway. The next statement on this connection could be given that answer, so the connection is
+    /// closed when it comes back, whatever `reset_on_return` says. No other connection is affected. A connect that fails so
+    /// is worth another attempt.
+    Owed,
+    /// The server cannot take us now (starting up, too many connections). Worth another attempt; a connection that is open
+    /// stays open.
     Transient,
-    /// Trying again changes nothing (wrong password, unknown database).
+    /// Trying again changes nothing (wrong password, unknown database). A connection that is open stays open.
     Permanent,
     /// The server refused a statement; the connection is sound.
     Statement,
+}
+
+/// How far an error of class [`Lost`](ErrorClass::Lost) reaches: what it says of the connections opened before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Extent {
+    /// The server ended this one session, by an idle limit for example. The others are not affected.
+    Session,
+    /// The session has ended, and the server may have gone or not (an administrator's kill and a shutdown say the same). The
+    /// others are pinged before their next use, however recently they were used; if one of them is lost too, all are
+    /// replaced.
+    Unclear,
+    /// The server has gone, or is another one now: every connection opened before is replaced, without a ping.
+    Server,
+}
+
+/// What came of [`Driver::reset`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reset {
+    /// The connection is as clean as was asked for, and it has answered.
+    Done,
+    /// This driver resets nothing. The pool remembers it and does not ask again.
+    NotSupported,
 }
 
 /// The driver calls that may block.
@@ -40,6 +73,16 @@ pub enum Call {
     Close,
     /// [`Driver::server_limit`].
     ServerLimit,
+}
+
+impl Call {
+    pub(crate) const ALL: [Call; 5] = [
+        Call::Connect,
+        Call::Ping,
+        Call::Reset,
+        Call::Close,
+        Call::ServerLimit,
+    ];
 }
 
 impl fmt::Display for Call {
@@ -139,6 +182,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         manager.connect()
     }
 
+    /// The last step of connecting, after the connect hooks have run: the place to note what a reset must restore. An error
+    /// is that of a failed connect.
+    ///
+    /// # Errors
+    /// The driver's own.
+    fn connected(&self, _manager: &M, _connection: &mut M::Connection) -> Result<(), M::Error> {
+        Ok(())
+    }
+
     /// Tests a connection, within `limit` if [`is_bounded`](Driver::is_bounded) says so.
     ///
     /// # Errors
@@ -152,12 +204,10 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         manager.is_valid(connection)
     }
 
-    /// Whether [`reset`](Driver::reset) does anything.
-    fn resets(&self) -> bool {
-        true
-    }
-
-    /// Brings a returned connection back to a clean session; `how` is never [`ResetOnReturn::Never`].
+    /// Brings a returned connection back to a clean session, or says that this driver cannot, which is the default and is
+    /// remembered. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
+    ///
+    /// A connection whose holder panicked is reset in full, or closed where that is not supported.
     ///
     /// # Errors
     /// The driver's own; the connection is closed then.
@@ -166,8 +216,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         _manager: &M,
         _connection: &mut M::Connection,
         _how: ResetOnReturn,
-    ) -> Result<(), M::Error> {
-        Ok(())
+    ) -> Result<Reset, M::Error> {
+        Ok(Reset::NotSupported)
+    }
+
+    /// Whether a connection must be asked at each return if an answer is still owed on it, under `reset_on_return = never` too:
+    /// then [`reset`](Driver::reset) is called with [`ResetOnReturn::Never`], and asks nothing else. Asked once, when the pool
+    /// is built.
+    fn proves(&self, _manager: &M) -> bool {
+        false
     }
 
     /// Whether a returned connection is known to be lost, without asking the server. Must not block.
@@ -180,6 +237,26 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         ErrorClass::Lost
     }
 
+    /// What an error means that is not the manager's own and has none of those beneath it, as given to
+    /// [`Connection::note_error`](crate::Connection::note_error): diesel's statements fail with `diesel::result::Error`, which
+    /// is not the error of its `ConnectionManager`. `None`, the default, counts as
+    /// [`Statement`](ErrorClass::Statement).
+    fn classify_other(&self, _error: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> {
+        None
+    }
+
+    /// How far an error reaches that is of class [`Lost`](ErrorClass::Lost).
+    fn extent(&self, _error: &M::Error) -> Extent {
+        Extent::Server
+    }
+
+    /// Whether a ping failed because the `validation_query` itself is wrong: its syntax, an object that does not exist, a
+    /// permission. Until the query has succeeded once, such an error tells nothing of the connection: it is kept, and the
+    /// caller gets the error.
+    fn refuses_query(&self, _error: &M::Error) -> bool {
+        false
+    }
+
     /// What a failed connect means for whoever has to mend it, where the driver's own words do not say: which side refused
     /// what, and what would be right. It is added to the words of the error, and must not contain a secret.
     fn explain(&self, _manager: &M, _error: &M::Error) -> Option<String> {
@@ -188,7 +265,8 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// Whether the call ends by itself within its limit, or is local: then it runs on the caller's thread. All others,
     /// except those that [can be aborted](Driver::abort_handle), run on a helper thread and are abandoned at their limit. A
-    /// connect that is bounded is run on the thread of the caller who asked for it.
+    /// connect that is bounded is run on the thread of the caller who asked for it. Asked once for each call, when the pool is
+    /// built.
     fn is_bounded(&self, _call: Call) -> bool {
         false
     }
@@ -205,13 +283,20 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         None
     }
 
-    /// Whether [`server_limit`](Driver::server_limit) can tell anything.
-    fn has_server_limit(&self) -> bool {
-        false
+    /// What ends, on the server, the statement that a call on this connection waits for: run once the call is past its limit,
+    /// on a helper thread, and may block there. The connection is closed in any case, since the cancel may reach its
+    /// next statement. It is asked for before each reset on a helper thread. `None`, the default: the call is left to itself.
+    fn cancel_handle(
+        &self,
+        _manager: &M,
+        _connection: &M::Connection,
+    ) -> Option<Box<dyn FnOnce() + Send>> {
+        None
     }
 
-    /// How many connections the server takes; asked once in a pool's life, on an idle connection and on a
-    /// thread of the pool's own or that of a [health check](crate::Pool::health_check).
+    /// How many connections the server takes, or `None` if there is no such limit, which is the default; asked until it
+    /// is answered, which either answer does for the life of the pool. It runs on an idle connection and on a thread of the pool's own or
+    /// that of a [health check](crate::Pool::health_check).
     ///
     /// # Errors
     /// The driver's own.
@@ -223,20 +308,64 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// The mode when the settings name none.
+    /// The mode when the settings name none. Asked once, when the pool is built.
     fn default_mode(&self) -> Mode {
         Mode::Queue
     }
 
-    /// Called when the pool has closed: let go of what the manager keeps open outside the pool.
+    /// Called once, when the pool has closed: let go of what the manager keeps open outside the pool.
     fn shutdown(&self, _manager: &M) {}
+}
+
+/// What a driver says once for a pool's whole life, asked when the pool is built.
+pub(crate) struct Facts {
+    bounded: [bool; Call::ALL.len()],
+    pub(crate) proves: bool,
+    /// Until the driver has said that it resets nothing.
+    resets: AtomicBool,
+}
+
+impl Facts {
+    /// # Errors
+    /// Unsupported for a driver that panics when asked.
+    pub(crate) fn of<M: Manager>(driver: &dyn Driver<M>, manager: &M) -> Result<Self, Error> {
+        let mut bounded = [false; Call::ALL.len()];
+        for call in Call::ALL {
+            bounded[call as usize] = ask_driver("is_bounded", || driver.is_bounded(call))?;
+        }
+        Ok(Facts {
+            bounded,
+            proves: ask_driver("proves", || driver.proves(manager))?,
+            resets: AtomicBool::new(true),
+        })
+    }
+
+    pub(crate) fn is_bounded(&self, call: Call) -> bool {
+        self.bounded[call as usize]
+    }
+
+    /// Whether there is anything to call [`Driver::reset`] for.
+    pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
+        (how != ResetOnReturn::Never || self.proves) && self.resets.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_that_it_resets_nothing(&self) {
+        self.resets.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Asks the driver while the pool is being built.
+///
+/// # Errors
+/// Unsupported where it panics.
+pub(crate) fn ask_driver<T>(what: &str, ask: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| {
+        let words = words(&*panic);
+        Error::unsupported(format!("the driver panicked in Driver::{what}: {words}"))
+    })
 }
 
 /// The driver of a manager that nobody described.
 pub(crate) struct Undescribed;
 
-impl<M: Manager> Driver<M> for Undescribed {
-    fn resets(&self) -> bool {
-        false
-    }
-}
+impl<M: Manager> Driver<M> for Undescribed {}

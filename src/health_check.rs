@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::later;
 use crate::counters::LastCheck;
-use crate::driver::{ErrorClass, Manager};
+use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
-use crate::opener::{Failure, words};
+use crate::opener::Failure;
 use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
-use crate::readiness::Called;
+use crate::readiness::Pinged;
 use crate::sync::{Condvar, Instant, Mutex};
 
 /// What a health check found.
@@ -142,9 +142,9 @@ impl<M: Manager> Inner<M> {
         let left = || end.saturating_duration_since(Instant::now());
         let idle = self.queue.lock().take_coldest();
         if let Some(lease) = idle
-            && self.check_idle(lease, left() / 2).is_ok()
+            && let Some(outcome) = self.check_idle(lease, left() / 2)
         {
-            return Ok(Some(Ok(())));
+            return Ok(Some(outcome));
         }
         let connect = self.connect_to_check(&mut self.queue.lock(), end)?;
         Ok(connect.map(|report| self.check_by_connect(&report, left())))
@@ -199,8 +199,12 @@ impl<M: Manager> Inner<M> {
         if queue.check_ping_hangs(now) {
             return Ok(None);
         }
-        if queue.hung >= self.capacity as usize {
-            let _ = report.send(Err((queue.too_many_hang(now).error, false)));
+        if self.too_many_hang(queue) {
+            let words = format!(
+                "{}: no connection is opened until one of them ends",
+                queue.what_hangs()
+            );
+            let _ = report.send(Err((Error::new(ErrorKind::Connect, words), false)));
             return Ok(Some(reported));
         }
         // Who waits has a connect under way or sleeps between two; a caller who comes may rely on this one.
@@ -221,26 +225,32 @@ impl<M: Manager> Inner<M> {
         Ok(Some(reported))
     }
 
-    /// Pings, and puts the connection back where it was among the idle; else it is closed, and `Err` is returned.
-    fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Result<(), ()> {
-        let generation = lease.live().generation;
+    /// Pings, and puts the connection back where it was among the idle. `None`: it did not answer, and is closed.
+    fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Option<Result<(), Error>> {
         let end = later(Instant::now(), limit);
-        let (lease, result) = self.ping(lease, limit).ok_or(())?;
-        let Some((reason, words)) = self.fault(result) else {
-            let left = end.saturating_duration_since(Instant::now());
-            let lease = self.ask_server_limit(lease, left);
-            lease
-                .into_iter()
-                .for_each(|lease| self.put_back_idle(lease));
-            return Ok(());
+        let (lease, fault) = match self.ping(lease, limit) {
+            Pinged::Alive(lease) => {
+                let left = end.saturating_duration_since(Instant::now());
+                let lease = self.ask_server_limit(lease, left);
+                lease
+                    .into_iter()
+                    .for_each(|lease| self.put_back_idle(lease));
+                return Some(Ok(()));
+            }
+            Pinged::QueryRefused(lease, error) => {
+                self.put_back_idle(lease);
+                return Some(Err(error));
+            }
+            Pinged::Failed(lease, fault) => (lease, fault),
+            Pinged::NoAnswer => return None,
         };
+        let words = &fault.words;
         log::info!(target: &self.target, "a connection failed its health check and is replaced: {words}");
-        if reason == CloseReason::Lost {
-            self.replace_older(generation);
-        }
+        self.speak_for_others(lease.live(), fault.verdict);
         // The connect that decides may need its place.
+        let reason = fault.close_reason(CloseReason::ValidationFailed);
         self.close_lease_and_settle(lease, reason);
-        Err(())
+        None
     }
 
     /// Pings a connection that a check has opened, while that check still waits: something before the database, such as
@@ -266,34 +276,27 @@ impl<M: Manager> Inner<M> {
             ..Failure::permanent(ErrorKind::Validation, message)
         };
         let connection = lease.live().info.id;
-        let Some((lease, result)) = self.ping(lease, left) else {
-            self.queue.lock().check_abandoned = Some(connection);
-            return Err(failure(format!(
-                "a new connection gave no answer within {left:?}"
-            )));
+        let (lease, words) = match self.ping(lease, left) {
+            Pinged::Alive(lease) => return Ok(lease),
+            Pinged::QueryRefused(lease, error) => {
+                self.put_back(lease);
+                return Err(Failure {
+                    error,
+                    ..failure(String::new())
+                });
+            }
+            Pinged::Failed(lease, fault) => (lease, fault.words),
+            Pinged::NoAnswer => {
+                self.queue.lock().check_abandoned = Some(connection);
+                return Err(failure(format!(
+                    "a new connection gave no answer within {left:?}"
+                )));
+            }
         };
-        let Some((reason, words)) = self.fault(result) else {
-            return Ok(lease);
-        };
-        self.close_lease_and_settle(lease, reason);
+        self.close_lease_and_settle(lease, CloseReason::ValidationFailed);
         Err(failure(format!(
             "a new connection failed its ping: {words}"
         )))
-    }
-
-    /// Why a connection is closed after its ping, and in words. `None`: it answered.
-    fn fault(&self, pinged: Called<Result<(), M::Error>>) -> Option<(CloseReason, String)> {
-        match pinged {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(match self.describe(&error) {
-                (ErrorClass::Lost, words) => (CloseReason::Lost, words),
-                (_, words) => (CloseReason::ValidationFailed, words),
-            }),
-            Err(panic) => {
-                let words = format!("the driver panicked: {}", words(&*panic));
-                Some((CloseReason::ValidationFailed, words))
-            }
-        }
     }
 
     /// The answer of a check that is not made: the last result, unless something later is known. A connect that failed since

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::clock::Clock;
-use crate::driver::Manager;
+use crate::driver::{ErrorClass, Manager};
 use crate::places::Live;
 use crate::sync::Instant;
 
@@ -83,12 +83,15 @@ pub enum CloseReason {
     Invalidated,
     /// Its holder panicked and it could not be fully reset.
     Panicked,
+    /// An answer may still be owed on it, which its next user would be given: its holder's statement timed out at the client, or
+    /// was answered by a row too large.
+    Owed,
     /// The pool was closed or dropped.
     PoolClosed,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [CloseReason; 11] = [
+    pub(crate) const ALL: [CloseReason; 12] = [
         CloseReason::Overflow,
         CloseReason::NullPool,
         CloseReason::Recycled,
@@ -99,6 +102,7 @@ impl CloseReason {
         CloseReason::HookFailed,
         CloseReason::Invalidated,
         CloseReason::Panicked,
+        CloseReason::Owed,
         CloseReason::PoolClosed,
     ];
 }
@@ -116,6 +120,7 @@ impl fmt::Display for CloseReason {
             CloseReason::HookFailed => "hook_failed",
             CloseReason::Invalidated => "invalidated",
             CloseReason::Panicked => "panicked",
+            CloseReason::Owed => "owed",
             CloseReason::PoolClosed => "pool_closed",
         })
     }
@@ -135,69 +140,75 @@ type Infallible<C> = Box<dyn Fn(&mut C, &ConnectionInfo) + Send + Sync>;
 
 pub(crate) type CloseHook = Box<dyn Fn(&ConnectionInfo, CloseReason) + Send + Sync>;
 pub(crate) type TimeoutHook = Box<dyn Fn(Duration) + Send + Sync>;
+pub(crate) type ErrorHook =
+    Box<dyn Fn(&(dyn StdError + 'static), &ConnectionInfo) -> Option<ErrorClass> + Send + Sync>;
 
-/// The closures of one pool, at most one for each event.
+/// The closures of one pool, those of one event in the order in which they were added.
 pub(crate) struct Hooks<M: Manager> {
-    pub(crate) connect: Option<Fallible<M::Connection>>,
-    pub(crate) checkout: Option<Fallible<M::Connection>>,
-    pub(crate) checkin: Option<Infallible<M::Connection>>,
-    pub(crate) reset: Option<Infallible<M::Connection>>,
-    pub(crate) invalidate: Option<Infallible<M::Connection>>,
-    pub(crate) close: Option<CloseHook>,
-    pub(crate) timeout: Option<TimeoutHook>,
+    pub(crate) connect: Vec<Fallible<M::Connection>>,
+    pub(crate) checkout: Vec<Fallible<M::Connection>>,
+    pub(crate) checkin: Vec<Infallible<M::Connection>>,
+    pub(crate) reset: Vec<Infallible<M::Connection>>,
+    pub(crate) invalidate: Vec<Infallible<M::Connection>>,
+    pub(crate) close: Vec<CloseHook>,
+    pub(crate) timeout: Vec<TimeoutHook>,
+    pub(crate) error: Vec<ErrorHook>,
     pub(crate) customizer: Option<Customizer<M>>,
 }
 
 impl<M: Manager> Default for Hooks<M> {
     fn default() -> Self {
         Hooks {
-            connect: None,
-            checkout: None,
-            checkin: None,
-            reset: None,
-            invalidate: None,
-            close: None,
-            timeout: None,
+            connect: Vec::new(),
+            checkout: Vec::new(),
+            checkin: Vec::new(),
+            reset: Vec::new(),
+            invalidate: Vec::new(),
+            close: Vec::new(),
+            timeout: Vec::new(),
+            error: Vec::new(),
             customizer: None,
         }
     }
 }
 
+/// Asks each in turn; the first refusal ends the round.
+fn ask_each<C>(
+    hooks: &[Fallible<C>],
+    connection: &mut C,
+    info: &ConnectionInfo,
+) -> Result<(), HookError> {
+    hooks.iter().try_for_each(|hook| hook(connection, info))
+}
+
+fn tell_each<C>(
+    hooks: &[Infallible<C>],
+    connection: &mut C,
+    info: &ConnectionInfo,
+) -> Result<(), HookError> {
+    hooks.iter().for_each(|hook| hook(connection, info));
+    Ok(())
+}
+
 impl<M: Manager> Hooks<M> {
     pub(crate) fn connected(&self, live: &mut Live<M>) -> Result<(), HookError> {
-        self.connect
-            .as_ref()
-            .map_or(Ok(()), |hook| hook(&mut live.connection, &live.info))
+        ask_each(&self.connect, &mut live.connection, &live.info)
     }
 
     pub(crate) fn checking_out(&self, live: &mut Live<M>) -> Result<(), HookError> {
-        self.checkout
-            .as_ref()
-            .map_or(Ok(()), |hook| hook(&mut live.connection, &live.info))
+        ask_each(&self.checkout, &mut live.connection, &live.info)
     }
 
     pub(crate) fn checking_in(&self, live: &mut Live<M>) -> Result<(), HookError> {
-        self.checkin
-            .as_ref()
-            .into_iter()
-            .for_each(|hook| hook(&mut live.connection, &live.info));
-        Ok(())
+        tell_each(&self.checkin, &mut live.connection, &live.info)
     }
 
     pub(crate) fn resetting(&self, live: &mut Live<M>) -> Result<(), HookError> {
-        self.reset
-            .as_ref()
-            .into_iter()
-            .for_each(|hook| hook(&mut live.connection, &live.info));
-        Ok(())
+        tell_each(&self.reset, &mut live.connection, &live.info)
     }
 
     pub(crate) fn invalidating(&self, live: &mut Live<M>) -> Result<(), HookError> {
-        self.invalidate
-            .as_ref()
-            .into_iter()
-            .for_each(|hook| hook(&mut live.connection, &live.info));
-        Ok(())
+        tell_each(&self.invalidate, &mut live.connection, &live.info)
     }
 
     pub(crate) fn closing(
@@ -205,18 +216,12 @@ impl<M: Manager> Hooks<M> {
         info: &ConnectionInfo,
         reason: CloseReason,
     ) -> Result<(), HookError> {
-        self.close
-            .as_ref()
-            .into_iter()
-            .for_each(|hook| hook(info, reason));
+        self.close.iter().for_each(|hook| hook(info, reason));
         Ok(())
     }
 
     pub(crate) fn timed_out(&self, waited: Duration) -> Result<(), HookError> {
-        self.timeout
-            .as_ref()
-            .into_iter()
-            .for_each(|hook| hook(waited));
+        self.timeout.iter().for_each(|hook| hook(waited));
         Ok(())
     }
 }
@@ -235,6 +240,7 @@ pub(crate) struct HookSet<M: Manager> {
     pub(crate) has_checkin: bool,
     pub(crate) has_reset: bool,
     pub(crate) has_customizer: bool,
+    pub(crate) has_error: bool,
     pool: PoolId,
 }
 
@@ -265,10 +271,11 @@ impl Drop for Inside {
 impl<M: Manager> HookSet<M> {
     pub(crate) fn new(hooks: Hooks<M>, pool: PoolId) -> Self {
         HookSet {
-            has_checkout: hooks.checkout.is_some(),
-            has_checkin: hooks.checkin.is_some(),
-            has_reset: hooks.reset.is_some(),
+            has_checkout: !hooks.checkout.is_empty(),
+            has_checkin: !hooks.checkin.is_empty(),
+            has_reset: !hooks.reset.is_empty(),
             has_customizer: hooks.customizer.is_some(),
+            has_error: !hooks.error.is_empty(),
             hooks: RwLock::new(Some(Arc::new(hooks))),
             pool,
         }

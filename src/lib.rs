@@ -71,6 +71,7 @@ mod sync;
 )]
 mod tls;
 mod upkeep;
+mod verdict;
 mod watch;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
@@ -83,7 +84,7 @@ pub use connection::Connection;
 pub use database::Database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database_builder::DatabaseBuilder;
-pub use driver::{Call, Driver, ErrorClass, Manager, ServerLimit};
+pub use driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
 #[cfg(feature = "mysql")]
 pub use drivers::mysql;
 #[cfg(feature = "postgres")]

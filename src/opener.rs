@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::attempt::{PATIENCE, Stage};
+use crate::attempt::Stage;
 use crate::clock::later;
 use crate::closing::CLOSE_LIMIT;
 use crate::driver::{Call, ErrorClass, Manager};
@@ -42,6 +42,11 @@ impl Failure {
 
     pub(crate) fn permanent(kind: ErrorKind, message: impl Into<String>) -> Self {
         Failure::new(Error::new(kind, message), false)
+    }
+
+    fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let message = format!("the driver panicked while connecting: {}", words(panic));
+        Failure::permanent(ErrorKind::Connect, message)
     }
 
     fn transient(message: impl Into<String>) -> Self {
@@ -89,7 +94,7 @@ impl<M: Manager> Inner<M> {
                 continue;
             }
             if queue.adopt(position, now) {
-                self.wake_timer(queue, now + PATIENCE);
+                self.wake_timer(queue, now + queue.patience.limit());
                 position += 1;
                 continue;
             }
@@ -97,23 +102,14 @@ impl<M: Manager> Inner<M> {
                 self.wake_timer(queue, now + YOUNG);
                 return;
             }
-            let too_many_hang = queue.hung >= self.capacity as usize;
-            let place = match self.places.try_take() {
-                None if !too_many_hang => queue.displace(now),
-                place => place,
-            };
-            if place.is_none() && !(too_many_hang && queue.is_any_displaceable(now)) {
+            if self.too_many_hang(queue) {
+                // They wait for what comes back, or until one of those calls ends.
                 return;
             }
-            let waiting = &mut queue.waiters[position];
-            let Some(place) = place.filter(|_| !too_many_hang) else {
-                waiting.deciding = true;
-                let waiter = waiting.waiter.clone();
-                waiter.post(Signal::Failed(queue.too_many_hang(now)));
-                position += 1;
-                continue;
+            let Some(place) = self.places.try_take().or_else(|| queue.displace(now)) else {
+                return;
             };
-            if self.driver.is_bounded(Call::Connect) {
+            if self.facts.is_bounded(Call::Connect) {
                 let waiting = queue
                     .waiters
                     .remove(position)
@@ -121,7 +117,7 @@ impl<M: Manager> Inner<M> {
                 let attempt = queue.add_attempt(place, Some(waiting.ticket), now).id;
                 waiting.waiter.post(Signal::Open(attempt));
             } else {
-                let owner = waiting.ticket;
+                let owner = queue.waiters[position].ticket;
                 let attempt = queue.add_attempt(place, Some(owner), now).id;
                 queue.waiters[position].attempt = Some(attempt);
                 self.start(queue, attempt);
@@ -211,27 +207,40 @@ impl<M: Manager> Inner<M> {
         };
         let mut lease = Lease::new(place, live);
         self.event(format_args!("connection {} opened", lease.live().info.id));
-        match self.run_hook("connect", |hooks| hooks.connected(lease.live_mut())) {
+        if let Err(failure) = self.run_hook("connect", |hooks| hooks.connected(lease.live_mut())) {
+            self.close_lease(lease, CloseReason::HookFailed);
+            return Some(Err(Failure::of_hook("connect", failure)));
+        }
+        match self.finish_connecting(&mut lease) {
             Ok(()) => Some(Ok(lease)),
             Err(failure) => {
-                self.close_lease(lease, CloseReason::HookFailed);
-                Some(Err(Failure::of_hook("connect", failure)))
+                self.close_lease(lease, CloseReason::ValidationFailed);
+                Some(Err(failure))
             }
+        }
+    }
+
+    /// The driver's last word on a new connection.
+    fn finish_connecting(&self, lease: &mut Lease<M>) -> Result<(), Failure> {
+        let connection = &mut lease.live_mut().connection;
+        let finish = AssertUnwindSafe(|| self.driver.connected(&self.manager, connection));
+        match catch_unwind(finish) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.refused("connecting failed", error)),
+            Err(panic) => Err(Failure::panicked(&*panic)),
         }
     }
 
     fn connect(self: &Arc<Self>, limit: Duration) -> Result<Box<Live<M>>, Failure> {
         // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
         let generation = self.generation.load(Ordering::Acquire);
+        let doubts = self.doubts.load(Ordering::Acquire);
         let connection = match catch_unwind(AssertUnwindSafe(|| {
             self.driver.connect(&self.manager, limit)
         })) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(self.refused("connecting failed", error)),
-            Err(panic) => {
-                let message = format!("the driver panicked while connecting: {}", words(&*panic));
-                return Err(Failure::permanent(ErrorKind::Connect, message));
-            }
+            Err(panic) => return Err(Failure::panicked(&*panic)),
         };
         let id = {
             let mut queue = self.queue.lock();
@@ -251,12 +260,17 @@ impl<M: Manager> Inner<M> {
             checkouts: 0,
         };
         let expires = self.expiry(now);
-        Ok(Live::new(connection, info, customizer, generation, expires))
+        Ok(Live::new(
+            connection, info, customizer, generation, doubts, expires,
+        ))
     }
 
     fn refused(&self, what: &str, error: M::Error) -> Failure {
         let (class, words) = self.describe(&error);
-        let transient = matches!(class, ErrorClass::Lost | ErrorClass::Transient);
+        let transient = matches!(
+            class,
+            ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient
+        );
         let mut message = format!("{what}: {words}");
         if let Some(explanation) = self.explain(&error) {
             message.push_str("; ");
@@ -287,7 +301,7 @@ impl<M: Manager> Inner<M> {
             (Err(panic), _) => Failure::of_hook("on_acquire", panic),
         };
         // r2d2 releases none that it has not acquired. Its place is the attempt's, which ends when it is closed.
-        if self.driver.is_bounded(Call::Close) || !self.driver.is_bounded(Call::Connect) {
+        if self.facts.is_bounded(Call::Close) || !self.facts.is_bounded(Call::Connect) {
             self.close_driver(connection);
         } else {
             // Connects run on callers' threads, and closes must not.
@@ -301,16 +315,6 @@ impl<M: Manager> Inner<M> {
             closed.wait(limit.min(CLOSE_LIMIT));
         }
         Err(failure)
-    }
-
-    /// What a driver's error means, in words too. Its author may have written either to panic.
-    pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
-        let class = catch_unwind(AssertUnwindSafe(|| self.driver.classify(error)));
-        let text = catch_unwind(AssertUnwindSafe(|| crate::error::chain(error)));
-        (
-            class.unwrap_or(ErrorClass::Permanent),
-            text.unwrap_or_else(|panic| format!("an error that panics: {}", words(&*panic))),
-        )
     }
 
     /// Its author may have written it to panic.
@@ -328,9 +332,9 @@ impl<M: Manager> Inner<M> {
         let wanted = !queue.closed
             && (!queue.waiters.is_empty() || queue.idle.len() < self.settings.pool_size as usize);
         let attempt = queue.attempt(id)?;
-        let place = match std::mem::replace(&mut attempt.stage, Stage::Admitted) {
+        let place = match std::mem::replace(&mut attempt.stage, Stage::Admitted(Instant::now())) {
             Stage::Connecting(place) => place,
-            Stage::Abandoned | Stage::Admitted => {
+            Stage::Abandoned | Stage::Admitted(_) => {
                 let place = if wanted { self.places.try_take() } else { None };
                 queue.hung -= 1;
                 let Some(place) = place else {

@@ -13,6 +13,7 @@ use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::{ConnectionInfo, Customizer};
 use crate::sync::Instant;
+use crate::verdict::Verdict;
 
 /// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
 pub(crate) static TIMER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
@@ -86,14 +87,18 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) customizer: Option<Customizer<M>>,
     /// The pool's generation when the connect started.
     pub(crate) generation: u64,
+    /// How many doubts there were when it last answered.
+    pub(crate) doubts: u64,
     /// When it is too old; `None` for never.
     pub(crate) expires: Option<Instant>,
     /// When it was last proved alive: opened, reset, pinged, or returned after use.
     pub(crate) proven: Instant,
     /// When it last became idle.
     pub(crate) idle_since: Instant,
-    /// Opened, and neither handed out nor idle since: not pinged.
+    /// Opened, and neither handed out nor idle since: neither pinged nor too old for the caller it was opened for.
     pub(crate) unused: bool,
+    /// What its holder's errors have said of it.
+    pub(crate) verdict: Verdict,
 }
 
 impl<M: Manager> Live<M> {
@@ -102,6 +107,7 @@ impl<M: Manager> Live<M> {
         info: ConnectionInfo,
         customizer: Option<Customizer<M>>,
         generation: u64,
+        doubts: u64,
         expires: Option<Instant>,
     ) -> Box<Self> {
         let opened = info.opened;
@@ -111,10 +117,12 @@ impl<M: Manager> Live<M> {
             info,
             customizer,
             generation,
+            doubts,
             expires,
             proven: opened,
             idle_since: opened,
             unused: true,
+            verdict: Verdict::Sound,
         })
     }
 }

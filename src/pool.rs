@@ -9,7 +9,7 @@ use crate::builder::Source;
 use crate::checkout::Turn;
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::driver::{Driver, Manager};
+use crate::driver::{Driver, Facts, Manager};
 use crate::error::Error;
 use crate::fork::{FORK_FIRST, Home};
 use crate::health_check::Checking;
@@ -50,6 +50,9 @@ pub(crate) struct Inner<M: Manager> {
     pub(crate) capacity: u64,
     pub(crate) manager: M,
     pub(crate) driver: Box<dyn Driver<M>>,
+    pub(crate) facts: Facts,
+    /// Counted up when a connection is lost and it is unclear whether the server went too.
+    pub(crate) doubts: AtomicU64,
     pub(crate) hooks: HookSet<M>,
     pub(crate) places: Places,
     pub(crate) helpers: Helpers,

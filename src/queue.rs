@@ -7,15 +7,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt::{Attempt, PATIENCE, Stage};
+use crate::attempt::{Attempt, Patience, Report, Stage};
 use crate::counters::{Counters, Holders};
-use crate::driver::Manager;
+use crate::driver::{Call, Manager};
 use crate::episodes::Episodes;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::history::{LastHour, Recent};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
+use crate::readiness::Validation;
 use crate::server_limit::LimitKnown;
 use crate::sync::{Condvar, Instant, Mutex};
 
@@ -33,6 +34,11 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) attempts: Vec<Attempt>,
     /// Connects that succeeded.
     pub(crate) successes: u64,
+    pub(crate) patience: Patience,
+    /// Where each warm_up under way hears of another's success and of the pool's end.
+    pub(crate) warming: Vec<Report>,
+    /// The driver was told that the pool has closed.
+    pub(crate) driver_is_shut: bool,
     next_attempt: u64,
     pub(crate) closings: Vec<Closing>,
     /// Driver calls past their limit that have not returned, and hold no place any more.
@@ -40,6 +46,7 @@ pub(crate) struct Queue<M: Manager> {
     /// When a connection was last proved alive: opened, pinged, or returned after use.
     pub(crate) proven: Option<Instant>,
     pub(crate) server_limit: LimitKnown,
+    pub(crate) validation: Validation,
     pub(crate) recent: Option<Recent>,
     pub(crate) last_hour: Option<LastHour>,
     pub(crate) episodes: Episodes,
@@ -77,6 +84,8 @@ pub(crate) struct Waiting<M: Manager> {
 /// A connection that is being closed.
 pub(crate) struct Closing {
     pub(crate) connection_id: u64,
+    /// What it waits for: its close, or a call that was abandoned.
+    pub(crate) call: Call,
     /// `None` once the place is free.
     pub(crate) place: Option<Place>,
     pub(crate) reason: CloseReason,
@@ -152,11 +161,15 @@ impl<M: Manager> Queue<M> {
             next_ticket: 0,
             attempts: Vec::new(),
             successes: 0,
+            patience: Patience::new(),
+            warming: Vec::new(),
+            driver_is_shut: false,
             next_attempt: 0,
             closings: Vec::new(),
             hung: 0,
             proven: None,
             server_limit: LimitKnown::Unasked,
+            validation: Validation::Untried,
             recent: None,
             last_hour: None,
             episodes: Episodes::default(),
@@ -299,10 +312,11 @@ impl<M: Manager> Queue<M> {
 
     /// Lets the waiter at `position` rely on a connect that nobody else relies on.
     pub(crate) fn adopt(&mut self, position: usize, now: Instant) -> bool {
+        let slow = self.patience.slow();
         let Some(attempt) = self
             .attempts
             .iter_mut()
-            .find(|attempt| attempt.is_adoptable(now))
+            .find(|attempt| attempt.is_adoptable(now, slow))
         else {
             return false;
         };
@@ -315,10 +329,11 @@ impl<M: Manager> Queue<M> {
 
     /// Callers who rely on somebody else's connect for longer than their patience may have their own.
     pub(crate) fn doubt_adopted(&mut self, now: Instant) {
+        let patience = self.patience.limit();
         for position in 0..self.waiters.len() {
             if self.waiters[position]
                 .adopted_at
-                .is_none_or(|at| at + PATIENCE > now)
+                .is_none_or(|at| at + patience > now)
             {
                 continue;
             }
@@ -335,7 +350,7 @@ impl<M: Manager> Queue<M> {
         }
     }
 
-    /// A caller timed out: the connects that it started, or doubted after [`PATIENCE`], may lose their places. Not one that
+    /// A caller timed out: the connects that it started, or lost [`Patience`] with, may lose their places. Not one that
     /// it relied on for less: who comes for 5 ms would end every connect that takes longer than that.
     pub(crate) fn give_up(&mut self, ticket: u64) {
         for attempt in &mut self.attempts {
@@ -346,10 +361,11 @@ impl<M: Manager> Queue<M> {
 
     /// Takes the place of a connect on which a caller timed out.
     pub(crate) fn displace(&mut self, now: Instant) -> Option<Place> {
+        let slow = self.patience.slow();
         let attempt = self
             .attempts
             .iter_mut()
-            .find(|attempt| attempt.is_displaceable(now))?;
+            .find(|attempt| attempt.is_displaceable(now, slow))?;
         let Stage::Connecting(place) = std::mem::replace(&mut attempt.stage, Stage::Abandoned)
         else {
             unreachable!("bug: an attempt that holds a place is connecting");
@@ -358,24 +374,25 @@ impl<M: Manager> Queue<M> {
         Some(place)
     }
 
-    /// Whether a connect on which a caller timed out holds a place that could be taken.
-    pub(crate) fn is_any_displaceable(&self, now: Instant) -> bool {
-        self.attempts
+    /// The driver calls that are past their limit, hold no place and have not returned: "2 connects and 1 reset hang".
+    pub(crate) fn what_hangs(&self) -> String {
+        let mut counts = vec![(Call::Connect, self.hung_connects())];
+        for call in [Call::Ping, Call::Reset, Call::Close, Call::ServerLimit] {
+            let hangs = |closing: &&Closing| closing.hung && closing.call == call;
+            counts.push((call, self.closings.iter().filter(hangs).count()));
+        }
+        let words: Vec<String> = counts
             .iter()
-            .any(|attempt| attempt.is_displaceable(now))
-    }
-
-    /// What a caller is told who needs a connect when no more may be started.
-    pub(crate) fn too_many_hang(&self, now: Instant) -> Failure {
-        let given_up = self
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.is_displaceable(now));
-        let message = format!(
-            "{} connects hang: no more are started until one ends",
-            self.hung + given_up.count()
-        );
-        Failure::permanent(ErrorKind::Connect, message)
+            .filter(|(_, count)| *count > 0)
+            .map(|(call, count)| match (call, count) {
+                (Call::ServerLimit, _) => call.to_string(),
+                (Call::Close, 2..) => format!("{count} closes"),
+                (_, 1) => format!("1 {call}"),
+                (_, _) => format!("{count} {call}s"),
+            })
+            .collect();
+        let verb = if self.hung == 1 { "hangs" } else { "hang" };
+        format!("{} {verb}", words.join(" and "))
     }
 
     /// Whether another connect may start now.
@@ -401,6 +418,12 @@ impl<M: Manager> Queue<M> {
             .for_each(|waiting| waiting.asleep_until = None);
         self.restock_after = None;
         self.restock_failures = 0;
+        self.wake_warming();
+    }
+
+    pub(crate) fn wake_warming(&mut self) {
+        // One that has ended does not hear.
+        self.warming.retain(|report| report.send(Ok(())).is_ok());
     }
 
     /// Idle connections that satisfy `unwanted`, taken out.
@@ -423,7 +446,7 @@ impl<M: Manager> Queue<M> {
     pub(crate) fn in_connect_hook(&self) -> usize {
         self.attempts
             .iter()
-            .filter(|attempt| matches!(attempt.stage, Stage::Admitted))
+            .filter(|attempt| attempt.in_hook_since().is_some())
             .count()
     }
 

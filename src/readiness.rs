@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use crate::checkout::Turn;
 use crate::clock::later;
-use crate::driver::{Call, ErrorClass, Manager};
+use crate::driver::{Call, Manager};
 use crate::error::{Error, ErrorKind};
 use crate::helpers::Slot;
 use crate::hooks::{CloseReason, HookFailure};
-use crate::opener::{Failure, words};
+use crate::opener::Failure;
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
 use crate::settings::PrePing;
 use crate::sync::Instant;
+use crate::verdict::Fault;
 use crate::watch::Watch;
 
 /// Connections that a checkout hook may refuse within one checkout.
@@ -39,6 +40,30 @@ impl<M: Manager> Drop for Carried<M> {
     }
 }
 
+/// How a ping ended.
+pub(crate) enum Pinged<M: Manager> {
+    Alive(Lease<M>),
+    /// The validation_query is wrong, and the connection no worse than it was.
+    QueryRefused(Lease<M>, Error),
+    Failed(Lease<M>, Fault),
+    /// Not within its limit; the connection has been abandoned.
+    NoAnswer,
+}
+
+/// What is known of the validation_query.
+pub(crate) enum Validation {
+    Untried,
+    /// It succeeded once.
+    Proved,
+    Refused {
+        at: Instant,
+        error: Error,
+    },
+}
+
+/// How long a refused validation_query is not asked again.
+const REFUSAL_HOLDS: Duration = Duration::from_secs(1);
+
 /// What became of a driver call on a connection.
 pub(crate) type Called<T> = Result<T, Box<dyn Any + Send>>;
 
@@ -50,7 +75,9 @@ impl<M: Manager> Inner<M> {
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
         let now = self.clock.now();
-        if let Some(reason) = self.staleness(lease.live(), now) {
+        // A new one is handed out once, even if it is too old by then: the next would be too.
+        let unused = lease.live().unused;
+        if let Some(reason) = self.staleness(lease.live(), now).filter(|_| !unused) {
             self.close_lease(lease, reason);
             return Ok(None);
         }
@@ -89,13 +116,15 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn ping_is_due(&self, live: &Live<M>, now: Instant) -> bool {
         match self.settings.pre_ping {
             _ if live.unused => false,
+            // Another was lost, and the server perhaps with it.
+            _ if self.is_doubted(live) => true,
             PrePing::Never => false,
             PrePing::Always => true,
             PrePing::IdleFor(window) => now.saturating_duration_since(live.proven) > window,
         }
     }
 
-    /// Pings. A lost connection takes every older one with it; one that fails otherwise goes alone.
+    /// Pings. A lost connection may take those with it that were opened before; one that fails otherwise goes alone.
     pub(crate) fn test(
         self: &Arc<Self>,
         lease: Lease<M>,
@@ -106,45 +135,43 @@ impl<M: Manager> Inner<M> {
             self.put_back(lease);
             return Err(self.timed_out(turn, false));
         }
-        let generation = lease.live().generation;
-        let Some((lease, result)) = self.ping(lease, limit) else {
-            return self.validation_failed(
-                turn,
-                Error::new(ErrorKind::Validation, format!("no answer within {limit:?}")),
-            );
-        };
-        let cause = match result {
-            Ok(Ok(())) => return Ok(Some(lease)),
-            Ok(Err(error)) => {
-                let (class, text) = self.describe(&error);
-                let cause = Error::new(ErrorKind::Validation, text).with_source(Arc::new(error));
-                if class == ErrorClass::Lost {
-                    self.replace_older(generation);
-                    self.close_lease(lease, CloseReason::Lost);
-                } else {
-                    self.close_lease(lease, CloseReason::ValidationFailed);
+        if let Some(refused) = self.query_refused() {
+            self.put_back(lease);
+            return Err(refused);
+        }
+        match self.ping(lease, limit) {
+            Pinged::Alive(lease) => Ok(Some(lease)),
+            Pinged::QueryRefused(lease, error) => {
+                self.put_back(lease);
+                if !turn.is_probe {
+                    self.queue.lock().counters.validation_failures += 1;
                 }
-                cause
+                Err(error)
             }
-            Err(panic) => {
-                self.close_lease(lease, CloseReason::ValidationFailed);
-                Error::new(
-                    ErrorKind::Validation,
-                    format!("the driver panicked: {}", words(&*panic)),
+            Pinged::Failed(lease, fault) => {
+                let reason = fault.close_reason(CloseReason::ValidationFailed);
+                self.speak_for_others(lease.live(), fault.verdict);
+                self.close_lease(lease, reason);
+                let cause = Error::new(ErrorKind::Validation, fault.words);
+                self.validation_failed(
+                    turn,
+                    match fault.source {
+                        Some(source) => cause.with_source(source),
+                        None => cause,
+                    },
                 )
             }
-        };
-        self.validation_failed(turn, cause)
+            Pinged::NoAnswer => {
+                let words = format!("no answer within {limit:?}");
+                self.validation_failed(turn, Error::new(ErrorKind::Validation, words))
+            }
+        }
     }
 
-    /// Runs the driver's ping within `limit`. `None`: no answer, and the connection has been abandoned.
-    #[allow(clippy::type_complexity)] // said in the line above
-    pub(crate) fn ping(
-        self: &Arc<Self>,
-        lease: Lease<M>,
-        limit: Duration,
-    ) -> Option<(Lease<M>, Called<Result<(), M::Error>>)> {
-        let (mut lease, result) = self.call(
+    /// Runs the driver's ping within `limit`.
+    pub(crate) fn ping(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Pinged<M> {
+        let doubts = self.doubts.load(Ordering::Acquire);
+        let called = self.call(
             Call::Ping,
             lease,
             limit,
@@ -154,12 +181,69 @@ impl<M: Manager> Inner<M> {
                     .driver
                     .ping(&inner.manager, &mut live.connection, limit)
             },
-        )?;
-        if matches!(result, Ok(Ok(()))) {
-            lease.live_mut().proven = self.clock.now();
-            self.queue.lock().proven = Some(Instant::now());
+        );
+        let (mut lease, result) = match called {
+            Some(ended) => ended,
+            None => return Pinged::NoAnswer,
+        };
+        let failed = match result {
+            Ok(Ok(())) => {
+                let live = lease.live_mut();
+                live.proven = self.clock.now();
+                live.doubts = doubts;
+                let mut queue = self.queue.lock();
+                queue.proven = Some(Instant::now());
+                queue.validation = Validation::Proved;
+                return Pinged::Alive(lease);
+            }
+            Ok(Err(error)) if self.refuses_query(&error) => match self.note_refused_query(&error) {
+                Some(refusal) => return Pinged::QueryRefused(lease, refusal),
+                None => Ok(error),
+            },
+            Ok(Err(error)) => Ok(error),
+            Err(panic) => Err(panic),
+        };
+        let fault = self.fault(&lease, failed);
+        Pinged::Failed(lease, fault)
+    }
+
+    /// The error of a validation_query that was refused a moment ago: it is not asked again yet.
+    pub(crate) fn query_refused(&self) -> Option<Error> {
+        match &self.queue.lock().validation {
+            Validation::Refused { at, error } if at.elapsed() < REFUSAL_HOLDS => {
+                Some(error.clone())
+            }
+            _ => None,
         }
-        Some((lease, result))
+    }
+
+    /// A validation_query that is wrong in itself tells nothing of the connection, unless it has succeeded before: then
+    /// `None`.
+    fn note_refused_query(&self, error: &M::Error) -> Option<Error> {
+        let query = self
+            .settings
+            .validation_query
+            .as_deref()
+            .unwrap_or_default();
+        let message = format!(
+            "the validation_query {query:?} was refused: {}; expected SQL that this database runs and this user may run",
+            self.describe(error).1
+        );
+        let error = Error::new(ErrorKind::Validation, message);
+        let mut queue = self.queue.lock();
+        if matches!(queue.validation, Validation::Proved) {
+            return None;
+        }
+        let replaced = std::mem::replace(
+            &mut queue.validation,
+            Validation::Refused {
+                at: Instant::now(),
+                error: error.clone(),
+            },
+        );
+        drop(queue);
+        drop(replaced);
+        Some(error)
     }
 
     fn validation_failed(
@@ -186,21 +270,6 @@ impl<M: Manager> Inner<M> {
             Some(source) => error.with_source(source),
             None => error,
         })
-    }
-
-    /// One connection of this generation was found lost: all others of it are replaced before their next use. Many
-    /// that fail together replace once.
-    pub(crate) fn replace_older(self: &Arc<Self>, generation: u64) {
-        let next = self.generation.compare_exchange(
-            generation,
-            generation + 1,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
-        if next.is_ok() {
-            log::info!(target: &self.target, "a connection was found lost: all opened before are replaced");
-            self.close_idle_of_older_generations();
-        }
     }
 
     pub(crate) fn close_idle_of_older_generations(self: &Arc<Self>) {
@@ -241,6 +310,13 @@ impl<M: Manager> Inner<M> {
         Watch::begin(limit, abort.ok()??)
     }
 
+    /// What ends, on the server, whatever this connection still waits for.
+    fn cancel_handle(&self, lease: &Lease<M>) -> Option<Box<dyn FnOnce() + Send>> {
+        let connection = &lease.live().connection;
+        let asked = AssertUnwindSafe(|| self.driver.cancel_handle(&self.manager, connection));
+        catch_unwind(asked).ok().flatten()
+    }
+
     /// Runs a driver call on a connection: here if it ends by itself or can be aborted, else on a helper thread, awaited for
     /// `limit`. `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
     pub(crate) fn call<T: Send + 'static>(
@@ -251,7 +327,7 @@ impl<M: Manager> Inner<M> {
         reason: CloseReason,
         work: impl FnOnce(&Inner<M>, &mut Live<M>) -> T + Send + 'static,
     ) -> Option<(Lease<M>, Called<T>)> {
-        if self.driver.is_bounded(which) {
+        if self.facts.is_bounded(which) {
             let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
             return Some((lease, result));
         }
@@ -267,6 +343,10 @@ impl<M: Manager> Inner<M> {
             }
             return None;
         }
+        let cancel = match which {
+            Call::Reset => self.cancel_handle(&lease),
+            _ => None,
+        };
         let info = lease.live().info.clone();
         let (place, live) = lease.empty();
         let slot = Slot::new();
@@ -299,10 +379,15 @@ impl<M: Manager> Inner<M> {
         if let Some((live, result)) = slot.abandon() {
             return Some((Lease::new(place, live), result));
         }
-        self.abandon_in(&mut queue, info.id, place, reason);
+        self.abandon_in(&mut queue, info.id, which, place, reason);
         drop(queue);
         if !ran {
             self.settle(info.id);
+        } else if let Some(cancel) = cancel {
+            self.on_helper(|_| {
+                // A driver's own; one that fails leaves the call as it is.
+                let _cancelled = catch_unwind(AssertUnwindSafe(cancel));
+            });
         }
         // Its failure is counted and logged.
         let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));

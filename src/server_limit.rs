@@ -32,7 +32,7 @@ impl<M: Manager> Inner<M> {
         lease: Lease<M>,
         limit: Duration,
     ) -> Option<Lease<M>> {
-        if !self.driver.has_server_limit() || limit.is_zero() {
+        if limit.is_zero() {
             return Some(lease);
         }
         {
@@ -42,7 +42,6 @@ impl<M: Manager> Inner<M> {
             }
             queue.server_limit = LimitKnown::Asking;
         }
-        let generation = lease.live().generation;
         let called = self.call(
             Call::ServerLimit,
             lease,
@@ -54,27 +53,27 @@ impl<M: Manager> Inner<M> {
                     .server_limit(&inner.manager, &mut live.connection)
             },
         );
-        let (lease, result) = match called {
-            Some((lease, result)) => (Some(lease), Some(result)),
-            None => (None, None),
-        };
-        let mut unfit = matches!(result, Some(Err(_))).then_some(CloseReason::ValidationFailed);
-        let answer = match result {
-            Some(Ok(Ok(answer))) => LimitKnown::Known(answer),
-            Some(Ok(Err(error))) => {
-                let (class, words) = self.describe(&error);
-                log::debug!(target: &self.target, "the server does not tell how many connections it takes: {words}");
-                if class == ErrorClass::Lost {
-                    self.replace_older(generation);
-                    unfit = Some(CloseReason::Lost);
-                }
-                match class {
-                    ErrorClass::Lost | ErrorClass::Transient => LimitKnown::Unasked,
+        let (lease, unfit, answer) = match called {
+            None => (None, None, LimitKnown::Unasked),
+            Some((lease, Ok(Ok(answer)))) => (Some(lease), None, LimitKnown::Known(answer)),
+            Some((lease, Ok(Err(error)))) => {
+                // Asked again later where it was not the question that failed.
+                let answer = match self.describe(&error).0 {
+                    ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient => {
+                        LimitKnown::Unasked
+                    }
                     ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
-                }
+                };
+                let fault = self.fault(&lease, Ok(error));
+                log::debug!(target: &self.target, "the server does not tell how many connections it takes: {}", fault.words);
+                self.speak_for_others(lease.live(), fault.verdict);
+                let reason = fault.close_reason(CloseReason::ValidationFailed);
+                (Some(lease), Some(reason), answer)
             }
-            Some(Err(_)) => LimitKnown::Known(None),
-            None => LimitKnown::Unasked,
+            Some((lease, Err(_))) => {
+                let reason = CloseReason::ValidationFailed;
+                (Some(lease), Some(reason), LimitKnown::Known(None))
+            }
         };
         self.queue.lock().server_limit = answer;
         match (lease, unfit) {
@@ -89,9 +88,7 @@ impl<M: Manager> Inner<M> {
     /// Whether the server's limit is still to be asked for, and a connection is idle to do so.
     pub(crate) fn wants_server_limit(&self) -> bool {
         let queue = self.queue.lock();
-        matches!(queue.server_limit, LimitKnown::Unasked)
-            && !queue.idle.is_empty()
-            && self.driver.has_server_limit()
+        matches!(queue.server_limit, LimitKnown::Unasked) && !queue.idle.is_empty()
     }
 
     /// Takes an idle connection to ask for the server's limit.

@@ -6,15 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::attempt::{Attempt, PATIENCE, Stage};
+use crate::attempt::{Attempt, Stage};
 use crate::clock::later;
-use crate::driver::{ErrorClass, Manager};
+use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, TIMER};
 use crate::pool::{Inner, Pool};
 use crate::queue::{Queue, Signal, YOUNG};
+use crate::readiness::Pinged;
 use crate::sync::Instant;
 
 /// How often idle connections are looked at, at most and at least.
@@ -26,6 +27,10 @@ impl<M: Manager> Pool<M> {
     pub fn upkeep(&self) {
         self.inner().upkeep();
     }
+}
+
+fn unanswered_for<M: Manager>(lease: &Lease<M>, now: Instant) -> Duration {
+    now.saturating_duration_since(lease.live().proven)
 }
 
 impl<M: Manager> Inner<M> {
@@ -89,7 +94,7 @@ impl<M: Manager> Inner<M> {
         let limit = self.settings.connect_timeout;
         let overdue =
             |attempt: &Attempt| attempt.holds_place() && later(attempt.started, limit) <= now;
-        while queue.hung < self.capacity as usize
+        while !self.too_many_hang(queue)
             && let Some(attempt) = queue.attempts.iter_mut().find(|attempt| overdue(attempt))
         {
             attempt.stage = Stage::Abandoned;
@@ -136,10 +141,11 @@ impl<M: Manager> Inner<M> {
             .iter()
             .filter(|closing| !closing.hung)
             .map(|closing| closing.due);
+        let patience = queue.patience.limit();
         let adopted = queue
             .waiters
             .iter()
-            .filter_map(|waiting| Some(waiting.adopted_at? + PATIENCE));
+            .filter_map(|waiting| Some(waiting.adopted_at? + patience));
         let asleep = queue
             .waiters
             .iter()
@@ -204,9 +210,12 @@ impl<M: Manager> Inner<M> {
             let old = queue.take_idle_where(|lease| self.staleness(lease.live(), now).is_some());
             let idle_too_long = self.take_idle_too_long(&mut queue, now);
             self.open_for_waiters(&mut queue);
+            let is_due = self.settings.keepalive.is_some_and(|limit| {
+                let mut idle = queue.idle.iter();
+                idle.any(|lease| unanswered_for(lease, now) >= limit)
+            });
             // Not while the last round is still under way.
-            let keeps_alive = self.settings.keepalive.is_some()
-                && !std::mem::replace(&mut queue.keeping_alive, true);
+            let keeps_alive = is_due && !std::mem::replace(&mut queue.keeping_alive, true);
             (warnings, old, idle_too_long, keeps_alive)
         };
         // A logger is users' code: not under the lock.
@@ -283,8 +292,9 @@ impl<M: Manager> Inner<M> {
     /// One at a time, so that the others stay at hand. False when none is due.
     fn keep_one_alive(self: &Arc<Self>) -> bool {
         let now = self.clock.now();
-        let limit = self.settings.keepalive.unwrap_or(Duration::MAX);
-        let is_due = |lease: &Lease<M>| now.saturating_duration_since(lease.live().proven) >= limit;
+        // Those that will soon be due go along, so that a pool's pings come together and no thread stays for them.
+        let limit = self.settings.keepalive.unwrap_or(Duration::MAX) / 2;
+        let is_due = |lease: &Lease<M>| unanswered_for(lease, now) >= limit;
         let lease = {
             let mut queue = self.queue.lock();
             let Some(position) = queue.idle.iter().position(is_due) else {
@@ -292,17 +302,20 @@ impl<M: Manager> Inner<M> {
             };
             queue.idle.remove(position)
         };
-        let generation = lease.live().generation;
-        let Some((lease, result)) = self.ping(lease, self.settings.health_check_timeout) else {
-            return true;
-        };
-        match result {
-            Ok(Ok(())) => self.put_back_idle(lease),
-            Ok(Err(error)) if self.describe(&error).0 == ErrorClass::Lost => {
-                self.replace_older(generation);
-                self.close_lease(lease, CloseReason::Lost);
+        match self.ping(lease, self.settings.health_check_timeout) {
+            Pinged::Alive(lease) => self.put_back_idle(lease),
+            Pinged::QueryRefused(lease, error) => {
+                log::warn!(target: &self.target, "keepalive: {error}");
+                self.put_back_idle(lease);
+                // The others would fare no better, and this one is still due.
+                return false;
             }
-            Ok(Err(_)) | Err(_) => self.close_lease(lease, CloseReason::ValidationFailed),
+            Pinged::Failed(lease, fault) => {
+                self.speak_for_others(lease.live(), fault.verdict);
+                let reason = fault.close_reason(CloseReason::ValidationFailed);
+                self.close_lease(lease, reason);
+            }
+            Pinged::NoAnswer => {}
         }
         true
     }

@@ -161,10 +161,6 @@ impl queuepool::r2d2::ManageConnection for Manager {
 struct ModelDriver(Arc<Database>);
 
 impl Driver<Manager> for ModelDriver {
-    fn resets(&self) -> bool {
-        false
-    }
-
     fn classify(&self, error: &Refused) -> ErrorClass {
         error.0
     }

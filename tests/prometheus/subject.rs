@@ -227,10 +227,6 @@ impl r2d2::ManageConnection for Limited {
 }
 
 impl Driver<Limited> for Limited {
-    fn has_server_limit(&self) -> bool {
-        true
-    }
-
     fn server_limit(&self, _: &Limited, (): &mut ()) -> std::io::Result<Option<ServerLimit>> {
         Ok(Some(ServerLimit::new(u64::MAX, 3)))
     }

@@ -181,10 +181,12 @@ fn a_ping_and_a_reset_that_a_silent_server_does_not_answer_can_be_aborted() {
         };
         aborted(&mut pinged, &|conn| driver.ping(&manager, conn, LIMIT));
         aborted(&mut reset, &|conn| {
-            driver.reset(&manager, conn, ResetOnReturn::Rollback)
+            driver
+                .reset(&manager, conn, ResetOnReturn::Rollback)
+                .map(drop)
         });
         aborted(&mut reset_in_full, &|conn| {
-            driver.reset(&manager, conn, ResetOnReturn::Full)
+            driver.reset(&manager, conn, ResetOnReturn::Full).map(drop)
         });
         server.resume();
     }

@@ -142,10 +142,6 @@ impl Driver<ScriptedManager> for Limited {
         error.0
     }
 
-    fn has_server_limit(&self) -> bool {
-        true
-    }
-
     fn server_limit(
         &self,
         _: &ScriptedManager,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use queuepool::{
-    Builder, Call, Clock, Driver, ErrorClass, Pool, ResetOnReturn, ServerLimit, Settings, Status,
+    Builder, Call, Clock, Driver, ErrorClass, Pool, Reset, ResetOnReturn, ServerLimit, Settings,
+    Status,
 };
 
 /// What a scripted panic says.
@@ -354,10 +355,11 @@ impl Driver<ScriptedManager> for Scripted {
         _: &ScriptedManager,
         connection: &mut ScriptedConnection,
         how: ResetOnReturn,
-    ) -> Result<(), ScriptedError> {
+    ) -> Result<Reset, ScriptedError> {
         self.0.resets_are.lock().push(how);
         self.0
-            .play_on(&connection.aborted, &self.0.reset, &self.0.resets)
+            .play_on(&connection.aborted, &self.0.reset, &self.0.resets)?;
+        Ok(Reset::Done)
     }
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
@@ -366,10 +368,6 @@ impl Driver<ScriptedManager> for Scripted {
 
     fn is_bounded(&self, call: Call) -> bool {
         self.0.local.load(SeqCst) || call == Call::Connect && self.0.connects_here.load(SeqCst)
-    }
-
-    fn has_server_limit(&self) -> bool {
-        self.0.limit.lock().is_some()
     }
 
     fn server_limit(

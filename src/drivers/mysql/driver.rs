@@ -10,7 +10,7 @@ use r2d2::ManageConnection;
 
 use super::classify::classify;
 use super::{MySqlManager, is_lost};
-use crate::driver::{Driver, ErrorClass, ServerLimit};
+use crate::driver::{Driver, ErrorClass, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -63,14 +63,16 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager: &MySqlManager,
         connection: &mut Conn,
         how: ResetOnReturn,
-    ) -> Result<(), MyError> {
+    ) -> Result<Reset, MyError> {
         if how != ResetOnReturn::Full {
-            return manager.run(connection, "ROLLBACK");
+            manager.run(connection, "ROLLBACK")?;
+            return Ok(Reset::Done);
         }
         connection.reset()?;
         // MySQL's reset returns to the server's default character set, MariaDB's to the one of the login.
         manager.run(connection, "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")?;
-        manager.limit_statements(connection)
+        manager.limit_statements(connection)?;
+        Ok(Reset::Done)
     }
 
     fn classify(&self, error: &MyError) -> ErrorClass {
@@ -79,10 +81,6 @@ impl Driver<MySqlManager> for MySqlDriver {
 
     fn explain(&self, manager: &MySqlManager, error: &MyError) -> Option<String> {
         manager.explain(error)
-    }
-
-    fn has_server_limit(&self) -> bool {
-        true
     }
 
     fn server_limit(

@@ -7,7 +7,7 @@ use ::postgres::{Client, Error as PgError};
 
 use super::PostgresManager;
 use super::classify::classify;
-use crate::driver::{Call, Driver, ErrorClass, ServerLimit};
+use crate::driver::{Call, Driver, ErrorClass, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -58,7 +58,7 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager: &PostgresManager,
         client: &mut Client,
         how: ResetOnReturn,
-    ) -> Result<(), PgError> {
+    ) -> Result<Reset, PgError> {
         // A ROLLBACK outside a transaction puts a warning into the server's log, which BEGIN before it prevents; but in
         // a failed transaction BEGIN is refused.
         match manager.run(client, "BEGIN; ROLLBACK") {
@@ -72,7 +72,7 @@ impl Driver<PostgresManager> for PostgresDriver {
             manager.run(client, "DISCARD ALL")?;
             manager.limit_statements(client)?;
         }
-        Ok(())
+        Ok(Reset::Done)
     }
 
     fn classify(&self, error: &PgError) -> ErrorClass {
@@ -81,10 +81,6 @@ impl Driver<PostgresManager> for PostgresDriver {
 
     fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
         manager.explain(error)
-    }
-
-    fn has_server_limit(&self) -> bool {
-        true
     }
 
     fn server_limit(

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode};
 use super::manager::SqliteManager;
 use super::opening::is_busy;
 use super::place::{Place, complaint};
-use crate::driver::{Call, Driver, ErrorClass};
+use crate::driver::{Call, Driver, ErrorClass, Reset};
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
@@ -88,10 +88,7 @@ impl Driver<SqliteManager> for SqliteDriver {
         manager: &SqliteManager,
         conn: &mut Connection,
         how: ResetOnReturn,
-    ) -> Result<(), rusqlite::Error> {
-        if how == ResetOnReturn::Never {
-            return Ok(());
-        }
+    ) -> Result<Reset, rusqlite::Error> {
         if !conn.is_autocommit() {
             manager.run(conn, "ROLLBACK")?;
         }
@@ -101,7 +98,7 @@ impl Driver<SqliteManager> for SqliteDriver {
             manager.run(conn, "PRAGMA temp_store=memory; PRAGMA temp_store=default")?;
             manager.set_pragmas(conn)?;
         }
-        Ok(())
+        Ok(Reset::Done)
     }
 
     fn classify(&self, error: &rusqlite::Error) -> ErrorClass {

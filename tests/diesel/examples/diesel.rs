@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Error as PoolingError, ManageConnection, R2D2Connection};
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
-use queuepool::{Driver, ErrorClass, Pool, ResetOnReturn, Settings};
+use queuepool::{Driver, ErrorClass, Pool, Reset, ResetOnReturn, Settings};
 
 /// What a pool cannot know of diesel by itself. Without it all works, but a transaction that was begun by SQL, behind
 /// diesel's back, goes on under the next holder, a wrong password is retried, and a malformed URL is shown.
@@ -42,13 +42,19 @@ impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for Diesel
         _manager: &ConnectionManager<C>,
         connection: &mut C,
         _how: ResetOnReturn,
-    ) -> Result<(), PoolingError> {
+    ) -> Result<Reset, PoolingError> {
         // ROLLBACK alone is an error on SQLite and a warning in PostgreSQL's log where there is nothing to roll back, BEGIN an
         // error on SQLite and in a failed transaction where there is.
         connection
             .batch_execute("BEGIN; ROLLBACK")
             .or_else(|_| connection.batch_execute("ROLLBACK"))
-            .map_err(PoolingError::QueryError)
+            .map_err(PoolingError::QueryError)?;
+        Ok(Reset::Done)
+    }
+
+    /// What `Connection::note_error` is given is the error of a statement, which is another one than the manager's.
+    fn classify_other(&self, error: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> {
+        Some(classify_statement(error.downcast_ref()?))
     }
 
     /// libpq tells in words alone whether trying again can help.
@@ -62,15 +68,19 @@ impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for Diesel
                 }
             }
             PoolingError::ConnectionError(_) => ErrorClass::Permanent,
-            PoolingError::QueryError(DieselError::DatabaseError(kind, _)) => match kind {
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
-                    ErrorClass::Lost
-                }
-                _ => ErrorClass::Statement,
-            },
-            PoolingError::QueryError(DieselError::BrokenTransactionManager) => ErrorClass::Lost,
-            PoolingError::QueryError(_) => ErrorClass::Statement,
+            PoolingError::QueryError(error) => classify_statement(error),
         }
+    }
+}
+
+fn classify_statement(error: &DieselError) -> ErrorClass {
+    match error {
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _,
+        )
+        | DieselError::BrokenTransactionManager => ErrorClass::Lost,
+        _ => ErrorClass::Statement,
     }
 }
 

@@ -1,0 +1,232 @@
+//! What an error says of the connection it occurred on, and of those opened before it.
+//!
+//! A connection that is lost may speak for others. The pool's generation is raised when the server is known to have gone:
+//! all connections opened before are then replaced without a ping. Where it is unclear, the pool's doubts are counted up: a
+//! connection that has not answered since is due for a ping, however fresh it is; and if that one is lost too, the
+//! generation is raised. Nobody raises it for connections newer than his own.
+
+use std::any::Any;
+use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::driver::{ErrorClass, Extent, Manager};
+use crate::hooks::{CloseReason, ConnectionInfo};
+use crate::opener::words;
+use crate::places::{Lease, Live};
+use crate::pool::Inner;
+
+/// What is known against a connection; the later in this order, the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    Sound,
+    /// An answer may still come that its next user would be given.
+    Owed,
+    /// This session has ended, and no other.
+    Ended,
+    /// It is lost, and perhaps the server with it.
+    Suspect,
+    /// It is lost, as are all that were opened before.
+    Gone,
+}
+
+impl Verdict {
+    fn of(class: ErrorClass, extent: impl FnOnce() -> Extent) -> Self {
+        match class {
+            ErrorClass::Owed => Verdict::Owed,
+            ErrorClass::Lost => match extent() {
+                Extent::Session => Verdict::Ended,
+                Extent::Unclear => Verdict::Suspect,
+                Extent::Server => Verdict::Gone,
+            },
+            ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => Verdict::Sound,
+        }
+    }
+
+    pub(crate) fn is_lost(self) -> bool {
+        self > Verdict::Owed
+    }
+
+    /// Why such a connection is closed; `None`: it need not be.
+    pub(crate) fn close_reason(self) -> Option<CloseReason> {
+        match self {
+            Verdict::Sound => None,
+            Verdict::Owed => Some(CloseReason::Owed),
+            Verdict::Ended | Verdict::Suspect | Verdict::Gone => Some(CloseReason::Lost),
+        }
+    }
+}
+
+/// Why a connection is closed after a call on it.
+pub(crate) struct Fault {
+    pub(crate) verdict: Verdict,
+    pub(crate) words: String,
+    /// The driver's own error, where it was one.
+    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Fault {
+    /// `otherwise`: where the connection was not lost.
+    pub(crate) fn close_reason(&self, otherwise: CloseReason) -> CloseReason {
+        match self.verdict.is_lost() {
+            true => CloseReason::Lost,
+            false => otherwise,
+        }
+    }
+}
+
+impl<M: Manager> Inner<M> {
+    /// What a driver's error means, in words too. Its author may have written either to panic.
+    pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
+        let class = catch_unwind(AssertUnwindSafe(|| self.driver.classify(error)));
+        let text = catch_unwind(AssertUnwindSafe(|| crate::error::chain(error)));
+        (
+            class.unwrap_or(ErrorClass::Permanent),
+            text.unwrap_or_else(|panic| format!("an error that panics: {}", words(&*panic))),
+        )
+    }
+
+    /// What an error on an open connection means: the error hooks are heard before the driver. A driver that panics when
+    /// asked cannot say that the connection is sound.
+    pub(crate) fn judge(
+        &self,
+        error: &(dyn StdError + 'static),
+        info: &ConnectionInfo,
+    ) -> (ErrorClass, Verdict) {
+        let own = own_error::<M>(error);
+        let by_driver = || {
+            let class = catch_unwind(AssertUnwindSafe(|| match own {
+                Some(own) => self.driver.classify(own),
+                None => self
+                    .driver
+                    .classify_other(error)
+                    .unwrap_or(ErrorClass::Statement),
+            }));
+            class.unwrap_or(ErrorClass::Owed)
+        };
+        let by_hook = self.class_by_hook(error, info);
+        let class = by_hook.unwrap_or_else(by_driver);
+        let extent = || {
+            let Some(own) = own else {
+                return Extent::Server;
+            };
+            if by_hook.is_some() && by_driver() != ErrorClass::Lost {
+                return Extent::Server;
+            }
+            catch_unwind(AssertUnwindSafe(|| self.driver.extent(own))).unwrap_or(Extent::Unclear)
+        };
+        (class, Verdict::of(class, extent))
+    }
+
+    /// What the error hooks say: the first that has an opinion.
+    fn class_by_hook(
+        &self,
+        error: &(dyn StdError + 'static),
+        info: &ConnectionInfo,
+    ) -> Option<ErrorClass> {
+        if !self.hooks.has_error {
+            return None;
+        }
+        let mut class = None;
+        // A panic is counted and logged, and says nothing.
+        let _ = self.run_hook("error", |hooks| {
+            class = hooks.error.iter().find_map(|hook| hook(error, info));
+            Ok(())
+        });
+        class
+    }
+
+    /// Notes an error of a checked-out connection; what follows from it, follows at the return.
+    pub(crate) fn note_error(
+        &self,
+        live: &mut Live<M>,
+        error: &(dyn StdError + 'static),
+    ) -> ErrorClass {
+        let (class, verdict) = self.judge(error, &live.info);
+        live.verdict = live.verdict.max(verdict);
+        class
+    }
+
+    /// Why a connection is closed after a call that failed: with an error, or by a panic of the driver.
+    pub(crate) fn fault(
+        &self,
+        lease: &Lease<M>,
+        failed: Result<M::Error, Box<dyn Any + Send>>,
+    ) -> Fault {
+        match failed {
+            Ok(error) => {
+                let (_, verdict) = self.judge(&error, &lease.live().info);
+                let words = self.describe(&error).1;
+                Fault {
+                    verdict,
+                    words,
+                    source: Some(Arc::new(error)),
+                }
+            }
+            Err(panic) => Fault {
+                verdict: Verdict::Sound,
+                words: format!("the driver panicked: {}", words(&*panic)),
+                source: None,
+            },
+        }
+    }
+
+    /// Lets a connection that is closed for this verdict speak for those opened before it.
+    pub(crate) fn speak_for_others(self: &Arc<Self>, live: &Live<M>, verdict: Verdict) {
+        match verdict {
+            Verdict::Sound | Verdict::Owed | Verdict::Ended => {}
+            Verdict::Suspect if self.is_doubted(live) => self.replace_older(live.generation),
+            Verdict::Suspect => self.doubt_older(live.generation),
+            Verdict::Gone => self.replace_older(live.generation),
+        }
+    }
+
+    /// One connection of this generation was found lost, and the server with it: all others of it are replaced before their
+    /// next use. Many that fail together replace once.
+    pub(crate) fn replace_older(self: &Arc<Self>, generation: u64) {
+        let next = self.generation.compare_exchange(
+            generation,
+            generation + 1,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if next.is_ok() {
+            log::info!(target: &self.target, "a connection was found lost: all opened before are replaced");
+            self.close_idle_of_older_generations();
+        }
+    }
+
+    /// One connection of this generation is lost, and perhaps the others are: they are pinged before their next use.
+    fn doubt_older(&self, generation: u64) {
+        if self.generation.load(Ordering::Acquire) == generation {
+            self.doubts.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether it has not answered since another was lost.
+    #[inline]
+    pub(crate) fn is_doubted(&self, live: &Live<M>) -> bool {
+        live.doubts != self.doubts.load(Ordering::Acquire)
+    }
+
+    /// Whether the ping failed because the validation_query itself is wrong.
+    pub(crate) fn refuses_query(&self, error: &M::Error) -> bool {
+        self.settings.validation_query.is_some()
+            && catch_unwind(AssertUnwindSafe(|| self.driver.refuses_query(error))).unwrap_or(false)
+    }
+}
+
+/// The manager's own error, in this one or beneath it.
+fn own_error<'e, M: Manager>(error: &'e (dyn StdError + 'static)) -> Option<&'e M::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref() {
+            return Some(own);
+        }
+        next = catch_unwind(AssertUnwindSafe(|| error.source()))
+            .ok()
+            .flatten();
+    }
+    None
+}
