@@ -2,6 +2,8 @@
 
 #[path = "../support/fork.rs"]
 mod fork;
+#[path = "../support/half_read.rs"]
+mod half_read;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;
@@ -17,4 +19,5 @@ mod pgbouncer;
 mod pool;
 mod pool_mysql;
 mod pool_postgres;
+mod postgres_answers;
 mod postgres_driver;
