@@ -21,3 +21,4 @@ mod pool_mysql;
 mod pool_postgres;
 mod postgres_answers;
 mod postgres_driver;
+mod postgres_resets;
