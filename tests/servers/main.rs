@@ -22,3 +22,4 @@ mod pool_postgres;
 mod postgres_answers;
 mod postgres_driver;
 mod postgres_resets;
+mod postgres_validation;
