@@ -1,6 +1,8 @@
 //! The harness itself.
 
-use crate::servers::{MariaDb, PgBouncer, Postgres};
+use crate::servers::{
+    MariaDb, MySql, NewestMariaDb, NewestPostgres, PgBouncer, Postgres, TestServer,
+};
 use std::time::Instant;
 
 #[test]
@@ -35,4 +37,33 @@ fn servers_start_stop_and_start_again() {
         maria.start_again();
         eprintln!("mariadb restarts {:?}", begun.elapsed());
     }
+}
+
+#[test]
+fn the_servers_of_today_start_stop_and_start_again() {
+    fn check<S: TestServer>(name: &str, connect: fn(&str)) {
+        if !S::is_here() {
+            return;
+        }
+        let begun = Instant::now();
+        let mut server = S::start();
+        eprintln!("{name} started in {:?}", begun.elapsed());
+        connect(&server.url());
+        connect(&server.admin_url());
+        server.stop();
+        server.start_again();
+        connect(&server.url());
+        server.kill();
+        server.start_again();
+        connect(&server.url());
+    }
+    let postgres = |url: &str| {
+        ::postgres::Client::connect(url, ::postgres::NoTls).expect("postgres");
+    };
+    let mysql = |url: &str| {
+        ::mysql::Conn::new(url).expect("mysql");
+    };
+    check::<NewestPostgres>("postgres", postgres);
+    check::<NewestMariaDb>("mariadb", mysql);
+    check::<MySql>("mysql", mysql);
 }
