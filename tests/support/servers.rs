@@ -556,6 +556,12 @@ impl PgBouncer {
     server_methods!();
 }
 
+/// The same URL, but of a database that is not there.
+pub fn to_nowhere(url: &str) -> String {
+    let server = url.strip_suffix("/app").expect("the database app");
+    format!("{server}/nowhere")
+}
+
 /// A port nobody listens on.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
