@@ -29,6 +29,7 @@ pub(crate) use on_each;
 mod any_connection;
 mod harness;
 mod limit;
+mod logins;
 mod mute;
 mod mysql_driver;
 mod pgbouncer;
