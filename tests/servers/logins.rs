@@ -80,14 +80,18 @@ fn a_caching_sha2_user_logs_in_with_and_without_tls_the_first_time_and_later() {
         &server,
         &format!("WITH caching_sha2_password BY '{PASSWORD}'"),
     );
-    for parameters in ["?ssl-mode=disabled", "?ssl-mode=required"] {
+    for (parameters, is_encrypted) in [("?ssl-mode=disabled", 0), ("?ssl-mode=required", 1)] {
+        let right = url(&server, PASSWORD_IN_URL, parameters);
         as_admin(&server, "FLUSH PRIVILEGES");
         assert_denied(&url(&server, "wrong", parameters));
         for _ in ["the first time", "later"] {
-            assert_logs_in(&url(&server, PASSWORD_IN_URL, parameters));
+            assert_logs_in(&right);
             assert_denied(&url(&server, "wrong", parameters));
             assert_denied(&url(&server, "", parameters));
         }
+        let database = Database::open(&right).unwrap();
+        let answer = database.get().unwrap().query_i64(MySql::IS_ENCRYPTED);
+        assert_eq!(answer.unwrap(), is_encrypted);
     }
 }
 

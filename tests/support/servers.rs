@@ -499,6 +499,12 @@ impl MariaDb {
                                     WHERE VARIABLE_NAME = 'SSL_CIPHER'";
 }
 
+impl MySql {
+    /// As [`Postgres::IS_ENCRYPTED`].
+    pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM performance_schema.session_status \
+                                    WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+}
+
 fn start_database(
     kind: Kind,
     release: Release,
