@@ -76,7 +76,7 @@ fn a_pool_larger_than_the_server_is_told_what_fits() {
     );
 }
 
-crate::on_each!([mariadb_and_mysql_are_asked_too]: mariadb = MariaDb, mysql_itself = MySql);
+crate::servers::on_each!([mariadb_and_mysql_are_asked_too]: mariadb = MariaDb, mysql_itself = MySql);
 
 fn mariadb_and_mysql_are_asked_too<S: TestServer>() {
     let server = S::start_with(&["--max-connections=41"]);

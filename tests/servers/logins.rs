@@ -42,7 +42,7 @@ fn assert_denied(url: &str) {
     assert!(error.to_string().contains("Access denied"), "{error}");
 }
 
-crate::on_each!([
+crate::servers::on_each!([
     an_ed25519_user_logs_in_and_a_wrong_password_is_told_at_once,
 ]: mariadb = MariaDb, newest_mariadb = NewestMariaDb);
 

@@ -16,7 +16,7 @@ use r2d2::ManageConnection;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-crate::on_each!([
+crate::servers::on_each!([
     a_healthy_connection_answers_the_ping,
     a_killed_connection_is_lost_and_known_to_be_without_a_round_trip,
     a_connection_killed_while_it_works_is_lost,

@@ -14,7 +14,7 @@ use r2d2::ManageConnection;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-crate::on_each!([
+crate::servers::on_each!([
     a_healthy_connection_answers_the_ping,
     a_terminated_connection_is_lost,
     every_connection_is_lost_when_the_server_stops_or_crashes,

@@ -368,10 +368,13 @@ macro_rules! server_methods {
 pub trait TestServer: Sized {
     /// Whether the server is on this machine. Where it is not, that is said, and the test ends.
     fn is_here() -> bool;
-    fn start_with(settings: &[&str]) -> Self;
     fn start() -> Self {
         Self::start_with(&[])
     }
+    fn start_with(settings: &[&str]) -> Self {
+        Self::start_with_files(settings, &[])
+    }
+    fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self;
     fn url(&self) -> String;
     fn admin_url(&self) -> String;
     fn port(&self) -> u16;
@@ -428,8 +431,8 @@ macro_rules! database_server {
             fn is_here() -> bool {
                 $server::is_here()
             }
-            fn start_with(settings: &[&str]) -> Self {
-                $server::start_with(settings)
+            fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self {
+                $server::start_with_files(settings, files)
             }
             fn url(&self) -> String {
                 $server::url(self)
@@ -464,6 +467,26 @@ macro_rules! database_server {
         }
     };
 }
+
+/// Each of these functions is a test on each of these servers, in a module of the server's name.
+#[allow(unused_macros)]
+macro_rules! on_each {
+    ($tests:tt: $($name:ident = $server:ident),+) => {$(
+        mod $name {
+            crate::servers::on_each!(@ $server $tests);
+        }
+    )+};
+    (@ $server:ident [$($test:ident),+ $(,)?]) => {$(
+        #[test]
+        fn $test() {
+            if crate::servers::$server::is_here() {
+                super::$test::<crate::servers::$server>();
+            }
+        }
+    )+};
+}
+#[allow(unused_imports)]
+pub(crate) use on_each;
 
 /// PostgreSQL with the database `app`, its owner `app` (by scram-sha-256), and the superuser `postgres`.
 pub struct Postgres(Server);
