@@ -1,4 +1,4 @@
-//! PostgreSQL, MariaDB and PgBouncer: real servers, started by the tests on private ports.
+//! PostgreSQL, MariaDB, MySQL and PgBouncer: real servers, started by the tests on private ports.
 
 #[path = "../support/fork.rs"]
 mod fork;
@@ -11,6 +11,7 @@ mod servers;
 mod any_connection;
 mod harness;
 mod limit;
+mod logins;
 mod mute;
 mod mysql_driver;
 mod pgbouncer;
