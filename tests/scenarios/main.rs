@@ -14,6 +14,7 @@ mod leaks;
 mod lifecycle;
 mod overload;
 mod panics;
+mod proportion;
 mod random;
 mod readiness;
 mod resets;

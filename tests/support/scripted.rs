@@ -104,6 +104,8 @@ pub struct Server {
     pub local: AtomicBool,
     /// Connects are bounded: they run on the thread of the caller who asks.
     pub connects_here: AtomicBool,
+    /// A ping runs on a helper thread even if all else is local.
+    pub pings_apart: AtomicBool,
     /// Pings and resets can be aborted: they run on the thread that needs them.
     pub abortable: AtomicBool,
     pub aborts: AtomicUsize,
@@ -134,6 +136,7 @@ impl Server {
             dead_before: AtomicUsize::new(0),
             local: AtomicBool::new(false),
             connects_here: AtomicBool::new(false),
+            pings_apart: AtomicBool::new(false),
             abortable: AtomicBool::new(false),
             aborts: AtomicUsize::new(0),
             panics_when_asked_to_abort: AtomicBool::new(false),
@@ -357,9 +360,13 @@ impl Driver<ScriptedManager> for Scripted {
         how: ResetOnReturn,
     ) -> Result<Reset, ScriptedError> {
         self.0.resets_are.lock().push(how);
-        self.0
-            .play_on(&connection.aborted, &self.0.reset, &self.0.resets)?;
-        Ok(Reset::Done)
+        let played = self
+            .0
+            .play_on(&connection.aborted, &self.0.reset, &self.0.resets);
+        if matches!(played, Err(ScriptedError(ErrorClass::Lost))) {
+            connection.discount();
+        }
+        played.map(|()| Reset::Done)
     }
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
@@ -367,7 +374,11 @@ impl Driver<ScriptedManager> for Scripted {
     }
 
     fn is_bounded(&self, call: Call) -> bool {
-        self.0.local.load(SeqCst) || call == Call::Connect && self.0.connects_here.load(SeqCst)
+        match call {
+            Call::Ping if self.0.pings_apart.load(SeqCst) => false,
+            Call::Connect if self.0.connects_here.load(SeqCst) => true,
+            _ => self.0.local.load(SeqCst),
+        }
     }
 
     fn server_limit(
