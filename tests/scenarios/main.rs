@@ -5,6 +5,7 @@ mod scripted;
 
 mod aborts;
 mod capacity;
+mod contract;
 mod corners;
 mod customizer;
 mod failures;
@@ -18,3 +19,4 @@ mod proportion;
 mod random;
 mod readiness;
 mod resets;
+mod verdicts;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use queuepool::{
-    Builder, Call, Clock, Driver, ErrorClass, Pool, Reset, ResetOnReturn, ServerLimit, Settings,
-    Status,
+    Builder, Call, Clock, Driver, ErrorClass, Extent, Pool, Reset, ResetOnReturn, ServerLimit,
+    Settings, Status,
 };
 
 /// What a scripted panic says.
@@ -114,6 +114,11 @@ pub struct Server {
     /// What it tells of how many connections it takes.
     pub limit: Mutex<Option<ServerLimit>>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
+    /// How far its lost connections reach.
+    pub extent: Mutex<Extent>,
+    /// The driver panics when it is asked what an error means.
+    pub panics_when_asked: AtomicBool,
+    pub shutdowns: AtomicUsize,
 }
 
 fn always(act: Act) -> Script {
@@ -143,6 +148,9 @@ impl Server {
             aborts_panic: AtomicBool::new(false),
             limit: Mutex::default(),
             resets_are: Mutex::default(),
+            extent: Mutex::new(Extent::Server),
+            panics_when_asked: AtomicBool::new(false),
+            shutdowns: AtomicUsize::new(0),
         })
     }
 
@@ -166,6 +174,15 @@ impl Server {
     /// All connections opened so far are dead; new ones work.
     pub fn restart(&self) {
         self.dead_before.store(self.connects.load(SeqCst), SeqCst);
+    }
+
+    /// Whether a statement on this connection would find that the server has ended it.
+    pub fn is_dead(&self, connection: &ScriptedConnection) -> bool {
+        let is_dead = connection.id < self.dead_before.load(SeqCst);
+        if is_dead {
+            connection.discount();
+        }
+        is_dead
     }
 
     pub fn connects(&self) -> usize {
@@ -370,7 +387,18 @@ impl Driver<ScriptedManager> for Scripted {
     }
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
+        if self.0.panics_when_asked.load(SeqCst) {
+            std::panic::panic_any(SCRIPTED_PANIC);
+        }
         error.0
+    }
+
+    fn extent(&self, _: &ScriptedError) -> Extent {
+        *self.0.extent.lock()
+    }
+
+    fn shutdown(&self, _: &ScriptedManager) {
+        self.0.shutdowns.fetch_add(1, SeqCst);
     }
 
     fn is_bounded(&self, call: Call) -> bool {
