@@ -20,3 +20,4 @@ mod random;
 mod readiness;
 mod resets;
 mod verdicts;
+mod warming;
