@@ -61,8 +61,8 @@ fn a_driver_that_resets_nothing_has_the_connection_of_a_panicking_holder_closed(
         for _ in 0..2 {
             let holder = pool.clone();
             let holder = thread::spawn(move || {
-                *holder.get().unwrap() = true;
-                let _held = holder.get().unwrap();
+                let mut held = holder.get().unwrap();
+                *held = true;
                 panic!("on purpose");
             });
             holder.join().unwrap_err();
