@@ -66,7 +66,7 @@ impl Settings {
     /// The former name of [`min_pool_size`](Settings::min_pool_size). It counts connections that are open, in use or idle;
     /// `min_idle` of r2d2 and `minimumIdle` of HikariCP count idle ones, and open more as soon as one is in use.
     #[deprecated(
-        since = "0.2.0",
+        since = "0.1.0",
         note = "renamed to `min_pool_size`: it counts open connections, where r2d2's `min_idle` counts idle ones"
     )]
     #[must_use]
