@@ -9,6 +9,7 @@ mod scripted;
 mod servers;
 
 mod any_connection;
+mod carried;
 mod harness;
 mod limit;
 mod logins;
@@ -19,3 +20,4 @@ mod pool;
 mod pool_mysql;
 mod pool_postgres;
 mod postgres_driver;
+mod ten_killed;

@@ -235,7 +235,7 @@ fn fill<B: Backend>(database: &Database, connections: usize) -> Vec<i64> {
 }
 
 /// Ends sessions from the server's side, and returns when they are gone.
-fn kill<B: Backend>(admin: &Database, sessions: &[i64]) {
+pub fn kill<B: Backend>(admin: &Database, sessions: &[i64]) {
     let mut admin = admin.get().unwrap();
     let before = B::sessions(&mut admin);
     for session in sessions {
