@@ -32,7 +32,7 @@ fn carried<S: TestServer>(how: ResetOnReturn) {
     let admin = Database::open_with(&server.admin_url(), size(1, 0)).unwrap();
     for sql in [
         "CREATE DATABASE other",
-        "GRANT ALL ON other.* TO app",
+        "GRANT ALL ON other.* TO 'app'@'127.0.0.1'",
         "CREATE TABLE app.kept (a int) ENGINE=InnoDB",
         "CREATE TABLE app.second (a int) ENGINE=InnoDB",
     ] {

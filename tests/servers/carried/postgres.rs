@@ -72,7 +72,7 @@ const PROPERTIES: &[Property<PostgresManager>] = &[
     (
         "rows that were not committed",
         Undone::ByRollback,
-        |client| ask(client, "SELECT count(*) FROM kept"),
+        |client| ask(client, "SELECT count(*) FROM public.kept"),
     ),
     ("listening", Undone::ByRollback, |client| {
         ask(client, "SELECT count(*) FROM pg_listening_channels()")
@@ -113,7 +113,7 @@ const PROPERTIES: &[Property<PostgresManager>] = &[
         )
     }),
     ("sequences' values", Undone::ByFull, |client| {
-        ask(client, "SELECT currval('counted')")
+        ask(client, "SELECT currval('public.counted')")
     }),
     ("custom settings", Undone::ByFull, |client| {
         // '' and NULL are the same here.
@@ -124,7 +124,7 @@ const PROPERTIES: &[Property<PostgresManager>] = &[
     }),
     ("types", Undone::ByFull, |client| {
         client
-            .query("SELECT 'sad'::mood", &[])
+            .query("SELECT 'sad'::public.mood", &[])
             .map_or_else(|error| error.to_string(), |rows| rows.len().to_string())
     }),
 ];
@@ -138,11 +138,11 @@ macro_rules! run {
 const DEEDS: &[Deed<PostgresManager>] = &{
     const SQL: &[Deed<PostgresManager>] = run![
         "BEGIN",
-        "BEGIN; INSERT INTO kept VALUES (1)",
+        "BEGIN; INSERT INTO public.kept VALUES (1)",
         "BEGIN; SELECT 1/0",
         "START TRANSACTION READ ONLY",
-        "BEGIN; SAVEPOINT one; INSERT INTO kept VALUES (2)",
-        "BEGIN; LOCK TABLE kept IN ACCESS EXCLUSIVE MODE",
+        "BEGIN; SAVEPOINT one; INSERT INTO public.kept VALUES (2)",
+        "BEGIN; LOCK TABLE public.kept IN ACCESS EXCLUSIVE MODE",
         "BEGIN ISOLATION LEVEL SERIALIZABLE",
         "BEGIN; SET LOCAL work_mem = '77kB'",
         "BEGIN; CREATE TEMP TABLE dropped (a int) ON COMMIT DROP",
@@ -162,7 +162,7 @@ const DEEDS: &[Deed<PostgresManager>] = &{
         "SET client_min_messages = error",
         "CREATE TEMP TABLE mine (a int)",
         "CREATE TEMP SEQUENCE my_own",
-        "SELECT nextval('counted')",
+        "SELECT nextval('public.counted')",
         "DECLARE held CURSOR WITH HOLD FOR SELECT generate_series(1, 100)",
         "PREPARE asked AS SELECT 1",
         "PREPARE \"an odd \"\"name\" AS SELECT 2",
@@ -182,7 +182,7 @@ const DEEDS: &[Deed<PostgresManager>] = &{
         }),
         ("a statement prepared and forgotten", |client| {
             let _ = client
-                .prepare("SELECT count(*) FROM kept")
+                .prepare("SELECT count(*) FROM public.kept")
                 .map(std::mem::forget);
         }),
         ("rows read halfway", |client| {
@@ -198,7 +198,7 @@ const DEEDS: &[Deed<PostgresManager>] = &{
                 .map(drop);
         }),
         ("COPY in left unfinished", |client| {
-            let _ = client.copy_in("COPY kept FROM STDIN").map(drop);
+            let _ = client.copy_in("COPY public.kept FROM STDIN").map(drop);
         }),
         ("a transaction of the driver's, forgotten", |client| {
             let _ = client.transaction().map(std::mem::forget);
@@ -213,7 +213,7 @@ const DEEDS: &[Deed<PostgresManager>] = &{
             }
         }),
         ("an enum's type", |client| {
-            let _ = client.query("SELECT 'glad'::mood", &[]);
+            let _ = client.query("SELECT 'glad'::public.mood", &[]);
         }),
     ];
     let mut deeds = [BY_THE_DRIVER[0]; SQL.len() + BY_THE_DRIVER.len()];
