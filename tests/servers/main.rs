@@ -2,6 +2,8 @@
 
 #[path = "../support/fork.rs"]
 mod fork;
+#[path = "../support/rounds.rs"]
+mod rounds;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;
@@ -9,7 +11,8 @@ mod scripted;
 mod servers;
 
 mod any_connection;
-mod carried;
+mod carried_mysql;
+mod carried_postgres;
 mod harness;
 mod limit;
 mod logins;

@@ -1,12 +1,12 @@
-//! MariaDB and MySQL.
+//! Rounds at random: what a connection to MariaDB or MySQL carries to its next user.
 
 use ::mysql::Conn;
 use ::mysql::prelude::Queryable;
 use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Database, ResetOnReturn};
 
-use super::{Deed, Property, Undone, play};
 use crate::pool::size;
+use crate::rounds::{Deed, Property, Undone, play};
 use crate::servers::{TestServer, on_each};
 
 on_each!([

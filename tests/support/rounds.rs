@@ -1,9 +1,6 @@
 //! What a connection carries to its next user: rounds at random, in which one user does anything and the next one looks at
 //! the session. What each reset undoes is the table in the documentation of `ResetOnReturn`.
 
-mod mysql;
-mod postgres;
-
 use std::collections::BTreeMap;
 
 use queuepool::{Connection, Manager, Pool, ResetOnReturn};
@@ -25,7 +22,7 @@ fn random() -> fastrand::Rng {
 
 /// From when on a property is as it was after the login: with rollback and full, or with full alone.
 #[derive(Clone, Copy, PartialEq)]
-enum Undone {
+pub enum Undone {
     /// Whatever the setting.
     Always,
     ByRollback,
@@ -43,17 +40,17 @@ impl Undone {
 }
 
 /// What the next user looks at: a name, by which reset it is undone, and how it is read.
-type Property<M> = (
+pub type Property<M> = (
     &'static str,
     Undone,
     fn(&mut <M as r2d2::ManageConnection>::Connection) -> String,
 );
 
 /// What a user does, whose errors do not matter.
-type Deed<M> = (&'static str, fn(&mut Connection<M>));
+pub type Deed<M> = (&'static str, fn(&mut Connection<M>));
 
 /// In a pool of one connection.
-fn play<M: Manager>(
+pub fn play<M: Manager>(
     pool: &Pool<M>,
     how: ResetOnReturn,
     deeds: &[Deed<M>],

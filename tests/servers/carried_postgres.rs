@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! Rounds at random: what a connection to PostgreSQL carries to its next user.
 
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::Type;
@@ -6,8 +6,8 @@ use ::postgres::{Client, SimpleQueryMessage};
 use queuepool::ResetOnReturn;
 use queuepool::postgres::{PostgresManager, PostgresPool};
 
-use super::{Deed, Property, Undone, play};
 use crate::pool::size;
+use crate::rounds::{Deed, Property, Undone, play};
 use crate::servers::{TestServer, on_each};
 
 on_each!([

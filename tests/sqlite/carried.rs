@@ -1,0 +1,158 @@
+//! Rounds at random: what a connection to SQLite, in queue mode, carries to its next user.
+
+use queuepool::sqlite::{SqliteManager, SqlitePool};
+use queuepool::{Mode, ResetOnReturn, Settings};
+use rusqlite::Connection;
+
+use crate::rounds::{Deed, Property, Undone, play};
+
+#[test]
+fn never_hands_on_no_answer() {
+    carried(ResetOnReturn::Never);
+}
+
+#[test]
+fn rollback_leaves_what_the_table_says() {
+    carried(ResetOnReturn::Rollback);
+}
+
+#[test]
+fn full_leaves_what_the_table_says() {
+    carried(ResetOnReturn::Full);
+}
+
+fn carried(how: ResetOnReturn) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::default()
+        .mode(Mode::Queue)
+        .pool_size(1)
+        .max_overflow(0)
+        .reset_on_return(how);
+    let pool = SqlitePool::builder(folder.path().join("app.db").as_path())
+        .unwrap()
+        .settings(settings)
+        .build()
+        .unwrap();
+    pool.get()
+        .unwrap()
+        .execute_batch(
+            "CREATE TABLE kept (a INTEGER PRIMARY KEY); CREATE TABLE child (a REFERENCES kept)",
+        )
+        .unwrap();
+    play(&pool, how, DEEDS, PROPERTIES);
+}
+
+/// The first value, or what was refused.
+fn ask(connection: &Connection, sql: &str) -> String {
+    let value = connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
+    match value {
+        Ok(value) => format!("{value:?}"),
+        Err(error) => format!("error {error}"),
+    }
+}
+
+const PROPERTIES: &[Property<SqliteManager>] = &[
+    ("its own answers", Undone::Always, |connection| {
+        let token = fastrand::i64(..);
+        (ask(connection, &format!("SELECT {token}")) == format!("Integer({token})")).to_string()
+    }),
+    ("transaction", Undone::ByRollback, |connection| {
+        connection.is_autocommit().to_string()
+    }),
+    (
+        "rows that were not committed",
+        Undone::ByRollback,
+        |connection| ask(connection, "SELECT count(*) FROM kept"),
+    ),
+    ("query_only", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA query_only")
+    }),
+    ("locking_mode", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA locking_mode")
+    }),
+    ("attached databases", Undone::ByFull, |connection| {
+        ask(
+            connection,
+            "SELECT group_concat(name) FROM pragma_database_list WHERE name <> 'temp'",
+        )
+    }),
+    ("temporary tables", Undone::ByFull, |connection| {
+        ask(connection, "SELECT count(*) FROM sqlite_temp_master")
+    }),
+    ("foreign_keys", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA foreign_keys")
+    }),
+    ("synchronous", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA synchronous")
+    }),
+    ("cache_size", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA cache_size")
+    }),
+    ("busy_timeout", Undone::ByFull, |connection| {
+        ask(connection, "PRAGMA busy_timeout")
+    }),
+    ("other pragmas", Undone::ByFull, |connection| {
+        [
+            "recursive_triggers",
+            "reverse_unordered_selects",
+            "cell_size_check",
+            "defer_foreign_keys",
+            "ignore_check_constraints",
+            "read_uncommitted",
+            "automatic_index",
+            "wal_autocheckpoint",
+        ]
+        .map(|pragma| format!("{pragma}={}", ask(connection, &format!("PRAGMA {pragma}"))))
+        .join(", ")
+    }),
+];
+
+macro_rules! run {
+    ($($sql:literal),+ $(,)?) => {
+        &[$(($sql, |connection| { let _ = connection.execute_batch($sql); }),)+]
+    };
+}
+
+const DEEDS: &[Deed<SqliteManager>] = run![
+    "BEGIN",
+    "BEGIN; INSERT INTO kept VALUES (1)",
+    "BEGIN IMMEDIATE",
+    "BEGIN EXCLUSIVE",
+    "BEGIN; SELECT * FROM kept",
+    "SAVEPOINT one; INSERT INTO kept VALUES (2)",
+    "BEGIN; SAVEPOINT one; INSERT INTO kept VALUES (3); ROLLBACK TO one",
+    "BEGIN; INSERT INTO kept VALUES (4); SELECT nonsense",
+    "BEGIN; CREATE TABLE more (a)",
+    "BEGIN; PRAGMA defer_foreign_keys = on; INSERT INTO child VALUES (77)",
+    "PRAGMA defer_foreign_keys = on",
+    "PRAGMA query_only = on",
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM kept",
+    "ATTACH ':memory:' AS other",
+    "ATTACH ':memory:' AS other; CREATE TABLE other.mine (a)",
+    "BEGIN; INSERT INTO kept VALUES (5); ATTACH ':memory:' AS third",
+    "PRAGMA foreign_keys = off",
+    "PRAGMA synchronous = off",
+    "PRAGMA synchronous = extra",
+    "PRAGMA cache_size = 7",
+    "PRAGMA busy_timeout = 1",
+    "PRAGMA temp_store = file",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA journal_size_limit = 1000",
+    "PRAGMA recursive_triggers = on",
+    "PRAGMA reverse_unordered_selects = on",
+    "PRAGMA cell_size_check = on",
+    "PRAGMA ignore_check_constraints = on",
+    "PRAGMA read_uncommitted = on",
+    "PRAGMA automatic_index = off",
+    "PRAGMA wal_autocheckpoint = 5",
+    "PRAGMA case_sensitive_like = on",
+    "CREATE TEMP TABLE mine (a)",
+    "CREATE TEMP TABLE mine (a); INSERT INTO mine VALUES (1)",
+    "CREATE TEMP VIEW seen AS SELECT * FROM kept",
+    "CREATE TEMP TRIGGER watches AFTER INSERT ON kept BEGIN SELECT 1; END",
+    "SELECT nonsense",
+    "SELECT 1; SELECT 2",
+    "PRAGMA optimize",
+    "ANALYZE",
+];
