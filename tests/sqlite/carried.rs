@@ -28,7 +28,9 @@ fn carried(how: ResetOnReturn) {
         .pool_size(1)
         .max_overflow(0)
         .reset_on_return(how);
-    let pool = SqlitePool::builder(folder.path().join("app.db").as_path())
+    // Who finds a lock is told soon.
+    let file = folder.path().join("app.db");
+    let pool = SqlitePool::builder(format!("sqlite:///{}?busy_timeout=20ms", file.display()))
         .unwrap()
         .settings(settings)
         .build()
