@@ -4,6 +4,8 @@
 mod fork;
 #[path = "../support/rounds.rs"]
 mod rounds;
+#[path = "../support/half_read.rs"]
+mod half_read;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;
@@ -22,5 +24,6 @@ mod pgbouncer;
 mod pool;
 mod pool_mysql;
 mod pool_postgres;
+mod postgres_answers;
 mod postgres_driver;
 mod ten_killed;

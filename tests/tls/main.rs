@@ -2,9 +2,12 @@
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/half_read.rs"]
+mod half_read;
 #[path = "../support/servers.rs"]
 mod servers;
 
+mod cancels;
 mod files;
 mod guarding;
 mod handshakes;

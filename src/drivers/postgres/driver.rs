@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ::postgres::error::SqlState;
 use ::postgres::{Client, Error as PgError};
 
 use super::PostgresManager;
-use super::classify::classify;
-use crate::driver::{Call, Driver, ErrorClass, Reset, ServerLimit};
+use super::classify::{classify, extent, refuses_query};
+use super::reset::reset;
+use super::validation::Validation;
+use crate::driver::{Call, Driver, ErrorClass, Extent, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -17,7 +18,7 @@ use crate::settings::{ResetOnReturn, Settings};
 /// transaction that has failed; with `reset_on_return` off, such a connection is handed out as it was left.
 #[derive(Debug, Default)]
 pub struct PostgresDriver {
-    validation_query: Option<String>,
+    validation: Option<Validation>,
 }
 
 impl PostgresDriver {
@@ -35,7 +36,7 @@ impl Driver<PostgresManager> for PostgresDriver {
         pool_name: &str,
         settings: &Settings,
     ) -> Result<(), Error> {
-        self.validation_query.clone_from(&settings.validation_query);
+        self.validation = Validation::of(settings);
         manager.prepare(pool_name, settings)
     }
 
@@ -45,33 +46,22 @@ impl Driver<PostgresManager> for PostgresDriver {
         client: &mut Client,
         limit: Duration,
     ) -> Result<(), PgError> {
-        match &self.validation_query {
-            Some(sql) => manager.run(client, sql),
+        match &self.validation {
+            Some(validation) => validation.run(manager, client),
             None => client.is_valid(limit),
         }
     }
 
-    /// Rollback: the transaction is rolled back. Full: then also all that `DISCARD ALL` clears, while the application
-    /// name and the statement limit of the pool stay.
+    /// Rollback: the transaction is rolled back, and the session listens to nothing and has no unread notifications. Full: then
+    /// also all that `DISCARD ALL` clears, except the driver's own statements, and the application name and the statement limit
+    /// of the pool stay.
     fn reset(
         &self,
         manager: &PostgresManager,
         client: &mut Client,
         how: ResetOnReturn,
     ) -> Result<Reset, PgError> {
-        // A ROLLBACK outside a transaction puts a warning into the server's log, which BEGIN before it prevents; but in
-        // a failed transaction BEGIN is refused.
-        match manager.run(client, "BEGIN; ROLLBACK") {
-            Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
-                manager.run(client, "ROLLBACK")?;
-            }
-            other => other?,
-        }
-        if how == ResetOnReturn::Full {
-            // Refused together with any other statement, hence a call of its own.
-            manager.run(client, "DISCARD ALL")?;
-            manager.limit_statements(client)?;
-        }
+        reset(manager, client, how)?;
         Ok(Reset::Done)
     }
 
@@ -79,8 +69,33 @@ impl Driver<PostgresManager> for PostgresDriver {
         classify(error)
     }
 
+    fn extent(&self, error: &PgError) -> Extent {
+        extent(error)
+    }
+
+    fn refuses_query(&self, error: &PgError) -> bool {
+        refuses_query(error)
+    }
+
     fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
         manager.explain(error)
+    }
+
+    /// A cancel request, on a connection of its own that is encrypted as this one is. The rest of an answer that nobody wants any
+    /// more can be of any length, and nothing else than the server can end it.
+    ///
+    /// What it cannot end: a reader or a writer of the driver's that was leaked (`mem::forget`), since there the driver waits for
+    /// its holder and not for the server; `COPY … FROM STDIN` as a plain statement, where the server waits for data; and anything
+    /// behind PgBouncer 1.18, which forgets a cancel request whose sender hangs up at once, as the driver does. Then the
+    /// connection's place is free, and the call goes on: a thread and a session are lost until the answer has been read or the
+    /// server ends the session.
+    fn cancel_handle(
+        &self,
+        manager: &PostgresManager,
+        client: &Client,
+    ) -> Option<Box<dyn FnOnce() + Send>> {
+        let (opening, token) = (manager.opening.clone(), client.cancel_token());
+        Some(Box::new(move || opening.cancel(&token)))
     }
 
     fn server_limit(
@@ -93,7 +108,7 @@ impl Driver<PostgresManager> for PostgresDriver {
 
     fn is_bounded(&self, call: Call) -> bool {
         match call {
-            Call::Ping => self.validation_query.is_none(),
+            Call::Ping => self.validation.is_none(),
             Call::Connect | Call::Reset | Call::Close | Call::ServerLimit => false,
         }
     }

@@ -20,8 +20,11 @@
 mod classify;
 mod driver;
 mod opening;
+mod reset;
+mod validation;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
@@ -71,7 +74,8 @@ pub struct PostgresManager {
     config: Config,
     tls: Tls,
     encryption: Encryption,
-    opening: Opening,
+    /// Shared with those who cancel a statement of a connection it has opened.
+    opening: Arc<Opening>,
     statement_limit: Option<String>,
     echo: Option<String>,
 }
@@ -137,7 +141,7 @@ impl PostgresManager {
         };
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
-        self.opening = Opening::new(&self.config, &self.encryption, target);
+        self.opening = Arc::new(Opening::new(&self.config, &self.encryption, target));
     }
 
     pub(super) fn require_tls(&mut self) {
@@ -181,7 +185,7 @@ impl PostgresManager {
         };
         let encryption = Encryption::plain();
         let manager = PostgresManager {
-            opening: Opening::new(&config, &encryption, "queuepool"),
+            opening: Arc::new(Opening::new(&config, &encryption, "queuepool")),
             encryption,
             tls: Tls::unsaid(),
             config,
@@ -243,28 +247,27 @@ impl PostgresManager {
         client.batch_execute(sql)
     }
 
+    fn ask(&self, client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryMessage>, PgError> {
+        self.note(sql);
+        client.simple_query(sql)
+    }
+
     /// `reserved_connections` came with PostgreSQL 16.
     fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
         const SQL: &str = "SELECT current_setting('max_connections'), \
                            current_setting('superuser_reserved_connections'), \
                            current_setting('reserved_connections', true)";
-        self.note(SQL);
-        let messages = client.simple_query(SQL)?;
-        Ok(messages.iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                let number = |column: usize| row.get(column)?.parse::<u64>().ok();
-                let reserved = number(1)? + number(2).unwrap_or(0);
-                Some(ServerLimit::new(number(0)?, reserved))
-            }
-            _ => None,
-        }))
-    }
-
-    fn limit_statements(&self, client: &mut Client) -> Result<(), PgError> {
-        match &self.statement_limit {
-            Some(sql) => self.run(client, sql),
-            None => Ok(()),
-        }
+        Ok(self
+            .ask(client, SQL)?
+            .iter()
+            .find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    let number = |column: usize| row.get(column)?.parse::<u64>().ok();
+                    let reserved = number(1)? + number(2).unwrap_or(0);
+                    Some(ServerLimit::new(number(0)?, reserved))
+                }
+                _ => None,
+            }))
     }
 }
 
@@ -296,7 +299,9 @@ impl ManageConnection for PostgresManager {
 
     fn connect(&self) -> Result<Client, PgError> {
         let mut client = self.opening.open()?;
-        self.limit_statements(&mut client)?;
+        if let Some(sql) = &self.statement_limit {
+            self.run(&mut client, sql)?;
+        }
         Ok(client)
     }
 

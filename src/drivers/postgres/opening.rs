@@ -2,7 +2,7 @@
 
 use ::postgres::config::SslMode as Wanted;
 use ::postgres::error::SqlState;
-use ::postgres::{Client, Config, Error as PgError, NoTls};
+use ::postgres::{CancelToken, Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
@@ -20,6 +20,7 @@ pub(super) struct Opening {
     target: String,
     plain: PostgresConnectionManager<NoTls>,
     encrypted: PostgresConnectionManager<Connector>,
+    connector: Connector,
 }
 
 impl Opening {
@@ -35,11 +36,13 @@ impl Opening {
             SslMode::Prefer => Wanted::Prefer,
             _ => Wanted::Require,
         };
+        let connector = connector(encryption);
         Opening {
             mode: encryption.mode,
             target: target.to_owned(),
             plain: PostgresConnectionManager::new(with(Wanted::Disable), NoTls),
-            encrypted: PostgresConnectionManager::new(with(wanted), connector(encryption)),
+            encrypted: PostgresConnectionManager::new(with(wanted), connector.clone()),
+            connector,
         }
     }
 
@@ -49,6 +52,31 @@ impl Opening {
             SslMode::Allow => self.allow(),
             SslMode::Prefer => self.prefer(),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted.connect(),
+        }
+    }
+
+    /// Asks the server to end the statement that this connection waits for. The token itself knows whether its connection is
+    /// to be encrypted, except where it was opened with prefer.
+    pub(super) fn cancel(&self, token: &CancelToken) {
+        let cancelled = match self.mode {
+            SslMode::Disable => token.cancel_query(NoTls),
+            // The connector is asked first, even if the connection is plain: its files may be unusable, or TLS may be what
+            // the connection was opened without.
+            SslMode::Allow | SslMode::Prefer => token
+                .cancel_query(self.connector.clone())
+                .or_else(|_| token.cancel_query(NoTls)),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
+                token.cancel_query(self.connector.clone())
+            }
+        };
+        match cancelled {
+            Ok(()) => {
+                log::debug!(target: &self.target, "a statement that outlasted its reset was cancelled")
+            }
+            Err(error) => {
+                let words = crate::error::chain(&error);
+                log::debug!(target: &self.target, "a statement that outlasted its reset could not be cancelled: {words}");
+            }
         }
     }
 

@@ -1,0 +1,91 @@
+//! What a reset sends: one string in one round trip, and a second one where the transaction had failed or where somebody had
+//! prepared statements by SQL.
+//!
+//! The statements of one string succeed or fail together, from the last end of a transaction on. So whatever fails leaves the
+//! session as it was, the reset fails, and the connection is closed.
+
+use ::postgres::error::SqlState;
+use ::postgres::fallible_iterator::FallibleIterator;
+use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
+
+use super::PostgresManager;
+use crate::settings::ResetOnReturn;
+
+/// All that `DISCARD ALL` does, without `DEALLOCATE ALL`: the driver keeps statements of its own, to look types up, and would go
+/// on using their names. `DISCARD ALL` is also refused together with any other statement. The authorization comes first, so that
+/// the rest runs as the user who logged in. Each name is that of `pg_catalog`, whatever the search_path says.
+const FULL: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; CLOSE ALL; RESET ALL; UNLISTEN *; \
+                    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+
+/// In the column [`NAME`]; the driver's own are not among them.
+const PREPARED_BY_SQL: &str =
+    "SELECT name AS prepared_by_sql FROM pg_catalog.pg_prepared_statements WHERE from_sql";
+const NAME: &str = "prepared_by_sql";
+
+pub(super) fn reset(
+    manager: &PostgresManager,
+    client: &mut Client,
+    how: ResetOnReturn,
+) -> Result<(), PgError> {
+    match how {
+        ResetOnReturn::Never => return Ok(()),
+        ResetOnReturn::Rollback => {
+            end_transaction(manager, client, "; UNLISTEN *")?;
+        }
+        ResetOnReturn::Full => full(manager, client)?,
+    }
+    forget_notifications(client);
+    Ok(())
+}
+
+fn full(manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
+    let limit = manager.statement_limit.as_deref().unwrap_or_default();
+    let rest = format!("; {FULL}; {PREPARED_BY_SQL}; {limit}");
+    let names = prepared_by_sql(&end_transaction(manager, client, &rest)?)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let deallocate = names.iter().map(|name| format!("DEALLOCATE {name};"));
+    manager.run(client, &deallocate.collect::<String>())
+}
+
+/// Rolls back whatever is open, then runs `rest`.
+pub(super) fn end_transaction(
+    manager: &PostgresManager,
+    client: &mut Client,
+    rest: &str,
+) -> Result<Vec<SimpleQueryMessage>, PgError> {
+    // A ROLLBACK outside a transaction puts a warning into the server's log, which BEGIN before it prevents; but in a failed
+    // transaction BEGIN is refused.
+    match manager.ask(client, &format!("BEGIN; ROLLBACK{rest}")) {
+        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            manager.ask(client, &format!("ROLLBACK{rest}"))
+        }
+        other => other,
+    }
+}
+
+/// The names, quoted: an SQL name may be any text.
+fn prepared_by_sql(answer: &[SimpleQueryMessage]) -> Result<Vec<String>, PgError> {
+    let rows = answer.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) if row.columns()[0].name() == NAME => Some(row),
+        _ => None,
+    });
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    rows.map(|row| Ok(row.try_get(0)?.map(quoted)))
+        .filter_map(Result::transpose)
+        .collect()
+}
+
+/// What has been read before the reset's answer is all there will be, since the session listens to nothing any more. Only what
+/// is in memory is taken out: the iterator asks the connection for more once that is used up.
+fn forget_notifications(client: &mut Client) {
+    let mut notifications = client.notifications();
+    let unread = notifications.len();
+    let mut buffered = notifications.iter();
+    for _ in 0..unread {
+        if !matches!(buffered.next(), Ok(Some(_))) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! An answer of PostgreSQL's of which nobody wants the rest, and what the pool makes of it.
+#![allow(dead_code, reason = "each test program uses some of it")]
+
+use std::time::{Duration, Instant};
+
+use ::postgres::{Client, NoTls};
+use queuepool::postgres::PostgresPool;
+use queuepool::{CloseReason, PrePing, Settings};
+
+use crate::servers::Postgres;
+
+/// 20 GB, which no return reads to the end.
+pub const COPY: &str = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j) TO STDOUT";
+/// As many rows.
+pub const ROWS: &str =
+    "SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j";
+
+const LIMIT: Duration = Duration::from_millis(300);
+
+/// One connection, and a reset that may take 300 ms. The ping would find a statement that still runs.
+pub fn pool_of_one(url: &str) -> PostgresPool {
+    pool(url, 1)
+}
+
+/// As many as `places`.
+pub fn pool(url: &str, places: u32) -> PostgresPool {
+    let settings = Settings::default()
+        .pool_size(places)
+        .max_overflow(0)
+        .pre_ping(PrePing::Never)
+        .health_check_timeout(LIMIT);
+    let builder = PostgresPool::builder(url).unwrap();
+    builder.settings(settings).build().unwrap()
+}
+
+pub fn admin(server: &Postgres) -> Client {
+    Client::connect(&server.admin_url(), NoTls).unwrap()
+}
+
+pub fn pid(client: &mut Client) -> i32 {
+    let row = client.query_one("SELECT pg_backend_pid()", &[]);
+    row.unwrap().get(0)
+}
+
+/// Whether `pid` ends within five seconds: on this side then the call that waited for it, and the thread it ran on.
+pub fn ends(server: &Postgres, pid: i32) -> bool {
+    let mut admin = admin(server);
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let sql = "SELECT FROM pg_stat_activity WHERE pid = $1";
+        if admin.query(sql, &[&pid]).unwrap().is_empty() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Whoever leaves an answer half read waits for no more than the limit; the next has another connection; the statement is
+/// ended on the server, and the connection with it.
+pub fn is_cancelled_and_closed(server: &Postgres, url: &str, leave: impl FnOnce(&mut Client)) {
+    let pool = pool_of_one(url);
+    let mut client = pool.get().unwrap();
+    let left = pid(&mut client);
+    leave(&mut client);
+    let begun = Instant::now();
+    drop(client);
+    let returned = begun.elapsed();
+    assert!(returned < LIMIT * 4, "the return took {returned:?}");
+    let mut next = pool.get_timeout(Duration::from_secs(10)).unwrap();
+    let row = next.query_one("SELECT 7", &[]).unwrap();
+    assert_eq!(row.get::<_, i32>(0), 7);
+    assert!(ends(server, left), "the session goes on");
+    drop(next);
+    let status = pool.status();
+    let closed = status.closed_by_reason.get(&CloseReason::ResetFailed);
+    assert_eq!(closed, Some(&1), "{status:#?}");
+    assert_eq!((status.total, status.total_connections_created), (1, 2));
+    pool.close(Duration::from_secs(5)).unwrap();
+    assert_eq!(pool.status().abandoned, 0);
+}
