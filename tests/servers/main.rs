@@ -2,10 +2,10 @@
 
 #[path = "../support/fork.rs"]
 mod fork;
-#[path = "../support/rounds.rs"]
-mod rounds;
 #[path = "../support/half_read.rs"]
 mod half_read;
+#[path = "../support/rounds.rs"]
+mod rounds;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;
