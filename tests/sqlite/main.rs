@@ -14,4 +14,5 @@ mod permissions;
 mod pool;
 mod pragmas;
 mod url;
+mod validation;
 mod wal;

@@ -109,7 +109,11 @@ impl Driver<SqliteManager> for SqliteDriver {
 
     /// A syntax error, an unknown table or column, or a refusal of the authorizer.
     fn refuses_query(&self, error: &rusqlite::Error) -> bool {
-        let code = error.sqlite_error().map(|error| error.extended_code & 0xff);
+        let error = match error {
+            rusqlite::Error::SqlInputError { error, .. } => Some(error),
+            other => other.sqlite_error(),
+        };
+        let code = error.map(|error| error.extended_code & 0xff);
         matches!(code, Some(ffi::SQLITE_ERROR | ffi::SQLITE_AUTH))
     }
 
