@@ -1,4 +1,5 @@
-//! Rounds at random: what a connection to MariaDB or MySQL carries to its next user.
+//! What a connection to MariaDB or MySQL carries to its next user: the table of `ResetOnReturn`, cell by cell, and rounds at
+//! random.
 
 use ::mysql::Conn;
 use ::mysql::prelude::Queryable;
@@ -6,13 +7,14 @@ use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Database, ResetOnReturn};
 
 use crate::pool::size;
-use crate::rounds::{Deed, Property, Undone, play};
+use crate::rounds::{Deed, Property, Row, Undone, hold, play};
 use crate::servers::{TestServer, on_each};
 
 on_each!([
     never_hands_on_no_answer,
     rollback_leaves_what_the_table_says,
-    full_leaves_what_the_table_says
+    full_leaves_what_the_table_says,
+    every_cell_of_the_table_is_true
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
 fn never_hands_on_no_answer<S: TestServer>() {
@@ -28,6 +30,24 @@ fn full_leaves_what_the_table_says<S: TestServer>() {
 }
 
 fn carried<S: TestServer>(how: ResetOnReturn) {
+    let server = prepared::<S>();
+    play(&pool(&server, how), how, DEEDS, PROPERTIES);
+}
+
+fn every_cell_of_the_table_is_true<S: TestServer>() {
+    let server = prepared::<S>();
+    hold(TABLE, |how| pool(&server, how));
+}
+
+fn pool<S: TestServer>(server: &S, how: ResetOnReturn) -> MySqlPool {
+    MySqlPool::builder(server.url())
+        .unwrap()
+        .settings(size(1, 0).reset_on_return(how))
+        .build()
+        .unwrap()
+}
+
+fn prepared<S: TestServer>() -> S {
     let server = S::start();
     let admin = Database::open_with(&server.admin_url(), size(1, 0)).unwrap();
     for sql in [
@@ -38,12 +58,7 @@ fn carried<S: TestServer>(how: ResetOnReturn) {
     ] {
         admin.get().unwrap().execute(sql).unwrap();
     }
-    let pool = MySqlPool::builder(server.url())
-        .unwrap()
-        .settings(size(1, 0).reset_on_return(how))
-        .build()
-        .unwrap();
-    play(&pool, how, DEEDS, PROPERTIES);
+    server
 }
 
 /// The first value, or what was refused.
@@ -55,6 +70,97 @@ fn ask(connection: &mut Conn, sql: &str) -> String {
         Err(error) => format!("error {error}"),
     }
 }
+
+const fn row(
+    what: &'static str,
+    undone: Undone,
+    leave: fn(&mut Conn),
+    is_left: fn(&mut Conn) -> bool,
+) -> Row<MySqlManager> {
+    Row {
+        what,
+        leave,
+        is_left,
+        undone,
+    }
+}
+
+fn run(connection: &mut Conn, sql: &str) {
+    connection.query_drop(sql).unwrap();
+}
+
+const TABLE: &[Row<MySqlManager>] = &[
+    row(
+        "a transaction",
+        Undone::ByRollback,
+        |connection| run(connection, "BEGIN; INSERT INTO app.kept VALUES (1)"),
+        |connection| {
+            let is_left = ask(connection, "SELECT count(*) FROM app.kept") != "0";
+            let _ = connection.query_drop("ROLLBACK");
+            is_left
+        },
+    ),
+    row(
+        "autocommit",
+        Undone::ByRollback,
+        |connection| run(connection, "SET autocommit = 0"),
+        |connection| ask(connection, "SELECT @@autocommit") == "0",
+    ),
+    row(
+        "locked tables",
+        Undone::ByRollback,
+        |connection| run(connection, "LOCK TABLES app.kept WRITE"),
+        |connection| ask(connection, "SELECT count(*) FROM app.second") == "error 1100",
+    ),
+    row(
+        "the database",
+        Undone::ByFull,
+        |connection| run(connection, "USE other"),
+        |connection| ask(connection, "SELECT DATABASE()") == "other",
+    ),
+    row(
+        "the character set",
+        Undone::ByFull,
+        |connection| run(connection, "SET NAMES latin1"),
+        |connection| ask(connection, "SELECT @@character_set_client") == "latin1",
+    ),
+    row(
+        "sql_mode",
+        Undone::ByFull,
+        |connection| run(connection, "SET sql_mode = 'ANSI_QUOTES'"),
+        |connection| ask(connection, "SELECT @@sql_mode") == "ANSI_QUOTES",
+    ),
+    row(
+        "the time zone",
+        Undone::ByFull,
+        |connection| run(connection, "SET time_zone = '+09:00'"),
+        |connection| ask(connection, "SELECT @@time_zone") == "+09:00",
+    ),
+    row(
+        "a user variable",
+        Undone::ByFull,
+        |connection| run(connection, "SET @tenant = 42"),
+        |connection| ask(connection, "SELECT @tenant") == "42",
+    ),
+    row(
+        "a temporary table",
+        Undone::ByFull,
+        |connection| run(connection, "CREATE TEMPORARY TABLE app.mine (a int)"),
+        |connection| ask(connection, "SELECT count(*) FROM app.mine") == "0",
+    ),
+    row(
+        "GET_LOCK",
+        Undone::ByFull,
+        |connection| run(connection, "SELECT GET_LOCK('mine', 0)"),
+        |connection| ask(connection, "SELECT IS_USED_LOCK('mine') = CONNECTION_ID()") == "1",
+    ),
+    row(
+        "a statement prepared by SQL",
+        Undone::ByFull,
+        |connection| run(connection, "PREPARE asked FROM 'SELECT 1'"),
+        |connection| ask(connection, "EXECUTE asked") == "1",
+    ),
+];
 
 const PROPERTIES: &[Property<MySqlManager>] = &[
     ("its own answers", Undone::Always, |connection| {

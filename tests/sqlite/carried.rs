@@ -1,10 +1,11 @@
-//! Rounds at random: what a connection to SQLite, in queue mode, carries to its next user.
+//! What a connection to SQLite, in queue mode, carries to its next user: the table of `ResetOnReturn`, cell by cell, and rounds
+//! at random.
 
 use queuepool::sqlite::{SqliteManager, SqlitePool};
 use queuepool::{Mode, ResetOnReturn, Settings};
 use rusqlite::Connection;
 
-use crate::rounds::{Deed, Property, Undone, play};
+use crate::rounds::{Deed, Property, Row, Undone, hold, play};
 
 #[test]
 fn never_hands_on_no_answer() {
@@ -21,8 +22,18 @@ fn full_leaves_what_the_table_says() {
     carried(ResetOnReturn::Full);
 }
 
+#[test]
+fn every_cell_of_the_table_is_true() {
+    let folder = tempfile::tempdir().unwrap();
+    hold(TABLE, |how| pool(&folder, how));
+}
+
 fn carried(how: ResetOnReturn) {
     let folder = tempfile::tempdir().unwrap();
+    play(&pool(&folder, how), how, DEEDS, PROPERTIES);
+}
+
+fn pool(folder: &tempfile::TempDir, how: ResetOnReturn) -> SqlitePool {
     let settings = Settings::default()
         .mode(Mode::Queue)
         .pool_size(1)
@@ -35,13 +46,10 @@ fn carried(how: ResetOnReturn) {
         .settings(settings)
         .build()
         .unwrap();
-    pool.get()
-        .unwrap()
-        .execute_batch(
-            "CREATE TABLE kept (a INTEGER PRIMARY KEY); CREATE TABLE child (a REFERENCES kept)",
-        )
-        .unwrap();
-    play(&pool, how, DEEDS, PROPERTIES);
+    let tables = "CREATE TABLE IF NOT EXISTS kept (a INTEGER PRIMARY KEY); \
+                  CREATE TABLE IF NOT EXISTS child (a REFERENCES kept)";
+    pool.get().unwrap().execute_batch(tables).unwrap();
+    pool
 }
 
 /// The first value, or what was refused.
@@ -52,6 +60,84 @@ fn ask(connection: &Connection, sql: &str) -> String {
         Err(error) => format!("error {error}"),
     }
 }
+
+const fn row(
+    what: &'static str,
+    undone: Undone,
+    leave: fn(&mut Connection),
+    is_left: fn(&mut Connection) -> bool,
+) -> Row<SqliteManager> {
+    Row {
+        what,
+        leave,
+        is_left,
+        undone,
+    }
+}
+
+fn run(connection: &Connection, sql: &str) {
+    connection.execute_batch(sql).unwrap();
+}
+
+const TABLE: &[Row<SqliteManager>] = &[
+    row(
+        "a transaction",
+        Undone::ByRollback,
+        |connection| run(connection, "BEGIN; INSERT INTO kept VALUES (1)"),
+        |connection| !connection.is_autocommit(),
+    ),
+    row(
+        "query_only",
+        Undone::ByFull,
+        |connection| run(connection, "PRAGMA query_only = on"),
+        |connection| ask(connection, "PRAGMA query_only") == "Integer(1)",
+    ),
+    row(
+        "locking_mode",
+        Undone::ByFull,
+        |connection| {
+            run(
+                connection,
+                "PRAGMA locking_mode = EXCLUSIVE; SELECT count(*) FROM kept",
+            )
+        },
+        |connection| ask(connection, "PRAGMA locking_mode") == "Text(\"exclusive\")",
+    ),
+    row(
+        "a pragma of the pool's",
+        Undone::ByFull,
+        |connection| run(connection, "PRAGMA foreign_keys = off"),
+        |connection| ask(connection, "PRAGMA foreign_keys") == "Integer(0)",
+    ),
+    row(
+        "a pragma that cannot be read",
+        Undone::ByFull,
+        |connection| run(connection, "PRAGMA case_sensitive_like = on"),
+        |connection| ask(connection, "SELECT 'A' LIKE 'a'") == "Integer(0)",
+    ),
+    row(
+        "an attached database",
+        Undone::ByFull,
+        |connection| run(connection, "ATTACH ':memory:' AS other"),
+        |connection| ask(connection, "SELECT count(*) FROM other.sqlite_master") == "Integer(0)",
+    ),
+    row(
+        "a temporary table",
+        Undone::ByFull,
+        |connection| run(connection, "CREATE TEMP TABLE mine (a)"),
+        |connection| ask(connection, "SELECT count(*) FROM mine") == "Integer(0)",
+    ),
+    row(
+        "the busy timeout",
+        Undone::ByFull,
+        |connection| {
+            connection
+                .busy_timeout(std::time::Duration::from_millis(7))
+                .unwrap()
+        },
+        |connection| ask(connection, "PRAGMA busy_timeout") == "Integer(7)",
+    ),
+];
 
 const PROPERTIES: &[Property<SqliteManager>] = &[
     ("its own answers", Undone::Always, |connection| {

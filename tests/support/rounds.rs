@@ -96,3 +96,36 @@ pub fn play<M: Manager>(
     // A pool that closed all would pass as well.
     assert!(kept * 2 > rounds(), "{kept} connections were kept");
 }
+
+/// A cell of the table: what is left behind, how the next user finds it, and by which reset it is undone.
+pub struct Row<M: Manager> {
+    pub what: &'static str,
+    pub leave: fn(&mut M::Connection),
+    pub is_left: fn(&mut M::Connection) -> bool,
+    pub undone: Undone,
+}
+
+/// Holds every cell of these rows against the pool of one connection that `open` makes.
+pub fn hold<M: Manager>(rows: &[Row<M>], open: impl Fn(ResetOnReturn) -> Pool<M>) {
+    let mut wrong = Vec::new();
+    for row in rows {
+        for how in [
+            ResetOnReturn::Never,
+            ResetOnReturn::Rollback,
+            ResetOnReturn::Full,
+        ] {
+            let pool = open(how);
+            let mut user = pool.get().unwrap();
+            assert!(!(row.is_left)(&mut user), "{} before", row.what);
+            (row.leave)(&mut user);
+            drop(user);
+            let is_left = (row.is_left)(&mut pool.get().unwrap());
+            if is_left == row.undone.by(how) {
+                wrong.push(format!("{} under {how:?}: left: {is_left}", row.what));
+            }
+            let opened = pool.status().total_connections_created;
+            assert_eq!(opened, 1, "{} under {how:?}: another one", row.what);
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
