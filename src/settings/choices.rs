@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PrePing {
-    /// Never tested: a stale connection reaches its caller.
+    /// Not tested: a stale connection reaches its caller. One exception: when a connection was lost and it is unclear whether the
+    /// server went with it, each of the others is tested once, before its next use.
     Never,
     /// Tested every time.
     Always,
