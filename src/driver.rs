@@ -43,7 +43,7 @@ pub enum Extent {
     Session,
     /// The session has ended, and the server may have gone or not (an administrator's kill and a shutdown say the same). The
     /// others are pinged before their next use, however recently they were used; if one of them is lost too, all are
-    /// replaced.
+    /// replaced, and so they are if it was a ping that found it.
     Unclear,
     /// The server has gone, or is another one now: every connection opened before is replaced, without a ping.
     Server,

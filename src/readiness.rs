@@ -210,7 +210,8 @@ impl<M: Manager> Inner<M> {
             Ok(Err(error)) => Ok(error),
             Err(panic) => Err(panic),
         };
-        let fault = self.fault(&lease, failed);
+        let mut fault = self.fault(&lease, failed);
+        fault.verdict = fault.verdict.found_by_ping();
         Pinged::Failed(lease, fault)
     }
 
