@@ -38,7 +38,8 @@ impl AnyConnection {
     /// changed. On PostgreSQL and MySQL rows that a statement returns count too; on SQLite they do not.
     ///
     /// # Errors
-    /// Statement when the database refused it, Connect when the connection is lost; the driver's own error is beneath.
+    /// Statement when the database refused it, or when the driver gave up on the answer; Connect when the connection is lost, and
+    /// for every statement after one whose answer the driver gave up on. The driver's own error is beneath.
     pub fn execute(&mut self, sql: &str) -> Result<u64, Error> {
         self.echo(sql);
         match &mut self.inside {
@@ -198,6 +199,13 @@ fn run<M: Manager, T>(
     connection: &mut Connection<M>,
     work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
 ) -> Result<T, Error> {
+    if Connection::is_owed_an_answer(connection) {
+        return Err(Error::new(
+            ErrorKind::Connect,
+            "the answer to an earlier statement on this connection may still come and be taken for this one's: drop this \
+             connection, and get another",
+        ));
+    }
     work(connection).map_err(|error| {
         let kind = match Connection::note_error(connection, &error) {
             ErrorClass::Lost => ErrorKind::Connect,

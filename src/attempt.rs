@@ -44,11 +44,17 @@ impl Patience {
         self.twice_the_usual().unwrap_or(Patience::LEAST)
     }
 
-    fn twice_the_usual(&self) -> Option<Duration> {
+    /// The median of the last connects; `None` before the first, and where they take no time.
+    pub(crate) fn usual(&self) -> Option<Duration> {
         let mut sorted: Vec<_> = self.lately.iter().copied().collect();
         sorted.sort_unstable();
         let median = *sorted.get(sorted.len() / 2)?;
-        Some((2 * median).clamp(Patience::LEAST, Patience::MOST))
+        (!median.is_zero()).then_some(median)
+    }
+
+    fn twice_the_usual(&self) -> Option<Duration> {
+        let twice = 2 * self.usual()?;
+        Some(twice.clamp(Patience::LEAST, Patience::MOST))
     }
 }
 
@@ -64,7 +70,7 @@ pub(crate) struct Attempt {
     /// The ticket of the caller who relies on it.
     pub(crate) owner: Option<u64>,
     pub(crate) started: Instant,
-    /// Nobody asked for it: warm_up or min_idle did.
+    /// Nobody asked for it: warm_up or min_pool_size did.
     pub(crate) stock: bool,
     /// A health check started it, and the latest that relies on it ends then.
     pub(crate) check_until: Option<Instant>,

@@ -49,7 +49,7 @@ impl<M: Manager> Source<M> for M {
 #[must_use = "a builder does nothing until build()"]
 pub struct Builder<M: Manager> {
     manager: M,
-    driver: Box<dyn Driver<M>>,
+    driver: Option<Box<dyn Driver<M>>>,
     name: String,
     settings: Settings,
     url: UrlSettings,
@@ -61,7 +61,7 @@ impl<M: Manager> Builder<M> {
     pub(crate) fn new(manager: M) -> Self {
         Builder {
             manager,
-            driver: drivers::bundled().unwrap_or_else(|| Box::new(Undescribed)),
+            driver: drivers::bundled(),
             name: DEFAULT_NAME.to_owned(),
             settings: Settings::default(),
             url: UrlSettings::nothing(),
@@ -79,7 +79,7 @@ impl<M: Manager> Builder<M> {
     /// included; the example in `tests/diesel` is a driver that prevents both and does not retry a wrong password. A reset of
     /// diesel's connections must not be `DISCARD ALL`: that takes away what diesel has prepared and set.
     pub fn driver(mut self, driver: impl Driver<M>) -> Self {
-        self.driver = Box::new(driver);
+        self.driver = Some(Box::new(driver));
         self
     }
 
@@ -223,7 +223,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Builds the pool. Opens nothing, unless warm_up asks for it (then it waits for those connections) or min_idle
+    /// Builds the pool. Opens nothing, unless warm_up asks for it (then it waits for those connections) or min_pool_size
     /// (those are opened in the background). Logs one info line with the sizes.
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl<M: Manager> Builder<M> {
         static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
         let Builder {
             mut manager,
-            mut driver,
+            driver,
             name,
             settings,
             url,
@@ -241,6 +241,8 @@ impl<M: Manager> Builder<M> {
             clock,
         } = self;
         let home = Home::of_a_pool()?;
+        let is_described = driver.is_some();
+        let mut driver = driver.unwrap_or_else(|| Box::new(Undescribed));
         let mut settings = settings.with_url(&url);
         let mode = match settings.mode {
             Some(mode) => mode,
@@ -267,7 +269,7 @@ impl<M: Manager> Builder<M> {
             crate::drivers::require_tls(&mut manager);
         }
         ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
-        let facts = Facts::of(&*driver, &manager)?;
+        let facts = Facts::of(&*driver, &manager, is_described)?;
         let capacity = settings.pool_size + settings.max_overflow;
         let inner = Arc::new(Inner {
             home,

@@ -165,7 +165,10 @@ impl<M: Manager> Inner<M> {
             return None;
         }
         let waiting = queue.leave(turn.ticket)?;
-        let connecting = waiting.attempt.is_some() || waiting.asleep_until.is_some();
+        // Its own connect, or one that it was held back for.
+        let connecting = waiting.attempt.is_some()
+            || waiting.asleep_until.is_some()
+            || queue.opening() > 0 && self.places.try_take().is_some();
         queue.give_up(turn.ticket);
         self.open_for_waiters(&mut queue);
         if !connecting {
@@ -284,7 +287,7 @@ impl<M: Manager> Inner<M> {
             return Ok(());
         }
         queue.leave(turn.ticket);
-        let closed = queue.closed;
+        let closed = queue.closed && failure.transient;
         self.open_for_waiters(&mut queue);
         drop(queue);
         if let Some(Signal::Lease(lease)) = late {
@@ -367,7 +370,7 @@ impl<M: Manager> Inner<M> {
     fn ping_any(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         loop {
             let lease = self.next_lease(&mut turn)?;
-            if let Some(reason) = self.staleness(lease.live(), self.clock.now()) {
+            if let Some(reason) = self.staleness_before_use(lease.live(), self.clock.now()) {
                 self.close_lease(lease, reason);
                 continue;
             }

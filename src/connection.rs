@@ -107,6 +107,12 @@ impl<M: Manager> Connection<M> {
         this.pool.note_error(lease.live_mut(), error)
     }
 
+    /// Whether an answer may still be owed on it, which its next statement could be given.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn is_owed_an_answer(this: &Self) -> bool {
+        this.lease().live().verdict == Verdict::Owed
+    }
+
     /// The driver's ping, on this thread.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {

@@ -34,6 +34,8 @@ pub(crate) struct Counters {
     pub(crate) abandoned_connects: u64,
     pub(crate) acquisition: Histogram,
     pub(crate) hold: Histogram,
+    /// How long connections were held lately: an average in which each counts for an eighth of what is left.
+    lately_held: Option<Duration>,
     pub(crate) last_error: Option<LastError>,
     pub(crate) peak_checked_out: Peak,
     pub(crate) peak_total: Peak,
@@ -104,6 +106,15 @@ impl Counters {
     pub(crate) fn checked_in(&mut self, held: Duration) {
         self.checkins += 1;
         self.hold.record(held);
+        self.lately_held = Some(match self.lately_held {
+            Some(lately) => lately - lately / 8 + held / 8,
+            None => held,
+        });
+    }
+
+    /// How long a connection was held lately, on average; `None` before the first came back.
+    pub(crate) fn usual_hold(&self) -> Option<Duration> {
+        self.lately_held
     }
 
     pub(crate) fn opened(&mut self) {

@@ -127,7 +127,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Builds the pool; as [`Builder::build`] it opens nothing unless warm_up or min_idle asks for it.
+    /// Builds the pool; as [`Builder::build`] it opens nothing unless warm_up or min_pool_size asks for it.
     ///
     /// # Errors
     /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver.

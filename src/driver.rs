@@ -43,7 +43,7 @@ pub enum Extent {
     Session,
     /// The session has ended, and the server may have gone or not (an administrator's kill and a shutdown say the same). The
     /// others are pinged before their next use, however recently they were used; if one of them is lost too, all are
-    /// replaced.
+    /// replaced, and so they are if it was a ping that found it.
     Unclear,
     /// The server has gone, or is another one now: every connection opened before is replaced, without a ping.
     Server,
@@ -328,7 +328,11 @@ pub(crate) struct Facts {
 impl Facts {
     /// # Errors
     /// Unsupported for a driver that panics when asked.
-    pub(crate) fn of<M: Manager>(driver: &dyn Driver<M>, manager: &M) -> Result<Self, Error> {
+    pub(crate) fn of<M: Manager>(
+        driver: &dyn Driver<M>,
+        manager: &M,
+        is_described: bool,
+    ) -> Result<Self, Error> {
         let mut bounded = [false; Call::ALL.len()];
         for call in Call::ALL {
             bounded[call as usize] = ask_driver("is_bounded", || driver.is_bounded(call))?;
@@ -336,7 +340,8 @@ impl Facts {
         Ok(Facts {
             bounded,
             proves: ask_driver("proves", || driver.proves(manager))?,
-            resets: AtomicBool::new(true),
+            // A driver of our own that resets nothing need not be asked.
+            resets: AtomicBool::new(is_described),
         })
     }
 

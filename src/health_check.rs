@@ -276,7 +276,7 @@ impl<M: Manager> Inner<M> {
             ..Failure::permanent(ErrorKind::Validation, message)
         };
         let connection = lease.live().info.id;
-        let (lease, words) = match self.ping(lease, left) {
+        let (lease, fault) = match self.ping(lease, left) {
             Pinged::Alive(lease) => return Ok(lease),
             Pinged::QueryRefused(lease, error) => {
                 self.put_back(lease);
@@ -285,7 +285,7 @@ impl<M: Manager> Inner<M> {
                     ..failure(String::new())
                 });
             }
-            Pinged::Failed(lease, fault) => (lease, fault.words),
+            Pinged::Failed(lease, fault) => (lease, fault),
             Pinged::NoAnswer => {
                 self.queue.lock().check_abandoned = Some(connection);
                 return Err(failure(format!(
@@ -293,9 +293,11 @@ impl<M: Manager> Inner<M> {
                 )));
             }
         };
-        self.close_lease_and_settle(lease, CloseReason::ValidationFailed);
+        let reason = fault.close_reason(CloseReason::ValidationFailed);
+        self.close_lease_and_settle(lease, reason);
         Err(failure(format!(
-            "a new connection failed its ping: {words}"
+            "a new connection failed its ping: {}",
+            fault.words
         )))
     }
 

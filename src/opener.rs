@@ -81,7 +81,7 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
 }
 
 impl<M: Manager> Inner<M> {
-    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_idle.
+    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_pool_size.
     pub(crate) fn open_for_waiters(self: &Arc<Self>, queue: &mut Queue<M>) {
         if queue.closed {
             return;
@@ -100,6 +100,10 @@ impl<M: Manager> Inner<M> {
             }
             if !queue.may_start(now) {
                 self.wake_timer(queue, now + YOUNG);
+                return;
+            }
+            if let Some(look_again) = queue.enough_are_opening(now, self.clock.at(now)) {
+                self.wake_timer(queue, look_again);
                 return;
             }
             if self.too_many_hang(queue) {
@@ -127,9 +131,9 @@ impl<M: Manager> Inner<M> {
         self.restock(queue, now);
     }
 
-    /// Opens towards min_idle, for nobody in particular.
+    /// Opens towards min_pool_size, for nobody in particular.
     fn restock(self: &Arc<Self>, queue: &mut Queue<M>, now: Instant) {
-        let wanted = self.settings.min_idle as usize;
+        let wanted = self.settings.min_pool_size as usize;
         // Looked at each time: a start that fails at once sets restock_after.
         while wanted > 0 && queue.restock_after.is_none_or(|after| after <= now) {
             let open = queue.counters.total() as usize + queue.opening();
@@ -332,6 +336,7 @@ impl<M: Manager> Inner<M> {
         let wanted = !queue.closed
             && (!queue.waiters.is_empty() || queue.idle.len() < self.settings.pool_size as usize);
         let attempt = queue.attempt(id)?;
+        let took = attempt.started.elapsed();
         let place = match std::mem::replace(&mut attempt.stage, Stage::Admitted(Instant::now())) {
             Stage::Connecting(place) => place,
             Stage::Abandoned | Stage::Admitted(_) => {
@@ -344,6 +349,7 @@ impl<M: Manager> Inner<M> {
                 place
             }
         };
+        queue.patience.note_connect(took);
         queue.counters.opened();
         self.note_fullness(&mut queue, self.clock.now());
         Some(place)
@@ -417,7 +423,15 @@ impl<M: Manager> Inner<M> {
         if let Some(report) = attempt.report {
             let _ = report.send(Err((failure.error.clone(), failure.transient)));
         }
-        if let Some(waiting) = blamed.and_then(|starter| queue.find(starter)) {
+        let Some(starter) = blamed else {
+            return;
+        };
+        if !failure.transient {
+            // It has its answer, which nothing that comes later may replace.
+            if let Some(waiting) = queue.leave(starter) {
+                waiting.waiter.post(Signal::Failed(failure));
+            }
+        } else if let Some(waiting) = queue.find(starter) {
             waiting.deciding = true;
             waiting.waiter.post(Signal::Failed(failure));
         }

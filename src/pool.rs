@@ -139,6 +139,8 @@ impl<M: Manager> Inner<M> {
 
 impl<M: Manager> Drop for Inner<M> {
     fn drop(&mut self) {
+        // Where connections were still out when the last handle went.
+        self.shut_driver();
         self.helpers.stop();
         self.monitor.switch_off();
     }

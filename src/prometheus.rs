@@ -47,7 +47,7 @@
 //! | `count`, state `used` | `db_pool_checked_out` |
 //! | `count`, state `idle` | `db_pool_checked_in`, which has those being pinged, reset or closed in it; `db_pool_idle` has not |
 //! | `idle.max` | `db_pool_size` |
-//! | `idle.min` | `db_pool_min_idle` |
+//! | `idle.min` | `db_pool_min_pool_size` |
 //! | `max` | `db_pool_capacity` |
 //! | `pending_requests` | `db_pool_waiting` |
 //! | `timeouts` | `db_pool_connection_timeouts_total` |

@@ -35,8 +35,8 @@ pub(crate) struct Queue<M: Manager> {
     /// Connects that succeeded.
     pub(crate) successes: u64,
     pub(crate) patience: Patience,
-    /// Where each warm_up under way hears of another's success and of the pool's end.
-    pub(crate) warming: Vec<Report>,
+    /// Where each warm_up under way hears of another's success and of the pool's end, by its ticket.
+    pub(crate) warming: Vec<(u64, Report)>,
     /// The driver was told that the pool has closed.
     pub(crate) driver_is_shut: bool,
     next_attempt: u64,
@@ -55,7 +55,7 @@ pub(crate) struct Queue<M: Manager> {
     pub(crate) next_connection: u64,
     /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
     pub(crate) full_since: Option<Instant>,
-    /// When min_idle may be filled up again after a failed connect.
+    /// When min_pool_size may be filled up again after a failed connect.
     pub(crate) restock_after: Option<Instant>,
     /// How often in a row that has failed.
     pub(crate) restock_failures: u32,
@@ -374,9 +374,13 @@ impl<M: Manager> Queue<M> {
         Some(place)
     }
 
-    /// The driver calls that are past their limit, hold no place and have not returned: "2 connects and 1 reset hang".
+    /// The driver calls that are past their limit and have not returned, with the connects on which callers timed out: "2
+    /// connects and 1 reset hang".
     pub(crate) fn what_hangs(&self) -> String {
-        let mut counts = vec![(Call::Connect, self.hung_connects())];
+        let (now, slow) = (Instant::now(), self.patience.slow());
+        let given_up = |attempt: &&Attempt| attempt.is_displaceable(now, slow);
+        let connects = self.hung_connects() + self.attempts.iter().filter(given_up).count();
+        let mut counts = vec![(Call::Connect, connects)];
         for call in [Call::Ping, Call::Reset, Call::Close, Call::ServerLimit] {
             let hangs = |closing: &&Closing| closing.hung && closing.call == call;
             counts.push((call, self.closings.iter().filter(hangs).count()));
@@ -391,7 +395,8 @@ impl<M: Manager> Queue<M> {
                 (_, _) => format!("{count} {call}s"),
             })
             .collect();
-        let verb = if self.hung == 1 { "hangs" } else { "hang" };
+        let all: usize = counts.iter().map(|(_, count)| count).sum();
+        let verb = if all == 1 { "hangs" } else { "hang" };
         format!("{} {verb}", words.join(" and "))
     }
 
@@ -402,6 +407,41 @@ impl<M: Manager> Queue<M> {
         };
         self.attempts.len() < YOUNG_ATTEMPTS
             || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
+    }
+
+    /// When to look again, where enough connects are under way for those who wait, given how long connections are held and how
+    /// long a connect takes: where 25 callers wait for connections that are held for 20 ms and opened in 250, two more clear
+    /// the queue while a third is being opened. A connect that takes longer than patience allows is not counted on.
+    pub(crate) fn enough_are_opening(&self, now: Instant, at: Instant) -> Option<Instant> {
+        let patience = self.patience.limit();
+        let counted_on = self.attempts.iter().filter(|attempt| {
+            attempt.holds_place() && !attempt.given_up && attempt.started + patience > now
+        });
+        let oldest = counted_on.clone().map(|attempt| attempt.started).min()?;
+        // Before the first success nothing is known of either, and where none is open, none can come back.
+        let connect = self
+            .patience
+            .usual()
+            .filter(|_| self.counters.total() > 0)?;
+        let waiting = self.waiters.len() as f64;
+        let needed = waiting * self.usual_hold(at).as_secs_f64() / connect.as_secs_f64();
+        // Those that are out grow older meanwhile, and more may be needed.
+        let again = (oldest + patience).min(now + connect / 4);
+        (counted_on.count() as f64 >= needed).then_some(again)
+    }
+
+    /// How long a connection is held: lately on average, or, where those that are out have been out for longer than that, as
+    /// long as these.
+    fn usual_hold(&self, at: Instant) -> Duration {
+        let ages = self
+            .holders
+            .iter()
+            .map(|holder| at.saturating_duration_since(holder.since));
+        let (count, sum) = ages.fold((0, Duration::ZERO), |(count, sum), age| {
+            (count + 1, sum + age)
+        });
+        let by_age = sum.checked_div(count).unwrap_or_default();
+        self.counters.usual_hold().unwrap_or_default().max(by_age)
     }
 
     pub(crate) fn connect_failed(&mut self, error: &Error) {
@@ -422,8 +462,10 @@ impl<M: Manager> Queue<M> {
     }
 
     pub(crate) fn wake_warming(&mut self) {
-        // One that has ended does not hear.
-        self.warming.retain(|report| report.send(Ok(())).is_ok());
+        for (_, report) in &self.warming {
+            // It hears as long as it stands here.
+            let _ = report.send(Ok(()));
+        }
     }
 
     /// Idle connections that satisfy `unwanted`, taken out.

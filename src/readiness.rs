@@ -75,9 +75,7 @@ impl<M: Manager> Inner<M> {
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
         let now = self.clock.now();
-        // A new one is handed out once, even if it is too old by then: the next would be too.
-        let unused = lease.live().unused;
-        if let Some(reason) = self.staleness(lease.live(), now).filter(|_| !unused) {
+        if let Some(reason) = self.staleness_before_use(lease.live(), now) {
             self.close_lease(lease, reason);
             return Ok(None);
         }
@@ -104,6 +102,15 @@ impl<M: Manager> Inner<M> {
         live.expires
             .is_some_and(|expires| now > expires)
             .then_some(CloseReason::Recycled)
+    }
+
+    /// As [`staleness`](Inner::staleness), but a new connection is handed out once to whom it was opened for, even if it is
+    /// too old by then: the next would be too.
+    pub(crate) fn staleness_before_use(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
+        match live.unused {
+            true => None,
+            false => self.staleness(live, now),
+        }
     }
 
     /// When a connection opened at `birth` is too old: `recycle`, shortened by a jitter drawn now and once.
@@ -203,7 +210,8 @@ impl<M: Manager> Inner<M> {
             Ok(Err(error)) => Ok(error),
             Err(panic) => Err(panic),
         };
-        let fault = self.fault(&lease, failed);
+        let mut fault = self.fault(&lease, failed);
+        fault.verdict = fault.verdict.found_by_ping();
         Pinged::Failed(lease, fault)
     }
 

@@ -116,6 +116,7 @@ impl Status {
             (self.hook_failures, "failed hooks"),
             (self.overloaded_count, "refused by max_waiting"),
             (self.abandoned_connects, "abandoned connects"),
+            (self.in_connect_hook, "in their connect hook now"),
             (self.abandoned, "driver calls that hang now"),
             (self.hung_connects, "of them connects"),
         ];

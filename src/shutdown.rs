@@ -1,5 +1,6 @@
 //! Filling a pool ahead of use, and ending it: warm_up, close, and the last handle's drop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -13,6 +14,9 @@ use crate::pool::{Inner, Pool};
 use crate::queue::Signal;
 use crate::settings::Mode;
 use crate::sync::Instant;
+
+/// How often warm_up looks for room that others left.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl<M: Manager> Pool<M> {
     /// Opens connections until `connections` are open, and waits for them, within the setting `timeout`. Transient
@@ -36,6 +40,28 @@ impl<M: Manager> Pool<M> {
     }
 }
 
+/// A warm_up under way, which is told when it need not sleep on.
+struct Warming<'a, M: Manager> {
+    pool: &'a Inner<M>,
+    ticket: u64,
+}
+
+impl<'a, M: Manager> Warming<'a, M> {
+    fn register(pool: &'a Inner<M>, report: &Report) -> Self {
+        let mut queue = pool.queue.lock();
+        let ticket = queue.take_ticket();
+        queue.warming.push((ticket, report.clone()));
+        Warming { pool, ticket }
+    }
+}
+
+impl<M: Manager> Drop for Warming<'_, M> {
+    fn drop(&mut self) {
+        let mut queue = self.pool.queue.lock();
+        queue.warming.retain(|(ticket, _)| *ticket != self.ticket);
+    }
+}
+
 impl<M: Manager> Inner<M> {
     pub(crate) fn warm_up(self: &Arc<Self>, connections: u32) -> Result<(), Error> {
         self.may_block_here("warm_up")?;
@@ -50,49 +76,84 @@ impl<M: Manager> Inner<M> {
             let accepted = format!("at most pool_size, which is {}", self.settings.pool_size);
             return Err(Error::setting("warm_up", connections, accepted));
         }
-        let deadline = later(Instant::now(), self.settings.timeout);
+        let timeout = self.settings.timeout;
+        let deadline = later(Instant::now(), timeout);
         let (report, outcomes) = mpsc::channel();
+        let _registered = Warming::register(self, &report);
         let mut failures = 0;
+        let mut last_error: Option<Error> = None;
+        let mut asleep_until = Instant::now();
         loop {
-            if self.start_warming(connections as usize, &report)? {
+            let now = Instant::now();
+            // Also tells of the pool's end, and of connections that others opened.
+            if self.start_warming(connections as usize, asleep_until <= now, &report)? {
                 return Ok(());
             }
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            let remaining = deadline.saturating_duration_since(now);
             if remaining.is_zero() {
-                let message = format!(
-                    "warm_up({connections}) did not finish within timeout {:?}",
-                    self.settings.timeout
-                );
-                return Err(Error::new(ErrorKind::Timeout, message));
+                return Err(self.warming_timed_out(connections, last_error));
             }
-            // Looks again at least so often, for connections that others open.
-            let outcome = outcomes.recv_timeout(remaining.min(Duration::from_millis(50)));
-            if let Ok(Err((error, transient))) = outcome {
-                failures += 1;
-                let delay = if transient {
-                    self.settings.retry.delay_after(failures)
-                } else {
-                    None
-                };
-                let Some(delay) = delay else {
-                    return Err(error);
-                };
-                std::thread::sleep(delay.min(remaining));
-                // Those that failed together are one attempt.
-                while outcomes.try_recv().is_ok() {}
+            match outcomes.recv_timeout(remaining.min(LOOK_AGAIN)) {
+                // A connect has succeeded, of whomever: there is no reason to sleep on.
+                Ok(Ok(())) => asleep_until = Instant::now(),
+                Ok(Err((error, transient))) => {
+                    let now = Instant::now();
+                    // Those that fail together count once.
+                    if asleep_until <= now {
+                        failures += 1;
+                        let delay = self.settings.retry.delay_after(failures);
+                        match delay.filter(|_| transient) {
+                            Some(delay) => asleep_until = later(now, delay),
+                            None => return Err(error),
+                        }
+                    }
+                    last_error = Some(error);
+                }
+                Err(_) => {}
             }
         }
     }
 
-    /// Starts what is missing, as far as there is room. True when enough are open and ready.
-    fn start_warming(self: &Arc<Self>, wanted: usize, report: &Report) -> Result<bool, Error> {
+    fn warming_timed_out(&self, connections: u32, last_error: Option<Error>) -> Error {
+        let seconds = self.settings.timeout.as_secs_f64();
+        let queue = self.queue.lock();
+        let evidence = self.evidence(&queue);
+        let open = queue.counters.total();
+        let opening = queue.opening();
+        drop(queue);
+        let progress = format!(
+            "warm_up({connections}) did not finish, timeout {seconds:.2}: {open} connections are open"
+        );
+        match last_error {
+            Some(last) => {
+                let error = Error::new(ErrorKind::Connect, format!("{last}; {progress}"));
+                match last.shared_source() {
+                    Some(source) => error.with_source(source),
+                    None => error,
+                }
+            }
+            None if opening > 0 => Error::new(
+                ErrorKind::Connect,
+                format!("{progress}, {opening} are being opened{evidence}"),
+            ),
+            None => Error::new(ErrorKind::Timeout, format!("{progress}{evidence}")),
+        }
+    }
+
+    /// Starts what is missing, if it may and as far as there is room. True when enough are open and ready.
+    fn start_warming(
+        self: &Arc<Self>,
+        wanted: usize,
+        may_start: bool,
+        report: &Report,
+    ) -> Result<bool, Error> {
         let mut queue = self.queue.lock();
         if queue.closed {
             return Err(self.closed_error());
         }
         let open = queue.counters.total() as usize;
         let mut missing = wanted.saturating_sub(open + queue.opening());
-        while missing > 0 && queue.may_start(Instant::now()) {
+        while may_start && missing > 0 && queue.may_start(Instant::now()) {
             let Some(place) = self.places.try_take() else {
                 break;
             };
@@ -135,9 +196,19 @@ impl<M: Manager> Inner<M> {
             Err(Error::new(ErrorKind::Timeout, message))
         };
         drop(queue);
-        self.driver.shutdown(&self.manager);
+        self.shut_driver();
         self.hooks.discard();
         result
+    }
+
+    /// Tells the driver, once.
+    pub(crate) fn shut_driver(&self) {
+        if !std::mem::replace(&mut self.queue.lock().driver_is_shut, true) {
+            let told = catch_unwind(AssertUnwindSafe(|| self.driver.shutdown(&self.manager)));
+            if told.is_err() {
+                log::warn!(target: &self.target, "the driver panicked in Driver::shutdown");
+            }
+        }
     }
 
     /// Closed from now on: nobody waits, nothing is idle. Waits for nothing.
@@ -147,6 +218,7 @@ impl<M: Manager> Inner<M> {
         while let Some(waiting) = queue.remove_waiter(0) {
             waiting.waiter.post(Signal::Closed);
         }
+        queue.wake_warming();
         let idle = std::mem::take(&mut queue.idle);
         let drained = queue.is_drained();
         drop(queue);
@@ -157,7 +229,7 @@ impl<M: Manager> Inner<M> {
         idle.into_iter()
             .for_each(|lease| self.close_lease(lease, CloseReason::PoolClosed));
         if drained {
-            self.driver.shutdown(&self.manager);
+            self.shut_driver();
         }
     }
 }

@@ -225,7 +225,7 @@ fn on_server_limit(status: &Status) -> Option<String> {
     }
     let kept = kept(&status.configuration);
     let with_it = match kept > available {
-        true => ", min_idle and warm_up with it",
+        true => ", min_pool_size and warm_up with it",
         false => "",
     };
     let instances = match available {
@@ -244,7 +244,7 @@ fn on_server_limit(status: &Status) -> Option<String> {
 
 /// The smallest pool_size that the other settings admit.
 fn kept(settings: &Settings) -> u64 {
-    u64::from(settings.min_idle.max(settings.warm_up))
+    u64::from(settings.min_pool_size.max(settings.warm_up))
 }
 
 /// The most that was used over a time long enough to tell.

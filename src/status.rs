@@ -68,6 +68,8 @@ pub struct Status {
     pub idle_connections: u64,
     /// Being opened now.
     pub opening_connections: u64,
+    /// Open and counted in checked_in, but not ready: their connect hooks have not returned.
+    pub in_connect_hook: u64,
     /// Driver calls past their limit that have not returned, and hold no place of the pool.
     pub abandoned: u64,
     /// The connects among them: past connect_timeout, or given up for another, and not returned.

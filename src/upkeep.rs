@@ -150,7 +150,9 @@ impl<M: Manager> Inner<M> {
             .waiters
             .iter()
             .filter_map(|waiting| waiting.asleep_until);
-        let restock = queue.restock_after.filter(|_| self.settings.min_idle > 0);
+        let restock = queue
+            .restock_after
+            .filter(|_| self.settings.min_pool_size > 0);
         let next = overdue
             .chain(grown)
             .chain(closes)
@@ -198,7 +200,7 @@ impl<M: Manager> Inner<M> {
         .map_or(TICK.1, |shortest| (shortest / 10).clamp(TICK.0, TICK.1))
     }
 
-    /// Retires idle connections that are too old or idle too long, pings those due for keepalive, fills up min_idle, and
+    /// Retires idle connections that are too old or idle too long, pings those due for keepalive, fills up min_pool_size, and
     /// logs holders older than holder_warn_after, each once.
     pub(crate) fn upkeep(self: &Arc<Self>) {
         let now = self.clock.now();
@@ -242,15 +244,16 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// The longest idle first, and min_idle of them stay.
+    /// The longest idle first, while more than min_pool_size are open.
     fn take_idle_too_long(&self, queue: &mut Queue<M>, now: Instant) -> Vec<Lease<M>> {
         let Some(limit) = self.settings.idle_timeout else {
             return Vec::new();
         };
+        // Open ones count, in use or idle.
         let spare = queue
-            .idle
-            .len()
-            .saturating_sub(self.settings.min_idle as usize);
+            .counters
+            .total()
+            .saturating_sub(self.settings.min_pool_size.into()) as usize;
         let too_long =
             |lease: &Lease<M>| now.saturating_duration_since(lease.live().idle_since) >= limit;
         let count = queue

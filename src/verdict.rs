@@ -2,8 +2,8 @@
 //!
 //! A connection that is lost may speak for others. The pool's generation is raised when the server is known to have gone:
 //! all connections opened before are then replaced without a ping. Where it is unclear, the pool's doubts are counted up: a
-//! connection that has not answered since is due for a ping, however fresh it is; and if that one is lost too, the
-//! generation is raised. Nobody raises it for connections newer than his own.
+//! connection that has not answered since is due for a ping, however fresh it is. A ping that finds one lost, which nobody
+//! was using, raises the generation even where that is unclear. Nobody raises it for connections newer than his own.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -41,6 +41,14 @@ impl Verdict {
                 Extent::Server => Verdict::Gone,
             },
             ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => Verdict::Sound,
+        }
+    }
+
+    /// Of an idle connection, which its server left without being asked to by anybody who used it.
+    pub(crate) fn found_by_ping(self) -> Self {
+        match self {
+            Verdict::Suspect => Verdict::Gone,
+            other => other,
         }
     }
 
@@ -176,7 +184,6 @@ impl<M: Manager> Inner<M> {
     pub(crate) fn speak_for_others(self: &Arc<Self>, live: &Live<M>, verdict: Verdict) {
         match verdict {
             Verdict::Sound | Verdict::Owed | Verdict::Ended => {}
-            Verdict::Suspect if self.is_doubted(live) => self.replace_older(live.generation),
             Verdict::Suspect => self.doubt_older(live.generation),
             Verdict::Gone => self.replace_older(live.generation),
         }

@@ -71,7 +71,13 @@ fn the_pools_own_statements_are_echoed_only_when_asked_for() {
     let limit = "SET statement_timeout = 2";
     assert_eq!(
         echoed("p"),
-        [limit, "SELECT 2", "BEGIN; ROLLBACK", "DISCARD ALL", limit]
+        [
+            limit,
+            "SELECT 2",
+            "BEGIN; ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; CLOSE ALL; RESET ALL; UNLISTEN *; \
+             SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; SELECT name AS \
+             prepared_by_sql FROM pg_catalog.pg_prepared_statements WHERE from_sql; SET statement_timeout = 2"
+        ]
     );
 
     let server = servers::MariaDb::start();
@@ -97,7 +103,7 @@ fn the_pools_own_statements_are_echoed_only_when_asked_for() {
             "SELECT VERSION()",
             "SET SESSION max_statement_time = 0.001500",
             "SELECT 2",
-            "ROLLBACK"
+            "ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1"
         ]
     );
 }

@@ -17,7 +17,10 @@ fn a_process_forked_off_before_the_first_pool_has_pools_as_any_other() {
     for _ in 0..3 {
         in_child(|| {
             let server = Server::new();
-            let settings = Settings::default().pool_size(2).max_overflow(1).min_idle(1);
+            let settings = Settings::default()
+                .pool_size(2)
+                .max_overflow(1)
+                .min_pool_size(1);
             let pool = server.pool(settings);
             let held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
             assert!(pool.get_timeout(millis(20)).is_err());

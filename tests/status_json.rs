@@ -62,6 +62,7 @@ fn every_promised_name_is_there_with_its_type() {
             "detached",
             "abandoned",
             "hung_connects",
+            "in_connect_hook",
             "abandoned_connects",
         ],
         Value::is_u64,

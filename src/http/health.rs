@@ -168,7 +168,7 @@ struct Detailed {
 }
 
 /// What of a status is a matter of the moment; the rest is what has happened so far.
-const CURRENT_STATE: [&str; 18] = [
+const CURRENT_STATE: [&str; 19] = [
     "closed",
     "size",
     "checked_in",
@@ -183,6 +183,7 @@ const CURRENT_STATE: [&str; 18] = [
     "leak_detected",
     "full_for",
     "opening_connections",
+    "in_connect_hook",
     "abandoned",
     "hung_connects",
     "holders",

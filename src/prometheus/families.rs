@@ -104,9 +104,9 @@ pub(super) static FAMILIES: &[Family] = &[
         |status| Some(status.total_capacity),
     ),
     gauge(
-        "db_pool_min_idle",
-        "Connections opened ahead of demand, by the setting min_idle.",
-        |status| Some(status.configuration.min_idle.into()),
+        "db_pool_min_pool_size",
+        "Connections opened ahead of demand, by the setting min_pool_size.",
+        |status| Some(status.configuration.min_pool_size.into()),
     ),
     time(
         "db_pool_timeout",
@@ -296,6 +296,11 @@ pub(super) static FAMILIES: &[Family] = &[
         "db_pool_abandoned_connects",
         "Connects given up at connect_timeout or for another one, also those that returned later.",
         |status| status.abandoned_connects,
+    ),
+    gauge(
+        "db_pool_in_connect_hook",
+        "Connections that are open and not ready, because their connect hooks have not returned.",
+        |status| Some(status.in_connect_hook),
     ),
     gauge(
         "db_pool_abandoned_calls",

@@ -6,7 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PrePing {
-    /// Never tested: a stale connection reaches its caller.
+    /// Not tested: a stale connection reaches its caller. One exception: when a connection was lost and it is unclear whether the
+    /// server went with it, each of the others is tested once, before its next use.
     Never,
     /// Tested every time.
     Always,
@@ -33,15 +34,55 @@ impl From<bool> for PrePing {
 }
 
 /// How a returned connection is cleaned before the next one gets it.
+///
+/// Whatever the setting, a connection on which an answer may still be owed is closed, and so is one that a panicking holder
+/// left and that cannot be reset in full. A reset that fails, or is not answered within `health_check_timeout`, closes the
+/// connection. "Undone" below means that the next user finds it as it was after the login, the driver's own `init` and, but for
+/// `Full`, the connect hooks; "stays" that the next user finds what the last one left. What connect hooks have set in the session
+/// is gone after `Full`: they are not run again.
+///
+/// | PostgreSQL | `Never` | `Rollback` | `Full` |
+/// |---|---|---|---|
+/// | transaction, its locks and rows | stays | undone | undone |
+/// | `LISTEN`, unread notifications | stays | undone | undone |
+/// | settings (`SET`), role and session authorization | stays | stays | undone |
+/// | temporary tables and sequences, `currval` | stays | stays | undone |
+/// | cursors `WITH HOLD`, advisory locks | stays | stays | undone |
+/// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
+/// | settings of one's own (`app.tenant`) | stays | stays | undone: empty, or as the server has it |
+/// | loaded libraries, the driver's own statements | stays | stays | stays |
+///
+/// | MySQL, MariaDB | `Never` | `Rollback` | `Full` |
+/// |---|---|---|---|
+/// | transaction, its locks and rows | stays | undone | undone |
+/// | `autocommit` | stays | undone | undone |
+/// | `LOCK TABLES` | stays | undone | undone |
+/// | database (`USE`) | stays | stays | undone; closed where the login had none |
+/// | character set, collation, and what `Opts::init` set | stays | stays | undone |
+/// | session variables (`sql_mode`, time zone, isolation level) | stays | stays | undone |
+/// | user variables, temporary tables, `GET_LOCK` | stays | stays | undone |
+/// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
+///
+/// | SQLite in queue mode | `Never` | `Rollback` | `Full` |
+/// |---|---|---|---|
+/// | transaction, its locks and rows | stays | undone | undone |
+/// | pragmas, `query_only` and `locking_mode` among them | stays | stays | undone |
+/// | attached databases, temporary tables, views and triggers | stays | stays | undone |
+/// | busy timeout, functions, collations, hooks | stays | stays | undone |
+///
+/// In null mode every connection is closed at its return, and nothing stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResetOnReturn {
-    /// Not at all.
+    /// Not at all. On MySQL with a `read_timeout` or `write_timeout` in the `Opts`, one question asks whether an answer is still
+    /// owed; otherwise nothing is sent.
     Never,
-    /// An open transaction is rolled back.
+    /// Transactions are rolled back, and what else the table says: one round trip on PostgreSQL, MySQL and MariaDB, none on
+    /// SQLite.
     #[default]
     Rollback,
-    /// The whole session is reset: `DISCARD ALL` on PostgreSQL, `COM_RESET_CONNECTION` on MySQL.
+    /// The session is as after the login: one to two round trips on PostgreSQL, two or more on MySQL and MariaDB
+    /// (`COM_RESET_CONNECTION`, then what it keeps), and a new connection on SQLite.
     Full,
 }
 

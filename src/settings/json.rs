@@ -29,7 +29,7 @@ impl Serialize for Settings {
             idle_timeout,
             keepalive,
             warm_up,
-            min_idle,
+            min_pool_size,
             retry:
                 Retry {
                     max_attempts,
@@ -84,7 +84,7 @@ impl Serialize for Settings {
         map.serialize_entry("idle_timeout", &idle_timeout.map(seconds))?;
         map.serialize_entry("keepalive", &keepalive.map(seconds))?;
         map.serialize_entry("warm_up", warm_up)?;
-        map.serialize_entry("min_idle", min_idle)?;
+        map.serialize_entry("min_pool_size", min_pool_size)?;
         map.serialize_entry("retry.max_attempts", max_attempts)?;
         map.serialize_entry("retry.initial_delay", &seconds(*initial_delay))?;
         map.serialize_entry("retry.multiplier", multiplier)?;

@@ -157,7 +157,7 @@ pub struct Settings {
     /// URL `command_timeout`, environment `DB_COMMAND_TIMEOUT`.
     pub command_timeout: Option<Duration>,
 
-    /// Connections above `min_idle` that were idle for this long are closed. Default off. More than zero, at most 100
+    /// Connections above `min_pool_size` that were idle for this long are closed. Default off. More than zero, at most 100
     /// years.
     ///
     /// URL `idle_timeout`, environment `DB_IDLE_TIMEOUT`.
@@ -176,10 +176,11 @@ pub struct Settings {
     pub warm_up: u32,
 
     /// Connections kept open: opened in the background from the start, replaced when they are closed, and spared by
-    /// `idle_timeout`. Default 0; 10 in [`high_throughput`](Settings::high_throughput). At most `pool_size`; 0 in null mode.
+    /// `idle_timeout`. Those in use count as well as those that are idle; r2d2 and HikariCP mean idle ones by `min_idle`.
+    /// Default 0; 10 in [`high_throughput`](Settings::high_throughput). At most `pool_size`; 0 in null mode.
     ///
     /// URL `min_pool_size`, environment `DB_MIN_POOL_SIZE`.
-    pub min_idle: u32,
+    pub min_pool_size: u32,
 
     /// How connecting is tried again; only after transient failures, never past the checkout's deadline.
     pub retry: Retry,

@@ -110,7 +110,7 @@ impl Settings {
     #[must_use]
     pub fn high_throughput() -> Self {
         Settings {
-            min_idle: 10,
+            min_pool_size: 10,
             command_timeout: Some(Duration::from_secs(60)),
             enable_pool_metrics: true,
             ..sized(100, 0)
@@ -135,7 +135,7 @@ fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         idle_timeout: None,
         keepalive: None,
         warm_up: 0,
-        min_idle: 0,
+        min_pool_size: 0,
         retry: Retry::default(),
         max_validation_failures: 3,
         validation_query: None,

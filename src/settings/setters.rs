@@ -37,7 +37,7 @@ setters! {
     idle_timeout: impl Into<Option<Duration>>,
     keepalive: impl Into<Option<Duration>>,
     warm_up: u32,
-    min_idle: u32,
+    min_pool_size: u32,
     retry: Retry,
     max_validation_failures: u32,
     health_check_interval: Duration,
@@ -61,5 +61,16 @@ impl Settings {
         self.validation_query = Some(validation_query.into());
         self.mark_as_code("validation_query");
         self
+    }
+
+    /// The former name of [`min_pool_size`](Settings::min_pool_size). It counts connections that are open, in use or idle;
+    /// `min_idle` of r2d2 and `minimumIdle` of HikariCP count idle ones, and open more as soon as one is in use.
+    #[deprecated(
+        since = "0.1.0",
+        note = "renamed to `min_pool_size`: it counts open connections, where r2d2's `min_idle` counts idle ones"
+    )]
+    #[must_use]
+    pub fn min_idle(self, connections: u32) -> Self {
+        self.min_pool_size(connections)
     }
 }

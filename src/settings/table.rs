@@ -77,7 +77,7 @@ rows! {
         idle_timeout: TimeOrOff = "idle_timeout",
         keepalive: TimeOrOff = "keepalive",
         warm_up: Count = "warm_up",
-        min_idle: Count = "min_pool_size",
+        min_pool_size: Count = "min_pool_size",
         max_validation_failures: Count = "max_validation_failures",
         validation_query: Query = "validation_query",
         health_check_interval: Time = "health_check_interval",

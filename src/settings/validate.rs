@@ -45,7 +45,7 @@ impl Settings {
             idle_timeout,
             keepalive,
             warm_up,
-            min_idle,
+            min_pool_size,
             retry,
             max_validation_failures,
             validation_query,
@@ -64,7 +64,7 @@ impl Settings {
         } = self;
 
         self.validate_capacity(mode)?;
-        self.validate_kept("min_idle", *min_idle, mode)?;
+        self.validate_kept("min_pool_size", *min_pool_size, mode)?;
         self.validate_kept("warm_up", *warm_up, mode)?;
         self.validate_time("timeout", *timeout)?;
         self.validate_recycle(*recycle, *recycle_jitter)?;

@@ -26,7 +26,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         ("size", status.size),
         ("max_overflow", status.max_overflow),
         ("capacity", status.total_capacity),
-        ("min_idle", settings.min_idle.into()),
+        ("min_pool_size", settings.min_pool_size.into()),
         ("pre_ping", (settings.pre_ping != PrePing::Never).into()),
         ("checked_out", status.checked_out),
         ("checked_in", status.checked_in),
@@ -34,6 +34,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         ("open", status.total),
         ("overflow", status.overflow),
         ("opening", status.opening_connections),
+        ("in_connect_hook", status.in_connect_hook),
         ("waiting", status.waiting_requests),
         ("leak_detected", status.leak_detected.into()),
         ("closed", status.closed.into()),
@@ -165,6 +166,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         CloseReason::HookFailed,
         CloseReason::Invalidated,
         CloseReason::Panicked,
+        CloseReason::Owed,
         CloseReason::PoolClosed,
     ] {
         let count = status.closed_by_reason.get(&reason).copied().unwrap_or(0);

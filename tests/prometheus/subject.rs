@@ -196,7 +196,7 @@ fn hung(gate: &Arc<Gate>) -> Scripted {
 fn limited() -> Pool<Limited> {
     let pool = Pool::builder(Limited)
         .driver(Limited)
-        .settings(settings(1, 0).min_idle(1).pre_ping(PrePing::Never))
+        .settings(settings(1, 0).min_pool_size(1).pre_ping(PrePing::Never))
         .build()
         .unwrap();
     drop(pool.get().unwrap());

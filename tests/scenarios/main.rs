@@ -5,6 +5,7 @@ mod scripted;
 
 mod aborts;
 mod capacity;
+mod contract;
 mod corners;
 mod customizer;
 mod failures;
@@ -14,6 +15,9 @@ mod leaks;
 mod lifecycle;
 mod overload;
 mod panics;
+mod proportion;
 mod random;
 mod readiness;
 mod resets;
+mod verdicts;
+mod warming;

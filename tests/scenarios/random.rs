@@ -136,7 +136,7 @@ fn scenario_19_with_a_limit_to_those_who_wait() {
 #[test]
 fn scenario_19_with_a_local_driver() {
     Run {
-        settings: quick().pool_size(2).max_overflow(1).min_idle(1),
+        settings: quick().pool_size(2).max_overflow(1).min_pool_size(1),
         local: true,
         ..Run::default()
     }
@@ -159,7 +159,7 @@ fn scenario_19_without_hooks_and_resets() {
         settings: quick()
             .pool_size(3)
             .max_overflow(2)
-            .min_idle(2)
+            .min_pool_size(2)
             .reset_on_return(ResetOnReturn::Never),
         hooks: false,
         ..Run::default()
@@ -183,7 +183,7 @@ fn scenario_19_with_calls_that_are_abandoned() {
 #[test]
 fn scenario_19_with_a_close_in_the_middle() {
     Run {
-        settings: quick().min_idle(2),
+        settings: quick().min_pool_size(2),
         closes_early: true,
         ..Run::default()
     }

@@ -1,8 +1,8 @@
-//! The small common surface: rows changed or returned, and one whole number, alike on both servers.
+//! The small common surface: rows changed or returned, and one whole number, alike on all servers.
 
 use queuepool::{Database, ErrorKind};
 
-use crate::servers::{MariaDb, Postgres};
+use crate::servers::{MariaDb, MySql, NewestPostgres, Postgres};
 
 const STATEMENTS: [(&str, u64); 5] = [
     ("CREATE TABLE t (i int, small smallint, big bigint)", 0),
@@ -60,9 +60,15 @@ fn statements_return_their_rows_and_first_value(url: &str) {
 #[test]
 fn postgres_statements_return_their_rows_and_first_value() {
     statements_return_their_rows_and_first_value(&Postgres::start().url());
+    if NewestPostgres::is_here() {
+        statements_return_their_rows_and_first_value(&NewestPostgres::start().url());
+    }
 }
 
 #[test]
 fn mysql_statements_return_their_rows_and_first_value() {
     statements_return_their_rows_and_first_value(&MariaDb::start().url());
+    if MySql::is_here() {
+        statements_return_their_rows_and_first_value(&MySql::start().url());
+    }
 }

@@ -1,6 +1,9 @@
 //! The harness itself.
 
-use crate::servers::{MariaDb, PgBouncer, Postgres};
+use crate::servers::{
+    MariaDb, MySql, NewestMariaDb, NewestPostgres, PgBouncer, Postgres, TestServer,
+};
+use ::mysql::prelude::Queryable;
 use std::time::Instant;
 
 #[test]
@@ -35,4 +38,40 @@ fn servers_start_stop_and_start_again() {
         maria.start_again();
         eprintln!("mariadb restarts {:?}", begun.elapsed());
     }
+}
+
+#[test]
+fn the_servers_of_today_start_stop_and_start_again() {
+    fn check<S: TestServer>(version: fn(&str) -> String, at_least: u32) {
+        if !S::is_here() {
+            return;
+        }
+        let begun = Instant::now();
+        let mut server = S::start();
+        let found = version(&server.url());
+        eprintln!("{found} started in {:?}", begun.elapsed());
+        let major = found.split('.').next().expect("a first part");
+        assert!(major.parse::<u32>().expect("a number") >= at_least);
+        version(&server.admin_url());
+        server.stop();
+        server.start_again();
+        version(&server.url());
+        server.kill();
+        server.start_again();
+        version(&server.url());
+    }
+    let postgres = |url: &str| {
+        let mut client = ::postgres::Client::connect(url, ::postgres::NoTls).expect("postgres");
+        let row = client.query_one("SHOW server_version", &[]);
+        row.expect("a row").get::<_, String>(0)
+    };
+    let mysql = |url: &str| {
+        let mut connection = ::mysql::Conn::new(url).expect("mysql");
+        let version: Option<String> = connection.query_first("SELECT VERSION()").expect("a row");
+        version.expect("a row")
+    };
+    check::<NewestPostgres>(postgres, 18);
+    // PARSEC came with 11.6.
+    check::<NewestMariaDb>(mysql, 11);
+    check::<MySql>(mysql, 9);
 }

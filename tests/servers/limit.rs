@@ -6,7 +6,7 @@ use queuepool::{Database, Mode, Settings};
 
 use crate::pool::size;
 use crate::scripted::eventually;
-use crate::servers::{MariaDb, Postgres};
+use crate::servers::{Postgres, TestServer};
 
 /// Nothing is ever idle there to ask with.
 #[test]
@@ -76,9 +76,10 @@ fn a_pool_larger_than_the_server_is_told_what_fits() {
     );
 }
 
-#[test]
-fn mariadb_is_asked_too() {
-    let server = MariaDb::start_with(&["--max-connections=41"]);
+crate::servers::on_each!([mariadb_and_mysql_are_asked_too]: mariadb = MariaDb, mysql_itself = MySql);
+
+fn mariadb_and_mysql_are_asked_too<S: TestServer>() {
+    let server = S::start_with(&["--max-connections=41"]);
     let pool = MySqlPool::builder(server.url())
         .unwrap()
         .settings(size(1, 0))

@@ -1,9 +1,11 @@
-//! PostgreSQL, MariaDB and PgBouncer: real servers, started by the tests on private ports.
+//! PostgreSQL, MariaDB, MySQL and PgBouncer: real servers, started by the tests on private ports.
 
 #[path = "../support/fork.rs"]
 mod fork;
 #[path = "../support/half_read.rs"]
 mod half_read;
+#[path = "../support/rounds.rs"]
+mod rounds;
 #[allow(dead_code)]
 #[path = "../support/scripted.rs"]
 mod scripted;
@@ -11,10 +13,14 @@ mod scripted;
 mod servers;
 
 mod any_connection;
+mod carried_mysql;
+mod carried_postgres;
 mod harness;
 mod limit;
+mod logins;
 mod mute;
 mod mysql_driver;
+mod mysql_owed;
 mod pgbouncer;
 mod pool;
 mod pool_mysql;
@@ -23,3 +29,4 @@ mod postgres_answers;
 mod postgres_driver;
 mod postgres_resets;
 mod postgres_validation;
+mod ten_killed;

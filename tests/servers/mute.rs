@@ -83,10 +83,11 @@ fn the_connect_timeout_abandons_the_attempt_and_frees_its_place() {
             assert_eq!(status.connection_errors, abandoned);
             assert_eq!(state(&status), (2, 0, 0, 0));
         }
-        // As many as the pool may have connections hang: no more are started, and that is said at once.
+        // As many hang as the pool may have connections: no more are started, and callers wait for one to end.
         let begun = Instant::now();
-        let error = database.get().unwrap_err();
-        assert!(begun.elapsed() < millis(150), "{:?}", begun.elapsed());
+        let error = database.get_timeout(millis(150)).unwrap_err();
+        let taken = begun.elapsed();
+        assert!(taken >= millis(150) && taken < secs(2), "{taken:?}");
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
         assert!(error.to_string().contains("2 connects hang"), "{error}");
 

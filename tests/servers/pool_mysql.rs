@@ -1,4 +1,4 @@
-//! MariaDB through the pool: what it shares with PostgreSQL, and what it has alone.
+//! MariaDB and MySQL through the pool: what they share with PostgreSQL, and what MariaDB has alone.
 
 use ::mysql::prelude::Queryable;
 use queuepool::mysql::MySqlPool;
@@ -9,6 +9,10 @@ use crate::scripted::{eventually, millis};
 use crate::servers::{MariaDb, PASSWORD};
 
 crate::pool::all_on!(MariaDb);
+
+mod mysql_itself {
+    crate::pool::all_on!(crate::servers::MySql);
+}
 
 #[test]
 fn a_connection_that_the_server_closed_for_its_idleness_never_reaches_a_caller() {

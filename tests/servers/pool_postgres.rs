@@ -8,6 +8,10 @@ use crate::servers::{PASSWORD, PgBouncer, Postgres};
 
 crate::pool::all_on!(Postgres);
 
+mod newest {
+    crate::pool::all_on!(crate::servers::NewestPostgres);
+}
+
 #[test]
 fn the_application_name_is_the_pools_name() {
     let server = Postgres::start();

@@ -1,10 +1,10 @@
-//! The PostgreSQL driver against a real server.
+//! The PostgreSQL driver against real servers.
 
 use std::error::Error as _;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::servers::{PASSWORD, PgBouncer, Postgres, free_port};
+use crate::servers::{PASSWORD, PgBouncer, Postgres, TestServer, free_port, to_nowhere};
 use ::postgres::{Client, Config, SimpleQueryMessage};
 use queuepool::ErrorKind;
 use queuepool::postgres::{PostgresDriver, PostgresManager};
@@ -13,6 +13,26 @@ use queuepool::{ResetOnReturn, Settings};
 use r2d2::ManageConnection;
 
 const LIMIT: Duration = Duration::from_secs(5);
+
+crate::servers::on_each!([
+    a_healthy_connection_answers_the_ping,
+    a_terminated_connection_is_lost,
+    every_connection_is_lost_when_the_server_stops_or_crashes,
+    a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost,
+    a_wrong_password_or_database_is_permanent,
+    a_full_server_is_transient,
+    a_refused_statement_says_nothing_about_the_connection,
+    a_reset_ends_transactions_in_every_state,
+    a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log,
+    a_full_reset_clears_the_session_and_a_rollback_does_not,
+    the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset,
+    a_statement_timeout_in_the_urls_options_wins_over_the_command_timeout,
+    the_server_sees_the_pools_name_unless_the_url_or_config_names_another,
+    keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise,
+    a_validation_query_is_the_ping_and_is_not_bounded,
+    a_unix_socket_is_named_in_the_host_or_in_a_parameter,
+    a_password_shows_in_no_text,
+]: installed = Postgres, newest = NewestPostgres);
 
 /// What the pool does when it is built.
 fn prepared(url: &str, settings: &Settings) -> (PostgresManager, PostgresDriver) {
@@ -44,7 +64,7 @@ fn pid(client: &mut Client) -> String {
 }
 
 /// Ends the server's side of `client`, and returns when it is gone.
-fn terminate(server: &Postgres, client: &mut Client) {
+fn terminate<S: TestServer>(server: &S, client: &mut Client) {
     let pid = pid(client);
     let mut admin = Client::connect(&server.admin_url(), ::postgres::NoTls).expect("an admin");
     admin
@@ -52,9 +72,8 @@ fn terminate(server: &Postgres, client: &mut Client) {
         .expect("the right");
 }
 
-#[test]
-fn a_healthy_connection_answers_the_ping() {
-    let server = Postgres::start();
+fn a_healthy_connection_answers_the_ping<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     driver.ping(&manager, &mut client, LIMIT).expect("alive");
@@ -66,9 +85,8 @@ fn a_healthy_connection_answers_the_ping() {
     ));
 }
 
-#[test]
-fn a_terminated_connection_is_lost() {
-    let server = Postgres::start();
+fn a_terminated_connection_is_lost<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     terminate(&server, &mut client);
@@ -79,9 +97,8 @@ fn a_terminated_connection_is_lost() {
     assert!(driver.is_broken(&manager, &mut client));
 }
 
-#[test]
-fn every_connection_is_lost_when_the_server_stops_or_crashes() {
-    let mut server = Postgres::start();
+fn every_connection_is_lost_when_the_server_stops_or_crashes<S: TestServer>() {
+    let mut server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     for crash in [false, true] {
         let mut client = manager.connect().expect("a connection");
@@ -104,9 +121,8 @@ fn every_connection_is_lost_when_the_server_stops_or_crashes() {
     }
 }
 
-#[test]
-fn a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost() {
-    let server = Postgres::start();
+fn a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     server.pause();
@@ -119,15 +135,14 @@ fn a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost() {
     assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
 }
 
-#[test]
-fn a_wrong_password_or_database_is_permanent() {
-    let server = Postgres::start();
+fn a_wrong_password_or_database_is_permanent<S: TestServer>() {
+    let server = S::start();
     let port = server.port();
     for url in [
         format!("postgresql://app:wrong@127.0.0.1:{port}/app"),
         format!("postgresql://nobody:wrong@127.0.0.1:{port}/app"),
         format!("postgresql://app@127.0.0.1:{port}/app"),
-        server.url().replace("/app", "/nowhere"),
+        to_nowhere(&server.url()),
         format!("{}?options=-cnonsense%3D1", server.url()),
         format!("{}?options=-cwork_mem%3Dnonsense", server.url()),
     ] {
@@ -158,9 +173,8 @@ fn an_unreachable_server_is_worth_another_attempt() {
     }
 }
 
-#[test]
-fn a_full_server_is_transient() {
-    let server = Postgres::start_with(&["max_connections=4", "superuser_reserved_connections=1"]);
+fn a_full_server_is_transient<S: TestServer>() {
+    let server = S::start_with(&["max_connections=4", "superuser_reserved_connections=1"]);
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut clients = Vec::new();
     let error = loop {
@@ -173,9 +187,8 @@ fn a_full_server_is_transient() {
     assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
 }
 
-#[test]
-fn a_refused_statement_says_nothing_about_the_connection() {
-    let server = Postgres::start();
+fn a_refused_statement_says_nothing_about_the_connection<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     for sql in [
@@ -193,9 +206,8 @@ fn a_refused_statement_says_nothing_about_the_connection() {
     assert_eq!(driver.classify(&error), ErrorClass::Statement, "{error:?}");
 }
 
-#[test]
-fn a_reset_ends_transactions_in_every_state() {
-    let server = Postgres::start();
+fn a_reset_ends_transactions_in_every_state<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     client
@@ -225,9 +237,8 @@ fn a_reset_ends_transactions_in_every_state() {
     }
 }
 
-#[test]
-fn a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log() {
-    let server = Postgres::start();
+fn a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     for how in [ResetOnReturn::Rollback, ResetOnReturn::Full] {
@@ -249,9 +260,8 @@ fn a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log() {
     );
 }
 
-#[test]
-fn a_full_reset_clears_the_session_and_a_rollback_does_not() {
-    let server = Postgres::start();
+fn a_full_reset_clears_the_session_and_a_rollback_does_not<S: TestServer>() {
+    let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut client = manager.connect().expect("a connection");
     let begun = pid(&mut client);
@@ -277,9 +287,8 @@ fn a_full_reset_clears_the_session_and_a_rollback_does_not() {
     assert_eq!(pid(&mut client), begun);
 }
 
-#[test]
-fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset() {
-    let server = Postgres::start();
+fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset<S: TestServer>() {
+    let server = S::start();
     let settings = with_command_timeout(Duration::from_millis(150));
     let (manager, driver) = prepared(&server.url(), &settings);
     let mut client = manager.connect().expect("a connection");
@@ -299,9 +308,8 @@ fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset() {
     }
 }
 
-#[test]
-fn a_statement_timeout_in_the_urls_options_wins_over_the_command_timeout() {
-    let server = Postgres::start();
+fn a_statement_timeout_in_the_urls_options_wins_over_the_command_timeout<S: TestServer>() {
+    let server = S::start();
     let url = format!("{}?options=-cstatement_timeout%3D7s", server.url());
     let (manager, _) = prepared(&url, &with_command_timeout(Duration::from_secs(1)));
     let mut client = manager.connect().expect("a connection");
@@ -320,9 +328,8 @@ fn a_command_timeout_that_the_server_cannot_hold_is_a_settings_error() {
     }
 }
 
-#[test]
-fn the_server_sees_the_pools_name_unless_the_url_or_config_names_another() {
-    let server = Postgres::start();
+fn the_server_sees_the_pools_name_unless_the_url_or_config_names_another<S: TestServer>() {
+    let server = S::start();
     let seen = "SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     let (manager, _) = prepared(&server.url(), &Settings::default());
     assert_eq!(
@@ -347,9 +354,8 @@ fn the_server_sees_the_pools_name_unless_the_url_or_config_names_another() {
     );
 }
 
-#[test]
-fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise() {
-    let server = Postgres::start();
+fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: TestServer>() {
+    let server = S::start();
     for (parameter, least, most) in [
         ("", 25, 30),
         ("?keepalives_idle=300", 290, 300),
@@ -383,9 +389,8 @@ fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise() {
     assert!(shown.contains("keepalives_interval: Some(10s)"), "{shown}");
 }
 
-#[test]
-fn a_validation_query_is_the_ping_and_is_not_bounded() {
-    let server = Postgres::start();
+fn a_validation_query_is_the_ping_and_is_not_bounded<S: TestServer>() {
+    let server = S::start();
     let mut settings = Settings::default();
     settings.validation_query = Some("SELECT count(*) FROM ready".to_owned());
     let (manager, driver) = prepared(&server.url(), &settings);
@@ -435,9 +440,8 @@ fn the_connect_timeout_ends_an_attempt_that_nobody_answers() {
     );
 }
 
-#[test]
-fn a_unix_socket_is_named_in_the_host_or_in_a_parameter() {
-    let server = Postgres::start();
+fn a_unix_socket_is_named_in_the_host_or_in_a_parameter<S: TestServer>() {
+    let server = S::start();
     let directory = server.directory().display().to_string();
     let encoded = directory.replace('/', "%2F");
     let (user, port) = ("app:s3cret%2Fpass%40word", server.port());
@@ -487,8 +491,7 @@ fn bad_urls_are_settings_errors_that_say_what_is_wrong() {
     }
 }
 
-#[test]
-fn a_password_shows_in_no_text() {
+fn a_password_shows_in_no_text<S: TestServer>() {
     for url in [
         "postgresql://u:hunter2@h/d?nonsense=1",
         "postgresql://u:p%40hunter2@h/d?nonsense=1",
@@ -504,7 +507,7 @@ fn a_password_shows_in_no_text() {
         let texts = format!("{error} {error:?} {:?}", error.source());
         assert!(!texts.contains("hunter2"), "{url}: {texts}");
     }
-    let server = Postgres::start();
+    let server = S::start();
     let (manager, _) = prepared(&server.url(), &Settings::default());
     let mut texts = format!("{manager:?}");
     let wrong = server.url().replace("app:s3cret", "nobody:s3cret");
@@ -531,7 +534,7 @@ fn a_pgbouncer_accepts_the_pools_connections_and_its_resets() {
     for wrong in [
         bouncer.url().replace("s3cret", "wrong"),
         bouncer.url().replace("app:", "nobody:"),
-        bouncer.url().replace("/app", "/nowhere"),
+        to_nowhere(&bouncer.url()),
         format!("{}?options=-cwork_mem%3D5MB", bouncer.url()),
     ] {
         let manager = PostgresManager::from_url(&wrong).expect("a good URL");

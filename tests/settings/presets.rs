@@ -55,7 +55,7 @@ fn presets_differ_from_the_default_only_where_promised() {
     };
     let production = sized(5, 10).recycle(30 * MINUTE).require_tls(true);
     let high_throughput = sized(100, 0)
-        .min_idle(10)
+        .min_pool_size(10)
         .command_timeout(MINUTE)
         .enable_pool_metrics(true);
     assert_eq!(Settings::medium(), Settings::default());
@@ -86,7 +86,7 @@ fn the_default_is_as_promised() {
     assert_eq!(settings.connect_timeout, seconds(10));
     assert_eq!(settings.command_timeout, None);
     assert_eq!((settings.idle_timeout, settings.keepalive), (None, None));
-    assert_eq!((settings.warm_up, settings.min_idle), (0, 0));
+    assert_eq!((settings.warm_up, settings.min_pool_size), (0, 0));
     let retry = Retry::default()
         .max_attempts(5)
         .initial_delay(Duration::from_millis(500))

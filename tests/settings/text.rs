@@ -99,7 +99,7 @@ prop_compose! {
             settings.pool_size,
             settings.max_overflow,
             settings.warm_up,
-            settings.min_idle,
+            settings.min_pool_size,
             settings.max_validation_failures,
             settings.retry.max_attempts,
         ] = counts;

@@ -72,9 +72,12 @@ fn nonsense_is_refused_by_name_with_its_value() {
         (base().keepalive(Duration::ZERO), "keepalive = 0s "),
         (base().keepalive(Duration::MAX), "keepalive = "),
         (base().warm_up(11), "warm_up = 11 "),
-        (base().min_idle(11), "min_idle = 11 "),
+        (base().min_pool_size(11), "min_pool_size = 11 "),
         (base().mode(Mode::Null).warm_up(1), "warm_up = 1 "),
-        (base().mode(Mode::Null).min_idle(1), "min_idle = 1 "),
+        (
+            base().mode(Mode::Null).min_pool_size(1),
+            "min_pool_size = 1 ",
+        ),
         (
             retrying(|retry| retry.max_attempts(0)),
             "retry.max_attempts = 0 ",
@@ -166,7 +169,7 @@ fn the_ends_of_each_range_are_accepted() {
         base().pre_ping(false),
         base().pre_ping(PrePing::IdleFor(Duration::ZERO)),
         base().command_timeout(None),
-        base().warm_up(10).min_idle(10),
+        base().warm_up(10).min_pool_size(10),
         retrying(|retry| retry.max_attempts(1)),
         retrying(|retry| retry.multiplier(1.0)),
         retrying(|retry| retry.multiplier(100.0)),

@@ -3,6 +3,10 @@
 #[path = "../support/sqlite.rs"]
 mod support;
 
+#[path = "../support/rounds.rs"]
+mod rounds;
+
+mod carried;
 mod driver;
 mod files;
 mod memory;
@@ -10,4 +14,5 @@ mod permissions;
 mod pool;
 mod pragmas;
 mod url;
+mod validation;
 mod wal;

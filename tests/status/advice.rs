@@ -47,14 +47,14 @@ fn settings() -> impl Strategy<Value = Settings> {
         percentage(),
         percentage(),
     )
-        .prop_map(|(size, overflow, mode, min_idle, warning, critical)| {
-            let min_idle = match mode {
+        .prop_map(|(size, overflow, mode, min_pool_size, warning, critical)| {
+            let min_pool_size = match mode {
                 Mode::Null => 0,
-                _ => min_idle.saturating_sub(3).min(size),
+                _ => min_pool_size.saturating_sub(3).min(size),
             };
             sized(size, overflow.min(10_000 - size))
                 .mode(mode)
-                .min_idle(min_idle)
+                .min_pool_size(min_pool_size)
                 .warning_utilization(warning)
                 .critical_utilization(critical)
                 .leak_after(secs(10))
@@ -190,17 +190,18 @@ fn follow(settings: Settings, line: &str) -> Settings {
             "max_overflow" => settings.max_overflow(change.to),
             _ => {
                 let pool_size = pool_size.min(change.to);
-                let (min_idle, warm_up) = match line.contains("min_idle and warm_up with it") {
-                    true => (
-                        settings.min_idle.min(pool_size),
-                        settings.warm_up.min(pool_size),
-                    ),
-                    false => (settings.min_idle, settings.warm_up),
-                };
+                let (min_pool_size, warm_up) =
+                    match line.contains("min_pool_size and warm_up with it") {
+                        true => (
+                            settings.min_pool_size.min(pool_size),
+                            settings.warm_up.min(pool_size),
+                        ),
+                        false => (settings.min_pool_size, settings.warm_up),
+                    };
                 settings
                     .pool_size(pool_size)
                     .max_overflow(change.to - pool_size)
-                    .min_idle(min_idle)
+                    .min_pool_size(min_pool_size)
                     .warm_up(warm_up)
             }
         }

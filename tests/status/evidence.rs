@@ -81,7 +81,7 @@ fn a_warning_in_null_mode_is_not_called_healthy() {
 #[test]
 fn advice_to_shrink_can_be_followed() {
     let server = Server::new();
-    let (pool, clock) = server.pool_with_clock(settings().pool_size(100).min_idle(10));
+    let (pool, clock) = server.pool_with_clock(settings().pool_size(100).min_pool_size(10));
     for _ in 0..1000 {
         drop(pool.get().unwrap());
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use queuepool::{
-    Builder, Call, Clock, Driver, ErrorClass, Pool, Reset, ResetOnReturn, ServerLimit, Settings,
-    Status,
+    Builder, Call, Clock, Driver, ErrorClass, Extent, Pool, Reset, ResetOnReturn, ServerLimit,
+    Settings, Status,
 };
 
 /// What a scripted panic says.
@@ -104,6 +104,8 @@ pub struct Server {
     pub local: AtomicBool,
     /// Connects are bounded: they run on the thread of the caller who asks.
     pub connects_here: AtomicBool,
+    /// A ping runs on a helper thread even if all else is local.
+    pub pings_apart: AtomicBool,
     /// Pings and resets can be aborted: they run on the thread that needs them.
     pub abortable: AtomicBool,
     pub aborts: AtomicUsize,
@@ -112,6 +114,11 @@ pub struct Server {
     /// What it tells of how many connections it takes.
     pub limit: Mutex<Option<ServerLimit>>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
+    /// How far its lost connections reach.
+    pub extent: Mutex<Extent>,
+    /// The driver panics when it is asked what an error means.
+    pub panics_when_asked: AtomicBool,
+    pub shutdowns: AtomicUsize,
 }
 
 fn always(act: Act) -> Script {
@@ -134,12 +141,16 @@ impl Server {
             dead_before: AtomicUsize::new(0),
             local: AtomicBool::new(false),
             connects_here: AtomicBool::new(false),
+            pings_apart: AtomicBool::new(false),
             abortable: AtomicBool::new(false),
             aborts: AtomicUsize::new(0),
             panics_when_asked_to_abort: AtomicBool::new(false),
             aborts_panic: AtomicBool::new(false),
             limit: Mutex::default(),
             resets_are: Mutex::default(),
+            extent: Mutex::new(Extent::Server),
+            panics_when_asked: AtomicBool::new(false),
+            shutdowns: AtomicUsize::new(0),
         })
     }
 
@@ -163,6 +174,15 @@ impl Server {
     /// All connections opened so far are dead; new ones work.
     pub fn restart(&self) {
         self.dead_before.store(self.connects.load(SeqCst), SeqCst);
+    }
+
+    /// Whether a statement on this connection would find that the server has ended it.
+    pub fn is_dead(&self, connection: &ScriptedConnection) -> bool {
+        let is_dead = connection.id < self.dead_before.load(SeqCst);
+        if is_dead {
+            connection.discount();
+        }
+        is_dead
     }
 
     pub fn connects(&self) -> usize {
@@ -357,17 +377,36 @@ impl Driver<ScriptedManager> for Scripted {
         how: ResetOnReturn,
     ) -> Result<Reset, ScriptedError> {
         self.0.resets_are.lock().push(how);
-        self.0
-            .play_on(&connection.aborted, &self.0.reset, &self.0.resets)?;
-        Ok(Reset::Done)
+        let played = self
+            .0
+            .play_on(&connection.aborted, &self.0.reset, &self.0.resets);
+        if matches!(played, Err(ScriptedError(ErrorClass::Lost))) {
+            connection.discount();
+        }
+        played.map(|()| Reset::Done)
     }
 
     fn classify(&self, error: &ScriptedError) -> ErrorClass {
+        if self.0.panics_when_asked.load(SeqCst) {
+            std::panic::panic_any(SCRIPTED_PANIC);
+        }
         error.0
     }
 
+    fn extent(&self, _: &ScriptedError) -> Extent {
+        *self.0.extent.lock()
+    }
+
+    fn shutdown(&self, _: &ScriptedManager) {
+        self.0.shutdowns.fetch_add(1, SeqCst);
+    }
+
     fn is_bounded(&self, call: Call) -> bool {
-        self.0.local.load(SeqCst) || call == Call::Connect && self.0.connects_here.load(SeqCst)
+        match call {
+            Call::Ping if self.0.pings_apart.load(SeqCst) => false,
+            Call::Connect if self.0.connects_here.load(SeqCst) => true,
+            _ => self.0.local.load(SeqCst),
+        }
     }
 
     fn server_limit(

@@ -6,6 +6,9 @@
 //! tie the server to the one thread that started it.)
 //!
 //! A fresh data directory is copied from a template that is made once and kept in the temporary directory.
+//!
+//! [`MySql`], [`NewestPostgres`] and [`NewestMariaDb`] are those that `tests/fetch-servers` fetches. A test of them asks
+//! `is_here()` first, and ends where they are not.
 
 #![allow(dead_code)]
 
@@ -20,6 +23,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+mod programs;
+use programs::{Release, binary, newest, postgres_binary};
 
 /// The password of `app`: with characters that must be escaped in a URL.
 pub const PASSWORD: &str = "s3cret/pass@word";
@@ -48,6 +54,7 @@ const WATCHER: &str = r#"
 /// A running server process and the directory it lives in.
 struct Server {
     kind: Kind,
+    release: Release,
     port: u16,
     directory: TempDir,
     extra: Vec<String>,
@@ -63,6 +70,7 @@ struct Running {
 enum Kind {
     Postgres,
     MariaDb,
+    MySql,
     PgBouncer,
 }
 
@@ -71,7 +79,7 @@ impl Kind {
     fn user(self) -> &'static str {
         match self {
             Kind::Postgres | Kind::PgBouncer => "postgres",
-            Kind::MariaDb => "mysql",
+            Kind::MariaDb | Kind::MySql => "mysql",
         }
     }
 
@@ -79,7 +87,7 @@ impl Kind {
     fn at_end(self) -> &'static str {
         match self {
             Kind::Postgres => "QUIT",
-            Kind::MariaDb | Kind::PgBouncer => "KILL",
+            Kind::MariaDb | Kind::MySql | Kind::PgBouncer => "KILL",
         }
     }
 
@@ -87,13 +95,13 @@ impl Kind {
     fn stop(self) -> &'static str {
         match self {
             Kind::Postgres => "INT",
-            Kind::MariaDb | Kind::PgBouncer => "TERM",
+            Kind::MariaDb | Kind::MySql | Kind::PgBouncer => "TERM",
         }
     }
 }
 
 impl Server {
-    fn start(kind: Kind, extra: &[String], fill: impl FnOnce(&Path)) -> Server {
+    fn start(kind: Kind, release: Release, extra: &[String], fill: impl FnOnce(&Path)) -> Server {
         let directory = tempfile::Builder::new()
             .prefix("queuepool-")
             .tempdir()
@@ -102,6 +110,7 @@ impl Server {
         fill(directory.path());
         let mut server = Server {
             kind,
+            release,
             port: 0,
             directory,
             extra: extra.to_vec(),
@@ -127,7 +136,9 @@ impl Server {
         let port = self.port;
         let mut command: Vec<String> = match self.kind {
             Kind::Postgres => vec![
-                postgres_binary("postgres").display().to_string(),
+                postgres_binary(self.release, "postgres")
+                    .display()
+                    .to_string(),
                 "-D".into(),
                 data,
                 format!("-p{port}"),
@@ -140,22 +151,29 @@ impl Server {
                 "-cmax_wal_size=64MB".into(),
                 "-clog_line_prefix=%p ".into(),
             ],
-            Kind::MariaDb => vec![
-                binary("mariadbd", "mariadb-server").display().to_string(),
-                "--no-defaults".into(),
-                format!("--datadir={data}"),
-                format!("--port={port}"),
-                "--bind-address=127.0.0.1".into(),
-                format!("--socket={directory}/mysqld.sock"),
-                format!("--pid-file={directory}/mysqld.pid"),
-                "--skip-name-resolve".into(),
-                "--innodb-buffer-pool-size=8M".into(),
-                "--innodb-log-file-size=4M".into(),
-                "--innodb-flush-log-at-trx-commit=0".into(),
-                "--innodb-fast-shutdown=2".into(),
-                "--key-buffer-size=1M".into(),
-                "--aria-pagecache-buffer-size=8M".into(),
-            ],
+            Kind::MariaDb => [
+                mariadb_program(self.release),
+                options_of_every_mysql(self.directory.path(), port),
+                vec![
+                    "--innodb-log-file-size=4M".into(),
+                    "--key-buffer-size=1M".into(),
+                    "--aria-pagecache-buffer-size=8M".into(),
+                ],
+            ]
+            .concat(),
+            Kind::MySql => [
+                mysql_program(),
+                options_of_every_mysql(self.directory.path(), port),
+                vec![
+                    // A second port, and a second socket, which would be the same for all servers.
+                    "--mysqlx=OFF".into(),
+                    "--innodb-redo-log-capacity=8M".into(),
+                    "--disable-log-bin".into(),
+                    // As MariaDB's default; it makes the start longer.
+                    "--performance-schema=OFF".into(),
+                ],
+            ]
+            .concat(),
             Kind::PgBouncer => vec![
                 binary("pgbouncer", "pgbouncer").display().to_string(),
                 self.path("pgbouncer.ini").display().to_string(),
@@ -209,7 +227,9 @@ impl Server {
         match self.kind {
             Kind::Postgres => fs::read_to_string(self.path("data/postmaster.pid"))
                 .is_ok_and(|lines| lines.lines().nth(7).map(str::trim) == Some("ready")),
-            Kind::MariaDb | Kind::PgBouncer => TcpStream::connect(("127.0.0.1", self.port)).is_ok(),
+            Kind::MariaDb | Kind::MySql | Kind::PgBouncer => {
+                TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+            }
         }
     }
 
@@ -344,90 +364,185 @@ macro_rules! server_methods {
     };
 }
 
+/// A server as the tests ask for it that are the same on several.
+pub trait TestServer: Sized {
+    /// Whether the server is on this machine. Where it is not, that is said, and the test ends.
+    fn is_here() -> bool;
+    fn start() -> Self {
+        Self::start_with(&[])
+    }
+    fn start_with(settings: &[&str]) -> Self {
+        Self::start_with_files(settings, &[])
+    }
+    fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self;
+    fn url(&self) -> String;
+    fn admin_url(&self) -> String;
+    fn port(&self) -> u16;
+    fn stop(&mut self);
+    fn kill(&mut self);
+    fn pause(&self);
+    fn resume(&self);
+    fn start_again(&mut self);
+    fn log_text(&self) -> String;
+    fn directory(&self) -> &Path;
+}
+
+macro_rules! database_server {
+    ($server:ident: $kind:expr, $release:expr, $scheme:literal, $admin:literal, $is_here:expr) => {
+        impl $server {
+            /// Whether the server is on this machine. Where it is not, that is said.
+            pub fn is_here() -> bool {
+                $is_here
+            }
+
+            pub fn start() -> $server {
+                $server::start_with(&[])
+            }
+
+            /// With settings as the server's command line takes them: `max_connections=5` for PostgreSQL,
+            /// `--max-connections=5` for the others.
+            pub fn start_with(settings: &[&str]) -> $server {
+                $server::start_with_files(settings, &[])
+            }
+
+            /// With files of these names and contents in the data directory, such as `server.key`, which settings name
+            /// without a path.
+            pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> $server {
+                $server(start_database($kind, $release, settings, files))
+            }
+
+            pub fn url(&self) -> String {
+                let port = self.port();
+                format!("{}://app:{PASSWORD_IN_URL}@127.0.0.1:{port}/app", $scheme)
+            }
+
+            pub fn admin_url(&self) -> String {
+                let port = self.port();
+                format!(
+                    "{}://{}:{ADMIN_PASSWORD}@127.0.0.1:{port}/app",
+                    $scheme, $admin
+                )
+            }
+
+            server_methods!();
+        }
+
+        impl TestServer for $server {
+            fn is_here() -> bool {
+                $server::is_here()
+            }
+            fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self {
+                $server::start_with_files(settings, files)
+            }
+            fn url(&self) -> String {
+                $server::url(self)
+            }
+            fn admin_url(&self) -> String {
+                $server::admin_url(self)
+            }
+            fn port(&self) -> u16 {
+                $server::port(self)
+            }
+            fn stop(&mut self) {
+                $server::stop(self);
+            }
+            fn kill(&mut self) {
+                $server::kill(self);
+            }
+            fn pause(&self) {
+                $server::pause(self);
+            }
+            fn resume(&self) {
+                $server::resume(self);
+            }
+            fn start_again(&mut self) {
+                $server::start_again(self);
+            }
+            fn log_text(&self) -> String {
+                $server::log_text(self)
+            }
+            fn directory(&self) -> &Path {
+                $server::directory(self)
+            }
+        }
+    };
+}
+
+/// Each of these functions is a test on each of these servers, in a module of the server's name.
+#[allow(unused_macros)]
+macro_rules! on_each {
+    ($tests:tt: $($name:ident = $server:ident),+) => {$(
+        mod $name {
+            crate::servers::on_each!(@ $server $tests);
+        }
+    )+};
+    (@ $server:ident [$($test:ident),+ $(,)?]) => {$(
+        #[test]
+        fn $test() {
+            if crate::servers::$server::is_here() {
+                super::$test::<crate::servers::$server>();
+            }
+        }
+    )+};
+}
+#[allow(unused_imports)]
+pub(crate) use on_each;
+
 /// PostgreSQL with the database `app`, its owner `app` (by scram-sha-256), and the superuser `postgres`.
 pub struct Postgres(Server);
+
+/// The same of Debian's unstable suite.
+pub struct NewestPostgres(Server);
+
+/// MariaDB with the database `app`, the user `app` who has all rights there, and `admin`, who has all.
+pub struct MariaDb(Server);
+
+/// The same of Debian's unstable suite.
+pub struct NewestMariaDb(Server);
+
+/// MySQL with what [`MariaDb`] has; its users log in by caching_sha2_password, and it offers TLS with a certificate that
+/// it has made itself.
+pub struct MySql(Server);
+
+database_server!(Postgres: Kind::Postgres, Release::Installed, "postgresql", "postgres", true);
+database_server!(NewestPostgres: Kind::Postgres, Release::Newest, "postgresql", "postgres",
+                 programs::is_fetched("postgresql"));
+database_server!(MariaDb: Kind::MariaDb, Release::Installed, "mysql", "admin", true);
+database_server!(NewestMariaDb: Kind::MariaDb, Release::Newest, "mysql", "admin", programs::is_fetched("mariadb"));
+database_server!(MySql: Kind::MySql, Release::Newest, "mysql", "admin", programs::is_fetched("mysql"));
 
 impl Postgres {
     /// A question for 1 if the connection that asks it is encrypted, and for 0 if it is not.
     pub const IS_ENCRYPTED: &str = "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-
-    pub fn start() -> Postgres {
-        Postgres::start_with(&[])
-    }
-
-    /// With settings such as `max_connections=5`.
-    pub fn start_with(settings: &[&str]) -> Postgres {
-        Postgres::start_with_files(settings, &[])
-    }
-
-    /// With files of these names and contents in the data directory, such as `server.key`, which settings name without a
-    /// path.
-    pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Postgres {
-        let extra: Vec<String> = settings.iter().map(|set| format!("-c{set}")).collect();
-        Postgres(Server::start(Kind::Postgres, &extra, |directory| {
-            fill_from_template(Kind::Postgres, directory, make_postgres_data);
-            put(Kind::Postgres, directory, files);
-        }))
-    }
-
-    pub fn url(&self) -> String {
-        format!(
-            "postgresql://app:{PASSWORD_IN_URL}@127.0.0.1:{}/app",
-            self.port()
-        )
-    }
-
-    pub fn admin_url(&self) -> String {
-        format!(
-            "postgresql://postgres:{ADMIN_PASSWORD}@127.0.0.1:{}/app",
-            self.port()
-        )
-    }
-
-    server_methods!();
 }
-
-/// MariaDB with the database `app`, the user `app` who has all rights there, and `admin`, who has all.
-pub struct MariaDb(Server);
 
 impl MariaDb {
     /// As [`Postgres::IS_ENCRYPTED`].
     pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS \
                                     WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+}
 
-    pub fn start() -> MariaDb {
-        MariaDb::start_with(&[])
-    }
+impl MySql {
+    /// As [`Postgres::IS_ENCRYPTED`].
+    pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM performance_schema.session_status \
+                                    WHERE VARIABLE_NAME = 'SSL_CIPHER'";
+}
 
-    /// With options such as `--max-connections=5`.
-    pub fn start_with(options: &[&str]) -> MariaDb {
-        MariaDb::start_with_files(options, &[])
-    }
-
-    /// With files of these names and contents in the data directory, which options name without a path.
-    pub fn start_with_files(options: &[&str], files: &[(&str, &str)]) -> MariaDb {
-        let extra: Vec<String> = options.iter().map(|option| option.to_string()).collect();
-        MariaDb(Server::start(Kind::MariaDb, &extra, |directory| {
-            fill_from_template(Kind::MariaDb, directory, make_mariadb_data);
-            put(Kind::MariaDb, directory, files);
-        }))
-    }
-
-    pub fn url(&self) -> String {
-        format!(
-            "mysql://app:{PASSWORD_IN_URL}@127.0.0.1:{}/app",
-            self.port()
-        )
-    }
-
-    pub fn admin_url(&self) -> String {
-        format!(
-            "mysql://admin:{ADMIN_PASSWORD}@127.0.0.1:{}/app",
-            self.port()
-        )
-    }
-
-    server_methods!();
+fn start_database(
+    kind: Kind,
+    release: Release,
+    settings: &[&str],
+    files: &[(&str, &str)],
+) -> Server {
+    let of_postgres = if kind == Kind::Postgres { "-c" } else { "" };
+    let extra: Vec<String> = settings
+        .iter()
+        .map(|setting| format!("{of_postgres}{setting}"))
+        .collect();
+    Server::start(kind, release, &extra, |directory| {
+        fill_from_template(kind, release, directory);
+        put(kind, directory, files);
+    })
 }
 
 /// PgBouncer before a `Postgres`, pooling by session or by transaction.
@@ -442,17 +557,22 @@ impl PgBouncer {
     pub fn start_with(server: &Postgres, pool_mode: &str, settings: &[&str]) -> PgBouncer {
         let settings = settings.join("\n");
         let port = server.port();
-        PgBouncer(Server::start(Kind::PgBouncer, &[], |directory| {
-            let users = directory.join("users.txt");
-            let ini = format!(
-                "[databases]\napp = host=127.0.0.1 port={port} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+        PgBouncer(Server::start(
+            Kind::PgBouncer,
+            Release::Installed,
+            &[],
+            |directory| {
+                let users = directory.join("users.txt");
+                let ini = format!(
+                    "[databases]\napp = host=127.0.0.1 port={port} dbname=app\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
                  listen_port = PORT\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\n\
                  pool_mode = {pool_mode}\n{settings}\n",
-                users.display()
-            );
-            fs::write(users, format!("\"app\" \"{PASSWORD}\"\n")).expect("our own directory");
-            fs::write(directory.join("pgbouncer.template"), ini).expect("our own directory");
-        }))
+                    users.display()
+                );
+                fs::write(users, format!("\"app\" \"{PASSWORD}\"\n")).expect("our own directory");
+                fs::write(directory.join("pgbouncer.template"), ini).expect("our own directory");
+            },
+        ))
     }
 
     pub fn url(&self) -> String {
@@ -463,6 +583,12 @@ impl PgBouncer {
     }
 
     server_methods!();
+}
+
+/// The same URL, but of a database that is not there.
+pub fn to_nowhere(url: &str) -> String {
+    let server = url.strip_suffix("/app").expect("the database app");
+    format!("{server}/nowhere")
 }
 
 /// A port nobody listens on.
@@ -500,13 +626,18 @@ fn put(kind: Kind, directory: &Path, files: &[(&str, &str)]) {
     }
 }
 
-fn fill_from_template(kind: Kind, directory: &Path, make: fn(&Path)) {
+fn fill_from_template(kind: Kind, release: Release, directory: &Path) {
     let user = kind.user();
-    let version = match kind {
-        Kind::Postgres => output(Command::new(postgres_binary("postgres")).arg("-V")),
-        _ => output(Command::new(binary("mariadbd", "mariadb-server")).arg("-V")),
+    let program = match kind {
+        Kind::Postgres => postgres_binary(release, "postgres"),
+        Kind::MariaDb => PathBuf::from(&mariadb_program(release)[0]),
+        Kind::MySql => PathBuf::from(&mysql_program()[0]),
+        Kind::PgBouncer => unreachable!("it has no data"),
     };
-    let word: String = format!("{version}-{}-1", current_user())
+    let version = output(Command::new(&program).arg("--version"));
+    // Of a fetched program it begins with its path.
+    let version = version.trim_start_matches(&*program.to_string_lossy());
+    let word: String = format!("{version}-{}-2", current_user())
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .collect();
@@ -520,7 +651,11 @@ fn fill_from_template(kind: Kind, directory: &Path, make: fn(&Path)) {
             .tempdir()
             .expect("a temporary directory");
         give_to(user, half.path());
-        make(half.path());
+        match kind {
+            Kind::Postgres => make_postgres_data(release, half.path()),
+            Kind::MariaDb => make_mariadb_data(release, half.path()),
+            _ => make_mysql_data(half.path()),
+        }
         fs::rename(half.keep(), &template).expect("a rename within the temporary directory");
     }
     drop(lock);
@@ -532,29 +667,32 @@ fn fill_from_template(kind: Kind, directory: &Path, make: fn(&Path)) {
     );
 }
 
-fn make_postgres_data(directory: &Path) {
+fn make_postgres_data(release: Release, directory: &Path) {
     let data = directory.join("data");
     let password = directory.join("password");
     fs::write(&password, ADMIN_PASSWORD).expect("our own directory");
     give_to("postgres", &password);
     output(
-        as_user("postgres", &postgres_binary("initdb").display().to_string())
-            .args([
-                "--no-sync",
-                "--encoding=UTF8",
-                "--locale=C",
-                "--wal-segsize=1",
-            ])
-            .args(["--username=postgres", "--auth=scram-sha-256"])
-            .arg(format!("--pwfile={}", password.display()))
-            .arg("-D")
-            .arg(&data),
+        as_user(
+            "postgres",
+            &postgres_binary(release, "initdb").display().to_string(),
+        )
+        .args([
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--wal-segsize=1",
+        ])
+        .args(["--username=postgres", "--auth=scram-sha-256"])
+        .arg(format!("--pwfile={}", password.display()))
+        .arg("-D")
+        .arg(&data),
     );
     let sql =
         format!("CREATE ROLE app LOGIN PASSWORD '{PASSWORD}';\nCREATE DATABASE app OWNER app;\n");
     let mut single = as_user(
         "postgres",
-        &postgres_binary("postgres").display().to_string(),
+        &postgres_binary(release, "postgres").display().to_string(),
     );
     single
         .args(["--single", "-F", "-D"])
@@ -563,57 +701,106 @@ fn make_postgres_data(directory: &Path) {
     output_with_input(&mut single, &sql);
 }
 
-fn make_mariadb_data(directory: &Path) {
-    let data = format!("--datadir={}", directory.join("data").display());
-    let small = "--innodb-log-file-size=4M";
-    let install = binary("mariadb-install-db", "mariadb-server");
-    output(as_user("mysql", &install.display().to_string()).args([
-        "--no-defaults",
-        &data,
-        "--skip-test-db",
-        "--auth-root-authentication-method=normal",
-        small,
-    ]));
-    let sql = format!(
-        "FLUSH PRIVILEGES;\nCREATE DATABASE app;\n\
+/// The program and what it has to be told of where its files are.
+fn mariadb_program(release: Release) -> Vec<String> {
+    if release == Release::Installed {
+        let program = binary("mariadbd", "mariadb-server").display().to_string();
+        return vec![program, "--no-defaults".into()];
+    }
+    let usr = newest("mariadb").join("usr").display().to_string();
+    vec![
+        format!("{usr}/sbin/mariadbd"),
+        "--no-defaults".into(),
+        format!("--basedir={usr}"),
+        format!("--lc-messages-dir={usr}/share/mariadb"),
+        format!("--character-sets-dir={usr}/share/mariadb/charsets"),
+        format!("--plugin-dir={usr}/lib/mysql/plugin"),
+    ]
+}
+
+fn mysql_program() -> Vec<String> {
+    let usr = newest("mysql").join("usr").display().to_string();
+    vec![
+        format!("{usr}/sbin/mysqld"),
+        "--no-defaults".into(),
+        format!("--basedir={usr}"),
+        format!("--lc-messages-dir={usr}/share/mysql"),
+        format!("--character-sets-dir={usr}/share/mysql/charsets"),
+        format!("--plugin-dir={usr}/lib/mysql/plugin"),
+        // Debian's default is a folder that only an installed package has.
+        "--secure-file-priv=NULL".into(),
+    ]
+}
+
+fn options_of_every_mysql(directory: &Path, port: u16) -> Vec<String> {
+    let directory = directory.display();
+    vec![
+        format!("--datadir={directory}/data"),
+        format!("--port={port}"),
+        "--bind-address=127.0.0.1".into(),
+        format!("--socket={directory}/mysqld.sock"),
+        format!("--pid-file={directory}/mysqld.pid"),
+        "--skip-name-resolve".into(),
+        "--innodb-buffer-pool-size=8M".into(),
+        "--innodb-flush-log-at-trx-commit=0".into(),
+        "--innodb-fast-shutdown=2".into(),
+    ]
+}
+
+fn first_statements() -> String {
+    format!(
+        "CREATE DATABASE app;\n\
          CREATE USER 'app'@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\n\
          CREATE USER 'app'@'localhost' IDENTIFIED BY '{PASSWORD}';\n\
          GRANT ALL ON app.* TO 'app'@'127.0.0.1', 'app'@'localhost';\n\
          CREATE USER 'admin'@'127.0.0.1' IDENTIFIED BY '{ADMIN_PASSWORD}';\n\
          GRANT ALL ON *.* TO 'admin'@'127.0.0.1' WITH GRANT OPTION;\n"
+    )
+}
+
+fn make_mariadb_data(release: Release, directory: &Path) {
+    let data = format!("--datadir={}", directory.join("data").display());
+    let small = "--innodb-log-file-size=4M";
+    let (install, basedir) = match release {
+        Release::Installed => (binary("mariadb-install-db", "mariadb-server"), None),
+        Release::Newest => {
+            let usr = newest("mariadb").join("usr");
+            let basedir = format!("--basedir={}", usr.display());
+            (usr.join("bin/mariadb-install-db"), Some(basedir))
+        }
+    };
+    output(
+        as_user("mysql", &install.display().to_string())
+            .arg("--no-defaults")
+            .args(basedir)
+            .args([
+                &data,
+                "--skip-test-db",
+                "--auth-root-authentication-method=normal",
+                small,
+            ]),
     );
-    let server = binary("mariadbd", "mariadb-server").display().to_string();
-    let mut bootstrap = as_user("mysql", &server);
-    bootstrap.args(["--no-defaults", "--bootstrap", &data, small]);
+    let server = mariadb_program(release);
+    let mut bootstrap = as_user("mysql", &server[0]);
+    bootstrap
+        .args(&server[1..])
+        .args(["--bootstrap", &data, small]);
+    let sql = format!("FLUSH PRIVILEGES;\n{}", first_statements());
     output_with_input(&mut bootstrap, &sql);
 }
 
-/// The newest installed PostgreSQL's program of this name.
-fn postgres_binary(name: &str) -> PathBuf {
-    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            let version = entry.file_name().to_str()?.parse().ok()?;
-            let path = entry.path().join("bin").join(name);
-            path.exists().then_some((version, path))
-        })
-        .collect();
-    versions.sort();
-    match versions.pop() {
-        Some((_, path)) => path,
-        None => binary(name, "postgresql"),
-    }
-}
-
-fn binary(name: &str, package: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
-        .map(|directory| directory.join(name))
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("{name} is missing: install the package {package}"))
+fn make_mysql_data(directory: &Path) {
+    let sql = directory.join("first.sql");
+    fs::write(&sql, first_statements()).expect("our own directory");
+    give_to("mysql", &sql);
+    let server = mysql_program();
+    output(
+        as_user("mysql", &server[0])
+            .args(&server[1..])
+            .args(["--initialize-insecure", "--innodb-redo-log-capacity=8M"])
+            .arg(format!("--datadir={}", directory.join("data").display()))
+            .arg(format!("--init-file={}", sql.display())),
+    );
 }
 
 fn current_user() -> String {

@@ -1,21 +1,54 @@
-//! MariaDB.
+//! MariaDB and MySQL.
 
 use ::mysql::prelude::Queryable;
 
 use crate::certificates::Certificate;
-use crate::servers::MariaDb;
+use crate::servers::{MariaDb, MySql, TestServer};
 use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check, open,
 };
 
+crate::servers::on_each!([
+    a_good_certificate,
+    a_certificate_of_an_unknown_authority,
+    a_certificate_for_another_host,
+    an_expired_certificate,
+    a_server_without_tls,
+    a_server_without_tls_is_asked_for_it_once,
+    a_user_who_must_show_a_certificate,
+    a_server_that_lets_only_encrypted_logins_in,
+    a_server_without_tls_whose_user_must_be_encrypted,
+]: mariadb = MariaDb, mysql_itself = MySql);
+
+trait MySqlServer: TestServer {
+    /// MySQL offers TLS unless told otherwise, with a certificate of its own making.
+    const WITHOUT_TLS: &[&str];
+    /// The answer to a plain login where all must be encrypted.
+    const INSECURE: Outcome;
+}
+
+impl MySqlServer for MariaDb {
+    const WITHOUT_TLS: &[&str] = &[];
+    const INSECURE: Outcome = Refused("Access denied for user 'app'…a login without TLS");
+}
+
+impl MySqlServer for MySql {
+    const WITHOUT_TLS: &[&str] = &["--tls-version="];
+    const INSECURE: Outcome = Refused("insecure transport are prohibited");
+}
+
 pub fn server(world: &World, certificate: &Certificate, options: &[&str]) -> MariaDb {
+    start(world, certificate, options)
+}
+
+fn start<S: TestServer>(world: &World, certificate: &Certificate, options: &[&str]) -> S {
     let mut all = vec![
         "--ssl-cert=server.crt",
         "--ssl-key=server.key",
         "--ssl-ca=root.crt",
     ];
     all.extend(options);
-    MariaDb::start_with_files(
+    S::start_with_files(
         &all,
         &[
             ("server.crt", &certificate.certificate),
@@ -25,39 +58,34 @@ pub fn server(world: &World, certificate: &Certificate, options: &[&str]) -> Mar
     )
 }
 
-fn against(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
+fn against<S: MySqlServer>(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
     let world = World::new();
-    let server = server(&world, &certificate(&world), &[]);
+    let server: S = start(&world, &certificate(&world), &[]);
     check(&server.url(), &world, table);
 }
 
-#[test]
-fn a_good_certificate() {
-    against(|world| world.ours.server(&HERE), &GOOD);
+fn a_good_certificate<S: MySqlServer>() {
+    against::<S>(|world| world.ours.server(&HERE), &GOOD);
 }
 
-#[test]
-fn a_certificate_of_an_unknown_authority() {
-    against(|world| world.others.server(&HERE), &STRANGE);
+fn a_certificate_of_an_unknown_authority<S: MySqlServer>() {
+    against::<S>(|world| world.others.server(&HERE), &STRANGE);
 }
 
-#[test]
-fn a_certificate_for_another_host() {
-    against(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
+fn a_certificate_for_another_host<S: MySqlServer>() {
+    against::<S>(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
 }
 
-#[test]
-fn an_expired_certificate() {
-    against(|world| world.ours.expired_server(&HERE), &OLD);
+fn an_expired_certificate<S: MySqlServer>() {
+    against::<S>(|world| world.ours.expired_server(&HERE), &OLD);
 }
 
-#[test]
-fn a_server_without_tls() {
-    check(&MariaDb::start().url(), &World::new(), &NONE);
+fn a_server_without_tls<S: MySqlServer>() {
+    check(&S::start_with(S::WITHOUT_TLS).url(), &World::new(), &NONE);
 }
 
 /// How many connections the server has been asked for while `connect` ran.
-fn connections(server: &MariaDb, connect: impl FnOnce()) -> u64 {
+fn connections<S: MySqlServer>(server: &S, connect: impl FnOnce()) -> u64 {
     let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
     let mut count = || -> u64 {
         let row: Option<(String, u64)> = admin
@@ -70,9 +98,8 @@ fn connections(server: &MariaDb, connect: impl FnOnce()) -> u64 {
     count() - before
 }
 
-#[test]
-fn a_server_without_tls_is_asked_for_it_once() {
-    let mut server = MariaDb::start();
+fn a_server_without_tls_is_asked_for_it_once<S: MySqlServer>() {
+    let mut server = S::start_with(S::WITHOUT_TLS);
     let database = open(&server.url());
     let connect = || {
         for _ in 0..5 {
@@ -88,10 +115,9 @@ fn a_server_without_tls_is_asked_for_it_once() {
     assert_eq!(connections(&server, connect), 6);
 }
 
-#[test]
-fn a_user_who_must_show_a_certificate() {
+fn a_user_who_must_show_a_certificate<S: MySqlServer>() {
     let world = World::new();
-    let server = server(&world, &world.ours.server(&HERE), &[]);
+    let server: S = start(&world, &world.ours.server(&HERE), &[]);
     let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
     admin
         .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE X509")
@@ -142,10 +168,9 @@ fn a_user_who_must_show_a_certificate() {
     );
 }
 
-#[test]
-fn a_server_that_lets_only_encrypted_logins_in() {
+fn a_server_that_lets_only_encrypted_logins_in<S: MySqlServer>() {
     let world = World::new();
-    let server = server(
+    let server: S = start(
         &world,
         &world.others.server(&HERE),
         &["--require-secure-transport=ON"],
@@ -156,10 +181,7 @@ fn a_server_that_lets_only_encrypted_logins_in() {
         &world,
         &[
             ("", Encrypted),
-            (
-                "disable",
-                Refused("Access denied for user 'app'…a login without TLS"),
-            ),
+            ("disable", S::INSECURE),
             ("allow", Encrypted),
             ("prefer", Encrypted),
             ("require", Encrypted),
@@ -174,9 +196,8 @@ fn a_server_that_lets_only_encrypted_logins_in() {
     );
 }
 
-#[test]
-fn a_server_without_tls_whose_user_must_be_encrypted() {
-    let server = MariaDb::start();
+fn a_server_without_tls_whose_user_must_be_encrypted<S: MySqlServer>() {
+    let server = S::start_with(S::WITHOUT_TLS);
     let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
     admin
         .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE SSL")

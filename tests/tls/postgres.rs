@@ -1,11 +1,23 @@
 //! PostgreSQL.
 
 use crate::certificates::Certificate;
-use crate::servers::Postgres;
+use crate::servers::{Postgres, TestServer};
 use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, UNKNOWN, World,
     check,
 };
+
+crate::servers::on_each!([
+    a_good_certificate,
+    a_certificate_of_an_unknown_authority,
+    a_certificate_for_another_host,
+    an_expired_certificate,
+    a_server_without_tls,
+    a_server_that_asks_for_a_client_certificate,
+    a_server_that_lets_only_encrypted_logins_in,
+    a_server_that_lets_only_plain_logins_in,
+    a_server_without_tls_that_lets_only_encrypted_logins_in,
+]: installed = Postgres, newest = NewestPostgres);
 
 /// What pg_hba.conf lets in.
 pub const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
@@ -15,7 +27,11 @@ pub const WITH_CERTIFICATE: &str =
     "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
 
 pub fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgres {
-    Postgres::start_with_files(
+    start(world, certificate, admits)
+}
+
+fn start<S: TestServer>(world: &World, certificate: &Certificate, admits: &str) -> S {
+    S::start_with_files(
         &["ssl=on", "ssl_ca_file=root.crt"],
         &[
             ("server.crt", &certificate.certificate),
@@ -26,41 +42,35 @@ pub fn server(world: &World, certificate: &Certificate, admits: &str) -> Postgre
     )
 }
 
-fn against(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
+fn against<S: TestServer>(certificate: impl Fn(&World) -> Certificate, table: &[(&str, Outcome)]) {
     let world = World::new();
-    let server = server(&world, &certificate(&world), ANY);
+    let server: S = start(&world, &certificate(&world), ANY);
     check(&server.url(), &world, table);
 }
 
-#[test]
-fn a_good_certificate() {
-    against(|world| world.ours.server(&HERE), &GOOD);
+fn a_good_certificate<S: TestServer>() {
+    against::<S>(|world| world.ours.server(&HERE), &GOOD);
 }
 
-#[test]
-fn a_certificate_of_an_unknown_authority() {
-    against(|world| world.others.server(&HERE), &STRANGE);
+fn a_certificate_of_an_unknown_authority<S: TestServer>() {
+    against::<S>(|world| world.others.server(&HERE), &STRANGE);
 }
 
-#[test]
-fn a_certificate_for_another_host() {
-    against(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
+fn a_certificate_for_another_host<S: TestServer>() {
+    against::<S>(|world| world.ours.server(&["db.example"]), &ELSEWHERE);
 }
 
-#[test]
-fn an_expired_certificate() {
-    against(|world| world.ours.expired_server(&HERE), &OLD);
+fn an_expired_certificate<S: TestServer>() {
+    against::<S>(|world| world.ours.expired_server(&HERE), &OLD);
 }
 
-#[test]
-fn a_server_without_tls() {
-    check(&Postgres::start().url(), &World::new(), &NONE);
+fn a_server_without_tls<S: TestServer>() {
+    check(&S::start().url(), &World::new(), &NONE);
 }
 
-#[test]
-fn a_server_that_asks_for_a_client_certificate() {
+fn a_server_that_asks_for_a_client_certificate<S: TestServer>() {
     let world = World::new();
-    let server = server(&world, &world.ours.server(&HERE), WITH_CERTIFICATE);
+    let server: S = start(&world, &world.ours.server(&HERE), WITH_CERTIFICATE);
     let plain = Refused("no encryption");
     let bare = Refused("connection requires a valid client certificate");
     let strange =
@@ -106,10 +116,9 @@ fn a_server_that_asks_for_a_client_certificate() {
     );
 }
 
-#[test]
-fn a_server_that_lets_only_encrypted_logins_in() {
+fn a_server_that_lets_only_encrypted_logins_in<S: TestServer>() {
     let world = World::new();
-    let server = server(&world, &world.others.server(&HERE), ENCRYPTED);
+    let server: S = start(&world, &world.others.server(&HERE), ENCRYPTED);
     let both = Refused("would do with a plain login, which the server refused too");
     check(
         &server.url(),
@@ -132,10 +141,9 @@ fn a_server_that_lets_only_encrypted_logins_in() {
     );
 }
 
-#[test]
-fn a_server_that_lets_only_plain_logins_in() {
+fn a_server_that_lets_only_plain_logins_in<S: TestServer>() {
     let world = World::new();
-    let server = server(&world, &world.ours.server(&HERE), PLAIN);
+    let server: S = start(&world, &world.ours.server(&HERE), PLAIN);
     let encrypted = Refused("SSL encryption");
     check(
         &server.url(),
@@ -158,9 +166,8 @@ fn a_server_that_lets_only_plain_logins_in() {
     );
 }
 
-#[test]
-fn a_server_without_tls_that_lets_only_encrypted_logins_in() {
-    let server = Postgres::start_with_files(&[], &[("pg_hba.conf", ENCRYPTED)]);
+fn a_server_without_tls_that_lets_only_encrypted_logins_in<S: TestServer>() {
+    let server = S::start_with_files(&[], &[("pg_hba.conf", ENCRYPTED)]);
     let first = Refused("no encryption");
     check(
         &server.url(),

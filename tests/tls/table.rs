@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::mysql::prelude::Queryable;
 use queuepool::{Database, Error, ErrorKind, Settings};
 
 use crate::certificates::{Authority, Certificate, Files};
-use crate::servers::{MariaDb, Postgres};
+use crate::servers::Postgres;
 
 /// What this side has in its files, and who signed what the servers show.
 pub struct World {
@@ -89,11 +90,14 @@ pub fn open(url: &str) -> Database {
 /// What the server itself says of this connection.
 pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
     let mut connection = database.get()?;
-    let question = match database.postgres() {
-        Some(_) => Postgres::IS_ENCRYPTED,
-        None => MariaDb::IS_ENCRYPTED,
-    };
-    Ok(connection.query_i64(question)? == 1)
+    // MySQL and MariaDB keep it in different tables.
+    if let Some(connection) = connection.mysql() {
+        let cipher: Option<(String, String)> = connection
+            .query_first("SHOW STATUS LIKE 'Ssl_cipher'")
+            .unwrap();
+        return Ok(!cipher.unwrap().1.is_empty());
+    }
+    Ok(connection.query_i64(Postgres::IS_ENCRYPTED)? == 1)
 }
 
 /// Tries each row of `table` on the server at `url`, and tells of all that are not as expected.

@@ -44,7 +44,7 @@ fn assert_silent_everywhere(url: &str) {
         .pool_size(1)
         .max_overflow(0)
         .warm_up(0)
-        .min_idle(0);
+        .min_pool_size(0);
     let opened = Database::open_with(url, settings);
     if let Ok(database) = &opened {
         assert_silent(url, Ok(database.settings()));

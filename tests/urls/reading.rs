@@ -17,7 +17,7 @@ fn small() -> Settings {
         .pool_size(1)
         .max_overflow(0)
         .warm_up(0)
-        .min_idle(0)
+        .min_pool_size(0)
 }
 
 /// What was read, or why nothing was; panics if it was refused as anything but a setting.

@@ -1,11 +1,16 @@
-//! What MySQL's and MariaDB's errors mean for the connection and for trying again.
+//! What MySQL's and MariaDB's errors mean for the connection, for the other connections and for trying again.
+//!
+//! The codes are those of the servers' `mysqld_error.h` and `errmsg-utf8.txt`; 2006 and 2013 are the C client's, which
+//! proxies send.
 
 use std::error::Error as _;
 use std::io;
 
 use ::mysql::{DriverError, Error as MyError};
+use nix::errno::Errno;
 
-use crate::driver::ErrorClass;
+use super::owed::Unfit;
+use crate::driver::{ErrorClass, Extent};
 use crate::tls::{TlsCause, Unusable};
 
 pub(super) fn classify(error: &MyError) -> ErrorClass {
@@ -13,21 +18,23 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
         return ErrorClass::Permanent;
     }
     match error {
-        MyError::IoError(cause) => classify_io(cause),
-        // The codec's error type belongs to a crate that is not ours to name.
+        MyError::IoError(cause) => classify_packet(cause),
+        // The codec's error type belongs to a crate that is not ours to name: apart from input and output it says that a packet
+        // is too large, out of order or garbled. The rest of the answer is then still unread. (A statement that is too large to
+        // be sent fails with the same words, although it leaves the connection sound.)
         MyError::CodecError(cause) => match cause.source().and_then(|cause| cause.downcast_ref()) {
             Some(cause) => classify_io(cause),
-            None if format!("{cause:?}") == "PacketTooLarge" => ErrorClass::Statement,
-            None => ErrorClass::Lost,
+            None => ErrorClass::Owed,
         },
         MyError::MySqlError(refusal) => classify_code(refusal.code),
         MyError::DriverError(cause) => match cause {
             DriverError::ConnectTimeout
             | DriverError::CouldNotConnect(_)
-            | DriverError::PacketOutOfSync
-            | DriverError::UnexpectedPacket
             | DriverError::SetupError => ErrorClass::Lost,
-            DriverError::Timeout => ErrorClass::Transient,
+            DriverError::Timeout
+            | DriverError::PacketTooLarge
+            | DriverError::PacketOutOfSync
+            | DriverError::UnexpectedPacket => ErrorClass::Owed,
             DriverError::UnsupportedProtocol(_)
             | DriverError::Protocol41NotSet
             | DriverError::TlsNotSupported
@@ -41,6 +48,38 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
         MyError::UrlError(_) => ErrorClass::Permanent,
         _ => ErrorClass::Statement,
     }
+}
+
+/// How far an error of class Lost reaches.
+pub(super) fn extent(error: &MyError) -> Extent {
+    match error {
+        MyError::MySqlError(refusal) => extent_of_code(refusal.code),
+        MyError::IoError(cause) => extent_of_io(cause),
+        MyError::CodecError(cause) => match cause.source().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => extent_of_io(cause),
+            None => Extent::Session,
+        },
+        _ => Extent::Unclear,
+    }
+}
+
+/// Whether the server refuses this statement whoever runs it next: for its syntax, for what it names, or for a right that its
+/// user lacks. A read-only server's refusal (1290, 1792, 1836) is none: people use their validation_query to find that out.
+pub(super) fn refuses_query(error: &MyError) -> bool {
+    let MyError::MySqlError(refusal) = error else {
+        return false;
+    };
+    matches!(
+        refusal.code,
+        // Syntax: of all kinds; an empty query; a clause or function used wrongly; not supported here.
+        1064 | 1149 | 1065 | 1055 | 1056 | 1111 | 1140 | 1222 | 1235 | 1241 | 1248
+        // Unknown: table, column, database (or none chosen), routine, function, system variable (or of another scope),
+        // character set, collation, sequence, type; a view of what is gone; ambiguous; a wrong number of arguments.
+        | 1146 | 1051 | 1109 | 1054 | 1049 | 1046 | 1305 | 1128 | 1193 | 1228 | 1229 | 1238 | 1115 | 1273 | 4091 | 4161 | 1356
+        | 1449 | 1052 | 1318 | 1582 | 1583 | 1584 | 1630
+        // Rights: on a database, table, column, routine; a privilege in general.
+        | 1044 | 1142 | 1143 | 1370 | 1227
+    )
 }
 
 fn is_tls_refusal(error: &MyError) -> bool {
@@ -64,24 +103,67 @@ pub(super) fn tls_cause(error: &MyError) -> Option<&TlsCause> {
     }
 }
 
+/// An error without the codec around it is mostly no socket's: the driver says so of a packet that it cannot read as what
+/// it waits for, as when it is the answer to an earlier statement.
+fn classify_packet(error: &io::Error) -> ErrorClass {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorClass::Owed,
+        _ if error.get_ref().is_some_and(|held| held.is::<Unfit>()) => ErrorClass::Owed,
+        _ => classify_io(error),
+    }
+}
+
 fn classify_io(error: &io::Error) -> ErrorClass {
     match error.kind() {
-        // From a read_timeout in the Opts: slow is not gone.
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ErrorClass::Transient,
+        // The kernel gave the peer up: its keepalives or its data were not acknowledged.
+        io::ErrorKind::TimedOut if is_the_kernels(error) => ErrorClass::Lost,
+        // From a read_timeout or write_timeout in the Opts: slow is not gone.
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ErrorClass::Owed,
         _ => ErrorClass::Lost,
     }
 }
 
-/// Numbers of `mysqld_error.h`; 2006 and 2013 are the C client's, which proxies send.
+/// A time-out of the Opts comes as EAGAIN.
+fn is_the_kernels(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::ETIMEDOUT as i32)
+}
+
+fn extent_of_io(error: &io::Error) -> Extent {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::UnexpectedEof => Extent::Server,
+        // A way between that has forgotten this connection, or the server's host.
+        _ => Extent::Unclear,
+    }
+}
+
 fn classify_code(code: u16) -> ErrorClass {
     match code {
         // Too many connections, of all users or of this one; an hourly limit; no thread; offline mode.
         1040 | 1203 | 1226 | 1041 | 1135 | 3032 => ErrorClass::Transient,
         // Shutting down, network trouble, killed, idle for too long.
-        1053 | 1077..=1080 | 1152..=1161 | 1927 | 2006 | 2013 | 4031 => ErrorClass::Lost,
+        1053 | 1077..=1080 | 1152..=1161 | 1184 | 1927 | 2006 | 2013 | 3169 | 4031 => {
+            ErrorClass::Lost
+        }
         // Database, password, handshake, host blocked or not allowed, authentication method, expired or locked.
         1044 | 1045 | 1049 | 1043 | 1129 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 3159
         | 4151 => ErrorClass::Permanent,
+        // Among them what the server does to a statement, not to its session: 1205 and 1213 (lock wait, deadlock), 1317
+        // (cancelled), 1969 and 3024 (max_statement_time, max_execution_time).
         _ => ErrorClass::Statement,
+    }
+}
+
+fn extent_of_code(code: u16) -> Extent {
+    match code {
+        // Shutting down, or gone: the server or the proxy that speaks for it.
+        1053 | 1077..=1079 | 2006 | 2013 => Extent::Server,
+        // Killed, idle for too long, or trouble with what this session sent.
+        1927 | 3169 | 4031 | 1152..=1161 | 1184 => Extent::Session,
+        // 1080 ends a session by force when the server shuts down, among others.
+        _ => Extent::Unclear,
     }
 }

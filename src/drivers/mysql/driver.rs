@@ -8,9 +8,13 @@ use ::mysql::{Conn, Error as MyError};
 use nix::sys::socket::{Shutdown, shutdown};
 use r2d2::ManageConnection;
 
-use super::classify::classify;
-use super::{MySqlManager, is_lost};
-use crate::driver::{Driver, ErrorClass, Reset, ServerLimit};
+use super::MySqlManager;
+use super::base::{Base, Bases};
+use super::classify::{classify, extent, refuses_query};
+use super::inside::Inside;
+use super::owed::{Socket, another_answer, is_unread, listen};
+use super::strictly::ROLLBACK;
+use crate::driver::{Driver, ErrorClass, Extent, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 
@@ -22,6 +26,8 @@ use crate::settings::{ResetOnReturn, Settings};
 #[derive(Debug, Default)]
 pub struct MySqlDriver {
     validation_query: Option<String>,
+    never_resets: bool,
+    bases: Bases,
 }
 
 impl MySqlDriver {
@@ -29,6 +35,31 @@ impl MySqlDriver {
     #[must_use]
     pub fn new() -> Self {
         MySqlDriver::default()
+    }
+}
+
+impl MySqlDriver {
+    /// The pool's own SQL would open a transaction where autocommit is off, and with it a snapshot that the next user would
+    /// read from. One that is open before is its holder's, who pings his own connection: it stays.
+    fn leaving_no_transaction<T>(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+        run: impl FnOnce(&mut Conn) -> Result<T, MyError>,
+    ) -> Result<T, MyError> {
+        let opens_one = !self.never_resets
+            && !self.bases.of(connection).autocommit
+            && Inside::of(connection).is_in_transaction() == Some(false);
+        let ran = run(connection);
+        let is_spoilt = ran
+            .as_ref()
+            .is_err_and(|error| matches!(classify(error), ErrorClass::Lost | ErrorClass::Owed));
+        if opens_one && !is_spoilt {
+            let ended = manager.run_all(connection, &[ROLLBACK], None);
+            // What the statement said is told first.
+            return ran.and_then(|answer| ended.map(|_| answer));
+        }
+        ran
     }
 }
 
@@ -40,7 +71,16 @@ impl Driver<MySqlManager> for MySqlDriver {
         settings: &Settings,
     ) -> Result<(), Error> {
         self.validation_query.clone_from(&settings.validation_query);
+        self.never_resets = settings.reset_on_return == ResetOnReturn::Never;
         manager.prepare(pool_name, settings)
+    }
+
+    /// Asks for what a reset is to restore.
+    fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
+        let question = format!("SELECT {}", Base::COLUMNS);
+        let row = manager.run_all(connection, &[], Some(&question))?;
+        self.bases.note(connection, Base::read(row.as_ref(), 0));
+        Ok(())
     }
 
     fn ping(
@@ -49,34 +89,60 @@ impl Driver<MySqlManager> for MySqlDriver {
         connection: &mut Conn,
         _limit: Duration,
     ) -> Result<(), MyError> {
-        match &self.validation_query {
-            Some(sql) if !is_lost(connection) => manager.run(connection, sql),
-            _ => manager.is_valid(connection),
-        }
+        let Some(sql) = &self.validation_query else {
+            return manager.is_valid(connection);
+        };
+        listen(connection)?;
+        self.leaving_no_transaction(manager, connection, |connection| {
+            manager.run(connection, sql)
+        })
     }
 
-    /// Rollback: the transaction is rolled back. Full: COM_RESET_CONNECTION, which rolls back too, and drops session
-    /// variables, temporary tables, locks and prepared statements; the character set and the statement limit are set
-    /// again.
+    /// Rollback: the transaction is rolled back, table locks are released, and autocommit is as it was after login, `init` and
+    /// the connect hooks. Full: COM_RESET_CONNECTION, and what that leaves: the character set, the Opts' `init`, the database,
+    /// the roles and the statement limit.
     fn reset(
         &self,
         manager: &MySqlManager,
         connection: &mut Conn,
         how: ResetOnReturn,
     ) -> Result<Reset, MyError> {
-        if how != ResetOnReturn::Full {
-            manager.run(connection, "ROLLBACK")?;
-            return Ok(Reset::Done);
+        if manager.is_unfinished(connection) {
+            return Err(another_answer());
         }
-        connection.reset()?;
-        // MySQL's reset returns to the server's default character set, MariaDB's to the one of the login.
-        manager.run(connection, "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci")?;
-        manager.limit_statements(connection)?;
+        listen(connection)?;
+        match how {
+            ResetOnReturn::Never => manager.prove_nothing_is_owed(connection),
+            ResetOnReturn::Rollback => manager.roll_back(connection, &self.bases.of(connection)),
+            ResetOnReturn::Full => manager.reset_in_full(connection, &self.bases),
+        }?;
         Ok(Reset::Done)
+    }
+
+    fn proves(&self, manager: &MySqlManager) -> bool {
+        manager.may_give_up()
+    }
+
+    /// The end of the stream. Bytes that wait are left to the reset, which can tell a farewell from an answer; where there is
+    /// none, they are reason enough.
+    fn is_broken(&self, manager: &MySqlManager, connection: &mut Conn) -> bool {
+        if self.never_resets && !manager.may_give_up() {
+            return is_unread(connection);
+        }
+        // The reset says why. Looked at here too because one that is closed in any case is not reset.
+        !manager.is_unfinished(connection) && Socket::of(connection) == Socket::Gone
     }
 
     fn classify(&self, error: &MyError) -> ErrorClass {
         classify(error)
+    }
+
+    fn extent(&self, error: &MyError) -> Extent {
+        extent(error)
+    }
+
+    fn refuses_query(&self, error: &MyError) -> bool {
+        refuses_query(error)
     }
 
     fn explain(&self, manager: &MySqlManager, error: &MyError) -> Option<String> {
@@ -89,9 +155,11 @@ impl Driver<MySqlManager> for MySqlDriver {
         connection: &mut Conn,
     ) -> Result<Option<ServerLimit>, MyError> {
         const SQL: &str = "SELECT @@max_connections";
-        manager.note(SQL);
-        let limit: Option<u64> = connection.query_first(SQL)?;
-        Ok(limit.map(|limit| ServerLimit::new(limit, 0)))
+        self.leaving_no_transaction(manager, connection, |connection| {
+            manager.note(SQL);
+            let limit: Option<u64> = connection.query_first(SQL)?;
+            Ok(limit.map(|limit| ServerLimit::new(limit, 0)))
+        })
     }
 
     /// Shuts the socket down.

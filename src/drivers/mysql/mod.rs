@@ -12,44 +12,55 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Encryption is said by `ssl-mode` ([`SslMode`]), `ssl-ca`, `ssl-cert` and `ssl-key`. A statement of your own is bounded by
-//! `command_timeout` on the server (on MySQL reads only), and by a `read_timeout` in the `Opts` where you set one.
+//! Encryption is said by `ssl-mode` ([`SslMode`]), `ssl-ca`, `ssl-cert` and `ssl-key`.
+//!
+//! A statement of your own is bounded by `command_timeout`, on the server, which leaves the connection good (on MySQL it
+//! bounds reads only). A `read_timeout` or `write_timeout` in the [`Opts`] ends the wait at the client, and is dearer: the
+//! answer is still owed then, so the connection on which it happened is closed when it comes back, and whatever the server was
+//! doing goes on. As the driver does not tell of it, each return asks a question that only the right answer satisfies: with
+//! `reset_on_return=never`, which asks nothing otherwise, it is a round trip; with the others it travels with the reset. A
+//! `read_timeout` shorter than `health_check_timeout` also bounds the pool's own pings and resets, and one that runs out closes
+//! the connection.
 
 #[cfg(feature = "tls")]
 mod authorities;
+mod base;
 mod classify;
 mod driver;
+mod inside;
+mod limit;
 mod opening;
+mod owed;
 mod parameters;
+mod reset;
 #[cfg(feature = "tls")]
 mod ssl_opts;
+mod statements;
+mod strictly;
 #[cfg(feature = "tls")]
 mod system_roots;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io;
-use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, SslOpts, Value};
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, SslOpts};
 use r2d2::ManageConnection;
 
 use opening::HadNoTls;
+use owed::{Socket, listen};
 use parameters::NAMES;
 
-use super::FirstValue;
 use super::dsn::Dsn;
 use crate::error::Error;
-use crate::settings::Settings;
+use crate::settings::{ResetOnReturn, Settings};
 use crate::tls::{Encryption, SslMode, Tls};
 
 #[cfg(feature = "tls")]
 pub use authorities::guarded_provider;
 pub use driver::MySqlDriver;
+pub(crate) use statements::{execute, query_i64};
 
 /// The driver itself, in the version that this crate is built with.
 pub use ::mysql;
@@ -87,6 +98,10 @@ pub struct MySqlManager {
     /// Of the log.
     target: String,
     statement_limit: Option<Duration>,
+    /// The driver's own reset makes the character set right before it runs the Opts' `init`.
+    init_sets_names: bool,
+    /// Something before the database has refused several statements at once.
+    one_by_one: AtomicBool,
     echo: bool,
 }
 
@@ -201,6 +216,8 @@ impl MySqlManager {
             had_no_tls: HadNoTls::default(),
             target: "queuepool".to_owned(),
             statement_limit: None,
+            init_sets_names: false,
+            one_by_one: AtomicBool::new(false),
             echo: false,
         }
     }
@@ -221,17 +238,14 @@ impl MySqlManager {
             .tcp_connect_timeout(Some(own.map_or(limit, |own| own.min(limit))))
             .connect_attrs(attributes)
             .into();
-        // MariaDB takes at most a year, MySQL 49 days.
-        if let Some(limit) = settings.command_timeout
-            && (limit.is_zero() || limit > Duration::from_millis(u32::MAX.into()))
-        {
-            return Err(Error::setting(
-                "command_timeout",
-                format!("{limit:?}"),
-                "more than 0 and at most 49 days, MySQL's greatest max_execution_time",
-            ));
+        // Without it, the reset after a panic runs both again: it is not worth a round trip of each connect.
+        if settings.reset_on_return == ResetOnReturn::Full && !self.init_sets_names {
+            self.init_sets_names = true;
+            let mut init = self.opts.get_init();
+            init.insert(0, reset::SET_NAMES.to_owned());
+            self.opts = OptsBuilder::from_opts(self.opts.clone()).init(init).into();
         }
-        self.statement_limit = settings.command_timeout;
+        self.statement_limit = limit::checked(settings.command_timeout)?;
         self.target = format!("queuepool::{pool_name}");
         self.echo = settings.echo;
         Ok(())
@@ -243,40 +257,6 @@ impl MySqlManager {
             return self.look_at_the_drivers_files().map_err(Error::from);
         }
         self.encryption.check(pool_name, &NAMES)
-    }
-
-    fn note(&self, sql: &str) {
-        if self.echo {
-            log::debug!(target: &self.target, "{sql}");
-        }
-    }
-
-    fn run(&self, connection: &mut Conn, sql: &str) -> Result<(), MyError> {
-        self.note(sql);
-        // Not query_drop, which loses an error that comes in place of a row.
-        execute(connection, sql).map(drop)
-    }
-
-    fn limit_statements(&self, connection: &mut Conn) -> Result<(), MyError> {
-        let Some(limit) = self.statement_limit else {
-            return Ok(());
-        };
-        // The driver knows which of the two servers it is but does not tell. Asked each time, because a fail-over may
-        // lead from one to the other.
-        let question = "SELECT VERSION()";
-        self.note(question);
-        let version: Option<String> = connection.query_first(question)?;
-        let sql = match version.is_some_and(|version| version.contains("MariaDB")) {
-            true => format!(
-                "SET SESSION max_statement_time = {:.6}",
-                limit.as_secs_f64().max(1e-6)
-            ),
-            false => format!(
-                "SET SESSION max_execution_time = {}",
-                limit.as_nanos().div_ceil(1_000_000)
-            ),
-        };
-        self.run(connection, &sql)
     }
 
     /// To those that are named the driver adds Mozilla's, where its own options hold.
@@ -348,61 +328,18 @@ impl ManageConnection for MySqlManager {
 
     fn connect(&self) -> Result<Conn, MyError> {
         let mut connection = self.open()?;
-        self.limit_statements(&mut connection)?;
+        if let Some(sql) = self.limit_of_statements(&mut connection)? {
+            self.run(&mut connection, &sql)?;
+        }
         Ok(connection)
     }
 
     fn is_valid(&self, connection: &mut Conn) -> Result<(), MyError> {
-        if is_lost(connection) {
-            return Err(MyError::IoError(io::Error::new(
-                io::ErrorKind::BrokenPipe,
-                "the server has closed the connection",
-            )));
-        }
+        listen(connection)?;
         connection.ping()
     }
 
     fn has_broken(&self, connection: &mut Conn) -> bool {
-        is_lost(connection)
+        Socket::of(connection) != Socket::Quiet
     }
-}
-
-/// A look at the socket, without a round trip. On a connection at rest there is nothing to read: an end of file or an
-/// error means that it is gone, and bytes are the server's farewell or the rest of an answer nobody read.
-fn is_lost(connection: &Conn) -> bool {
-    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    loop {
-        match recv(connection.as_raw_fd(), &mut [0], flags) {
-            Err(Errno::EAGAIN) => return false,
-            Err(Errno::EINTR) => {}
-            Ok(_) | Err(_) => return true,
-        }
-    }
-}
-
-/// Runs one or several statements; returns the rows affected, or returned, by all of them.
-pub(crate) fn execute(connection: &mut Conn, sql: &str) -> Result<u64, MyError> {
-    let mut result = connection.query_iter(sql)?;
-    let mut rows = 0;
-    while let Some(set) = result.iter() {
-        rows += set.affected_rows();
-        for row in set {
-            row?;
-            rows += 1;
-        }
-    }
-    Ok(rows)
-}
-
-/// Runs one statement; returns the first column of its first row.
-pub(crate) fn query_i64(connection: &mut Conn, sql: &str) -> Result<FirstValue, MyError> {
-    let row: Option<::mysql::Row> = connection.query_first(sql)?;
-    Ok(match row.as_ref().and_then(|row| row.as_ref(0)) {
-        None => FirstValue::NoRow,
-        Some(Value::NULL) => FirstValue::Null,
-        Some(Value::Bytes(text)) => FirstValue::from_text(&String::from_utf8_lossy(text)),
-        // The text protocol sends nothing but text and NULL.
-        Some(Value::Int(integer)) => FirstValue::Integer(*integer),
-        Some(other) => FirstValue::NotAnInteger(other.as_sql(true)),
-    })
 }

@@ -88,7 +88,7 @@ fn values_are_read_as_documented() {
     assert_eq!(read.mode, Some(Mode::Queue));
     assert_eq!(read.command_timeout, Some(second * 5400));
     assert_eq!(read.idle_timeout, None);
-    assert_eq!(read.min_idle, 2);
+    assert_eq!(read.min_pool_size, 2);
     assert_eq!((read.retry.max_attempts, read.retry.multiplier), (9, 1.5));
     assert!(read.echo && !read.echo_pool);
     assert_eq!(read.validation_query.as_deref(), Some("SELECT 1"));

@@ -249,7 +249,7 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
         .idle_timeout(default.idle_timeout)
         .keepalive(default.keepalive)
         .warm_up(default.warm_up)
-        .min_idle(default.min_idle)
+        .min_pool_size(default.min_pool_size)
         .retry(default.retry.clone())
         .max_validation_failures(default.max_validation_failures)
         .validation_query("SELECT 1")

@@ -103,7 +103,7 @@ impl<'a, B: Backend> Strikes<'a, B> {
             if served.is_ok_and(|mut connection| connection.run("SELECT 1").is_ok()) {
                 break;
             }
-            // While as many connects hang as there are places, callers are told so at once.
+            // What is refused is tried again.
             std::thread::sleep(millis(1));
             let waited = mended.elapsed();
             assert!(

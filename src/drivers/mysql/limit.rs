@@ -1,0 +1,52 @@
+//! `command_timeout`, which the server enforces.
+
+use std::time::Duration;
+
+use ::mysql::prelude::Queryable;
+use ::mysql::{Conn, Error as MyError};
+
+use super::MySqlManager;
+use crate::error::Error;
+
+/// MariaDB takes at most a year, MySQL 49 days.
+pub(super) fn checked(limit: Option<Duration>) -> Result<Option<Duration>, Error> {
+    match limit {
+        Some(limit) if limit.is_zero() || limit > Duration::from_millis(u32::MAX.into()) => {
+            Err(Error::setting(
+                "command_timeout",
+                format!("{limit:?}"),
+                "more than 0 and at most 49 days, MySQL's greatest max_execution_time",
+            ))
+        }
+        limit => Ok(limit),
+    }
+}
+
+impl MySqlManager {
+    /// The SQL that sets it, on this connection's server.
+    pub(super) fn limit_of_statements(
+        &self,
+        connection: &mut Conn,
+    ) -> Result<Option<String>, MyError> {
+        let Some(limit) = self.statement_limit else {
+            return Ok(None);
+        };
+        // The driver knows which of the two servers it is but does not tell. Asked each time, because a fail-over may
+        // lead from one to the other.
+        let question = "SELECT VERSION()";
+        self.note(question);
+        let version: Option<String> = connection.query_first(question)?;
+        Ok(Some(
+            match version.is_some_and(|version| version.contains("MariaDB")) {
+                true => format!(
+                    "SET SESSION max_statement_time = {:.6}",
+                    limit.as_secs_f64().max(1e-6)
+                ),
+                false => format!(
+                    "SET SESSION max_execution_time = {}",
+                    limit.as_nanos().div_ceil(1_000_000)
+                ),
+            },
+        ))
+    }
+}

@@ -1,0 +1,117 @@
+//! What brings a returned connection back to a clean session.
+
+use ::mysql::{Conn, Error as MyError, Value};
+
+use super::MySqlManager;
+use super::base::{Base, Bases};
+use super::owed::{another_answer, is_proved, unfit};
+use super::strictly::{ROLLBACK, UNLOCK_TABLES};
+
+/// The character set that the driver's login asks for. COM_RESET_CONNECTION returns to it on MariaDB, and to the server's
+/// default on MySQL.
+pub(super) const SET_NAMES: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci";
+
+impl MySqlManager {
+    /// The question alone, where an answer may be owed.
+    pub(super) fn prove_nothing_is_owed(&self, connection: &mut Conn) -> Result<(), MyError> {
+        self.run_proved(connection, &[])
+    }
+
+    /// The transaction comes first: SET autocommit=1 commits one that is open. The driver tells none of what the server says
+    /// of its session, so all of it is always sent.
+    pub(super) fn roll_back(&self, connection: &mut Conn, base: &Base) -> Result<(), MyError> {
+        connection.set_local_infile_handler(None);
+        let autocommit = match base.autocommit {
+            true => "SET autocommit=1",
+            false => "SET autocommit=0",
+        };
+        self.run_proved(connection, &[ROLLBACK, UNLOCK_TABLES, autocommit])
+    }
+
+    fn run_proved(&self, connection: &mut Conn, statements: &[&str]) -> Result<(), MyError> {
+        let Some(proof) = self.proof() else {
+            return match statements {
+                [] => Ok(()),
+                _ => self.run_all(connection, statements, None).map(drop),
+            };
+        };
+        let question = format!("SELECT {proof}");
+        let row = self.run_all(connection, statements, Some(&question))?;
+        match is_proved(row.as_ref(), 0, proof) {
+            true => Ok(()),
+            false => Err(another_answer()),
+        }
+    }
+
+    /// As after login and `init`. COM_RESET_CONNECTION rolls back, releases locks, and drops variables, temporary tables and
+    /// prepared statements; it keeps the database and the roles.
+    pub(super) fn reset_in_full(
+        &self,
+        connection: &mut Conn,
+        bases: &Bases,
+    ) -> Result<(), MyError> {
+        connection.set_local_infile_handler(None);
+        // The driver's own reset runs the Opts' `init` too.
+        connection.reset()?;
+        let init = self.opts.get_init();
+        let chooses = init.iter().any(|sql| chooses_a_database(sql));
+        let mut statements = Vec::new();
+        if !self.init_sets_names {
+            statements.push(SET_NAMES.to_owned());
+            if !init.is_empty() {
+                // It has the last word; and it may end in such a way that nothing can be added to it.
+                self.run(connection, SET_NAMES)?;
+                for sql in &init {
+                    self.run(connection, sql)?;
+                }
+                statements.clear();
+            }
+        }
+        let own = self.opts.get_db_name().filter(|name| !name.is_empty());
+        match own {
+            Some(name) if !chooses => {
+                statements.push(format!("USE `{}`", name.replace('`', "``")));
+            }
+            _ => {}
+        }
+        statements.extend(self.limit_of_statements(connection)?);
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        let proof = self.proof().unwrap_or_default();
+        let question = format!("SELECT {proof}, DATABASE(), {}", Base::COLUMNS);
+        let row = self.run_all(connection, &statements, Some(&question))?;
+        if !is_proved(row.as_ref(), 0, proof) {
+            return Err(another_answer());
+        }
+        let database = row.as_ref().and_then(|row| row.as_ref(1));
+        if own.is_none() && !chooses && database != Some(&Value::NULL) {
+            return Err(unfit(
+                "the session has a database that its login did not have, and no statement takes it away",
+            ));
+        }
+        self.restore_roles(connection, bases, Base::read(row.as_ref(), 2))
+    }
+
+    /// Autocommit is now as the server and `init` have it, and what the connect hooks made of it is gone.
+    fn restore_roles(
+        &self,
+        connection: &mut Conn,
+        bases: &Bases,
+        now: Base,
+    ) -> Result<(), MyError> {
+        let role = bases.of(connection).role;
+        let wanted = Base { role, ..now };
+        if wanted.role != now.role {
+            self.run(connection, &wanted.set_role())?;
+        }
+        bases.note(connection, wanted);
+        Ok(())
+    }
+}
+
+/// Whether a statement of `init`, or one of several in it, is a USE.
+fn chooses_a_database(sql: &str) -> bool {
+    sql.split(';').any(|statement| {
+        let word = statement.split_whitespace().next();
+        word.is_some_and(|word| word.eq_ignore_ascii_case("use"))
+    })
+}
