@@ -28,6 +28,13 @@ fn leave_rows(client: &mut Client) {
     assert!(rows.next().unwrap().is_some());
 }
 
+/// It answers with 99 rows, and with the last after a minute.
+fn leave_a_sleeper(client: &mut Client) {
+    let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
+               FROM generate_series(1, 100) i";
+    drop(client.query_raw(sql, NO_PARAMETERS).unwrap());
+}
+
 #[test]
 fn a_half_read_copy_is_cancelled_and_its_connection_closed() {
     let server = Postgres::start();
@@ -53,29 +60,36 @@ fn half_read_answers_within_a_leaked_transaction_are_cancelled_too() {
 #[test]
 fn a_statement_that_has_stopped_to_answer_is_cancelled_too() {
     let server = Postgres::start();
-    is_cancelled_and_closed(&server, &server.url(), |client| {
-        let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
-                   FROM generate_series(1, 100) i";
-        drop(client.query_raw(sql, NO_PARAMETERS).unwrap());
-    });
+    is_cancelled_and_closed(&server, &server.url(), leave_a_sleeper);
 }
 
-/// PgBouncer 1.18 forgets a cancel request whose sender has hung up before it was passed on, and the driver hangs up at once.
+/// The driver hangs up at once, after which PgBouncer 1.18 ends another client's connection, or crashes. The first connects
+/// behind it used to fail with "successfully sent cancel request" or to be refused, every second time.
 #[test]
-fn behind_a_pgbouncer_a_half_read_copy_takes_no_place_either() {
+fn behind_a_pgbouncer_a_half_read_answer_takes_no_place_and_nothing_is_cancelled() {
     let server = Postgres::start();
     for mode in ["session", "transaction"] {
-        let bouncer = PgBouncer::start(&server, mode);
-        let pool = pool(&bouncer.url(), 2);
-        let mut client = pool.get().unwrap();
-        leave_a_copy(&mut client);
-        drop(client);
-        let mut both = [pool.get().unwrap(), pool.get().unwrap()];
-        for next in &mut both {
-            assert_eq!(next.query_one("SELECT 7", &[]).unwrap().get::<_, i32>(0), 7);
+        for ignores in ["", "ignore_startup_parameters=options"] {
+            let bouncer = PgBouncer::start_with(&server, mode, &[ignores]);
+            let pool = pool(&bouncer.url(), 2);
+            leave_a_sleeper(&mut pool.get().unwrap());
+            // Longer than the question takes that comes before a cancel.
+            for _ in 0..20 {
+                let mut both = [pool.get().unwrap(), pool.get().unwrap()];
+                for next in &mut both {
+                    assert_eq!(next.query_one("SELECT 7", &[]).unwrap().get::<_, i32>(0), 7);
+                }
+                let mut new = Client::connect(&bouncer.url(), ::postgres::NoTls).unwrap();
+                new.batch_execute("SELECT 7").unwrap();
+            }
+            let closed = pool.status().closed_by_reason[&CloseReason::ResetFailed];
+            assert_eq!(closed, 1);
+            assert!(
+                !bouncer.log_text().contains("cancel"),
+                "{}",
+                bouncer.log_text()
+            );
         }
-        let closed = pool.status().closed_by_reason[&CloseReason::ResetFailed];
-        assert_eq!(closed, 1);
     }
 }
 

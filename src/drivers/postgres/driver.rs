@@ -81,21 +81,21 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.explain(error)
     }
 
-    /// A cancel request, on a connection of its own that is encrypted as this one is. The rest of an answer that nobody wants any
-    /// more can be of any length, and nothing else than the server can end it.
+    /// A cancel request, on a connection of its own that is encrypted as this one is, after a login that asks whether it leads
+    /// to PostgreSQL itself. The rest of an answer that nobody wants any more can be of any length, and nothing else than the
+    /// server can end it.
     ///
-    /// What it cannot end: a reader or a writer of the driver's that was leaked (`mem::forget`), since there the driver waits for
-    /// its holder and not for the server; `COPY … FROM STDIN` as a plain statement, where the server waits for data; and anything
-    /// behind PgBouncer 1.18, which forgets a cancel request whose sender hangs up at once, as the driver does. Then the
-    /// connection's place is free, and the call goes on: a thread and a session are lost until the answer has been read or the
-    /// server ends the session.
+    /// What it does not end: a reader or a writer of the driver's that was leaked (`mem::forget`), since there the driver waits
+    /// for its holder and not for the server; `COPY … FROM STDIN` as a plain statement, where the server waits for data; and
+    /// anything behind a PgBouncer, some versions of which crash by it. Then the connection's place is free, and the call goes
+    /// on: a thread and a session are lost until the answer has been read or the server ends the session.
     fn cancel_handle(
         &self,
         manager: &PostgresManager,
         client: &Client,
     ) -> Option<Box<dyn FnOnce() + Send>> {
-        let (opening, token) = (manager.opening.clone(), client.cancel_token());
-        Some(Box::new(move || opening.cancel(&token)))
+        let (canceller, token) = (manager.canceller.clone(), client.cancel_token());
+        Some(Box::new(move || canceller.cancel(&token)))
     }
 
     fn server_limit(

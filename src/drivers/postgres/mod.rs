@@ -17,6 +17,7 @@
 //! Encryption is libpq's: all six words of `sslmode` ([`SslMode`]), `sslrootcert`, `sslcert` and `sslkey`. A statement of your
 //! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
 
+mod cancel;
 mod classify;
 mod driver;
 mod opening;
@@ -31,6 +32,7 @@ use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNego
 use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 use r2d2::ManageConnection;
 
+use cancel::Canceller;
 use opening::Opening;
 
 use super::FirstValue;
@@ -74,8 +76,8 @@ pub struct PostgresManager {
     config: Config,
     tls: Tls,
     encryption: Encryption,
-    /// Shared with those who cancel a statement of a connection it has opened.
     opening: Arc<Opening>,
+    canceller: Arc<Canceller>,
     statement_limit: Option<String>,
     echo: Option<String>,
 }
@@ -142,6 +144,7 @@ impl PostgresManager {
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
         self.opening = Arc::new(Opening::new(&self.config, &self.encryption, target));
+        self.canceller = Canceller::of(&self.opening, &self.config, &self.encryption, target);
     }
 
     pub(super) fn require_tls(&mut self) {
@@ -184,8 +187,10 @@ impl PostgresManager {
             _ => Tls::unsaid(),
         };
         let encryption = Encryption::plain();
+        let opening = Arc::new(Opening::new(&config, &encryption, "queuepool"));
         let manager = PostgresManager {
-            opening: Arc::new(Opening::new(&config, &encryption, "queuepool")),
+            canceller: Canceller::of(&opening, &config, &encryption, "queuepool"),
+            opening,
             encryption,
             tls: Tls::unsaid(),
             config,

@@ -55,10 +55,10 @@ impl Opening {
         }
     }
 
-    /// Asks the server to end the statement that this connection waits for. The token itself knows whether its connection is
-    /// to be encrypted, except where it was opened with prefer.
-    pub(super) fn cancel(&self, token: &CancelToken) {
-        let cancelled = match self.mode {
+    /// Sends a cancel request. The token itself knows whether its connection is to be encrypted, except where it was opened
+    /// with prefer.
+    pub(super) fn cancel(&self, token: &CancelToken) -> Result<(), PgError> {
+        match self.mode {
             SslMode::Disable => token.cancel_query(NoTls),
             // The connector is asked first, even if the connection is plain: its files may be unusable, or TLS may be what
             // the connection was opened without.
@@ -67,15 +67,6 @@ impl Opening {
                 .or_else(|_| token.cancel_query(NoTls)),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
                 token.cancel_query(self.connector.clone())
-            }
-        };
-        match cancelled {
-            Ok(()) => {
-                log::debug!(target: &self.target, "a statement that outlasted its reset was cancelled")
-            }
-            Err(error) => {
-                let words = crate::error::chain(&error);
-                log::debug!(target: &self.target, "a statement that outlasted its reset could not be cancelled: {words}");
             }
         }
     }
