@@ -1,8 +1,8 @@
 //! SQLite's driver: ping, reset and what it says of itself, without a pool.
 
 use queuepool::sqlite;
-use queuepool::sqlite::{Pragmas, SqliteDriver, SqliteManager, TempStore};
-use queuepool::{Call, Driver, ErrorClass};
+use queuepool::sqlite::{JournalMode, Pragmas, SqliteDriver, SqliteManager, SqlitePool, TempStore};
+use queuepool::{Call, CloseReason, Driver, ErrorClass};
 use queuepool::{Mode, ResetOnReturn, Settings};
 use r2d2::ManageConnection;
 use rusqlite::ErrorCode;
@@ -177,4 +177,56 @@ fn every_error_has_its_class() {
         driver.classify(&rusqlite::Error::QueryReturnedNoRows),
         ErrorClass::Statement
     );
+}
+
+#[test]
+fn a_full_reset_lets_go_of_a_file_that_was_locked_by_its_schemas_name() {
+    let folder = folder();
+    // In WAL mode the manager's own connection keeps others from locking the file for good.
+    let pragmas = Pragmas::default().journal_mode(JournalMode::Delete);
+    let (manager, driver) = prepared(
+        SqliteManager::file(folder.path().join("app.db")).pragmas(pragmas),
+        &Settings::default(),
+    );
+    for lock in [
+        "PRAGMA locking_mode=exclusive",
+        "PRAGMA main.locking_mode=exclusive",
+    ] {
+        let mut conn = manager.connect().unwrap();
+        conn.execute_batch(&format!(
+            "{lock}; CREATE TABLE IF NOT EXISTS t (v); INSERT INTO t VALUES (0)"
+        ))
+        .unwrap();
+        let begun = Instant::now();
+        driver
+            .reset(&manager, &mut conn, ResetOnReturn::Full)
+            .unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{lock}");
+        let other = manager.connect().unwrap();
+        other.execute("INSERT INTO t VALUES (1)", []).unwrap();
+    }
+}
+
+#[test]
+fn a_connection_whose_reader_was_leaked_is_not_handed_on() {
+    let pool = SqlitePool::builder("sqlite::memory:?busy_timeout=20ms")
+        .unwrap()
+        .settings(Settings::default().mode(Mode::Queue).pool_size(2))
+        .build()
+        .unwrap();
+    let sql = "CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)";
+    pool.get().unwrap().execute_batch(sql).unwrap();
+    let reader = pool.get().unwrap();
+    let mut statement = reader.prepare("SELECT v FROM t").unwrap();
+    let mut rows = statement.query([]).unwrap();
+    rows.next().unwrap();
+    std::mem::forget(rows);
+    std::mem::forget(statement);
+    let sql = "INSERT INTO t VALUES (3)";
+    pool.get().unwrap().execute(sql, []).unwrap();
+    drop(reader);
+    assert_eq!(count(&pool.get().unwrap()), 3);
+    let status = pool.status();
+    let closed = status.closed_by_reason.get(&CloseReason::ResetFailed);
+    assert_eq!(closed, Some(&1), "{status:#?}");
 }

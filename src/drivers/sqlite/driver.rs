@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, ffi};
 
 use super::manager::SqliteManager;
-use super::opening::is_busy;
+use super::opening::{failure, is_busy};
 use super::place::{Place, complaint};
 use crate::driver::{Call, Driver, ErrorClass, Reset};
 use crate::error::{Error, ErrorKind};
@@ -101,16 +101,22 @@ impl Driver<SqliteManager> for SqliteDriver {
         if !conn.is_autocommit() {
             manager.run(conn, "ROLLBACK")?;
         }
+        // It would keep the next user in the past, and is there only if it was leaked (mem::forget).
+        if conn.is_busy() {
+            let text = "a statement of the connection's last user is still being read";
+            return Err(failure(ffi::SQLITE_BUSY, text));
+        }
         if how == ResetOnReturn::Full {
             manager.open_anew(conn)?;
         }
         Ok(Reset::Done)
     }
 
-    /// A syntax error, an unknown table or column, or a refusal of the authorizer.
+    /// A syntax error, an unknown table or column, a refusal of the authorizer, or a query that wants parameters.
     fn refuses_query(&self, error: &rusqlite::Error) -> bool {
         let error = match error {
             rusqlite::Error::SqlInputError { error, .. } => Some(error),
+            rusqlite::Error::InvalidParameterCount(..) => return true,
             other => other.sqlite_error(),
         };
         let code = error.map(|error| error.extended_code & 0xff);

@@ -207,14 +207,12 @@ impl SqliteManager {
     /// Puts a new connection in the place of this one, which is closed after the new one is open: a database that lives in its
     /// last connection (`vfs=memdb`) stays.
     pub(super) fn open_anew(&self, conn: &mut Connection) -> Result<(), rusqlite::Error> {
-        let locking = |conn: &Connection| {
-            conn.query_row("PRAGMA locking_mode", [], |row| row.get::<_, String>(0))
-        };
-        if locking(conn)? == "exclusive" {
+        let locking: String = conn.query_row("PRAGMA main.locking_mode", [], |row| row.get(0))?;
+        if locking == "exclusive" {
             // The lock is kept until the file is read again, and would keep the new connection out.
             self.run(
                 conn,
-                "PRAGMA locking_mode=normal; SELECT count(*) FROM sqlite_master",
+                "PRAGMA locking_mode=normal; SELECT count(*) FROM main.sqlite_master",
             )?;
         }
         *conn = self.connect_within(self.connect_limit())?;

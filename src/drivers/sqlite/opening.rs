@@ -240,7 +240,7 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn failure(code: std::ffi::c_int, text: &str) -> rusqlite::Error {
+pub(super) fn failure(code: std::ffi::c_int, text: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned()))
 }
 
