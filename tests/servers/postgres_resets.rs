@@ -349,7 +349,7 @@ fn a_reset_is_one_string_unless_the_transaction_had_failed_or_somebody_prepared(
         (Full, "SELECT 1", 1),
         (Full, "BEGIN; SELECT 1/0", 2),
         (Full, "PREPARE a AS SELECT 1; PREPARE b AS SELECT 1", 2),
-        (Never, "BEGIN", 0),
+        (Never, "BEGIN", 1),
     ] {
         let pool = pool(&server.url(), how);
         let mut holder = pool.get().unwrap();

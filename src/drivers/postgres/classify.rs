@@ -1,14 +1,16 @@
 //! What PostgreSQL's errors mean for the connection, for the others and for trying again.
 //!
 //! Answers are queued by request: one that nobody reads to its end, after a time-out at the client or by a reader that was dropped,
-//! is thrown away before the next request is answered, and nobody is given another's. So such a connection is sound. The one
-//! answer that stays owed is that of a request which the driver does not understand ([`NOT_UNDERSTOOD`]).
+//! is thrown away before the next request is answered, and nobody is given another's. So such a connection is sound. Two things
+//! are Owed at the client: an answer that the driver does not understand ([`NOT_UNDERSTOOD`]), and one too many, which each
+//! return asks for ([`super::proof`]).
 
 use std::io;
 
 use ::postgres::Error as PgError;
 use ::postgres::error::{DbError, Severity};
 
+use super::proof::is_another_answer;
 use crate::driver::{ErrorClass, Extent};
 
 /// tokio-postgres' words when an answer is not of the kind that it asked for. After `COPY … FROM STDIN` as a plain statement, for
@@ -32,6 +34,9 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
     }
     if error.is_closed() {
         return ErrorClass::Lost;
+    }
+    if is_another_answer(error) {
+        return ErrorClass::Owed;
     }
     // The driver does not tell its kinds of errors apart in any other way.
     match error.to_string().as_str() {

@@ -65,6 +65,11 @@ impl Driver<PostgresManager> for PostgresDriver {
         Ok(Reset::Done)
     }
 
+    /// An answer too many cannot be told from what the driver shows of a connection.
+    fn proves(&self, _manager: &PostgresManager) -> bool {
+        true
+    }
+
     fn classify(&self, error: &PgError) -> ErrorClass {
         classify(error)
     }

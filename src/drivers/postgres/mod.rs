@@ -21,6 +21,7 @@ mod cancel;
 mod classify;
 mod driver;
 mod opening;
+mod proof;
 mod reset;
 mod validation;
 

@@ -1,5 +1,5 @@
 //! What a reset sends: one string in one round trip, and a second one where the transaction had failed or where somebody had
-//! prepared statements by SQL.
+//! prepared statements by SQL. With each goes the question that only the right answer satisfies ([`Proof`]).
 //!
 //! The statements of one string succeed or fail together, from the last end of a transaction on. So whatever fails leaves the
 //! session as it was, the reset fails, and the connection is closed.
@@ -9,13 +9,14 @@ use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
 
 use super::PostgresManager;
+use super::proof::Proof;
 use crate::settings::ResetOnReturn;
 
 /// All that `DISCARD ALL` does, without `DEALLOCATE ALL`: the driver keeps statements of its own, to look types up, and would go
 /// on using their names. `DISCARD ALL` is also refused together with any other statement. The authorization comes first, so that
 /// the rest runs as the user who logged in. Each name is that of `pg_catalog`, whatever the search_path says.
 const FULL: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; CLOSE ALL; RESET ALL; UNLISTEN *; \
-                    SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+                    DISCARD TEMP; DISCARD SEQUENCES";
 
 /// In the column [`NAME`]; the driver's own are not among them.
 const PREPARED_BY_SQL: &str =
@@ -27,21 +28,38 @@ pub(super) fn reset(
     client: &mut Client,
     how: ResetOnReturn,
 ) -> Result<(), PgError> {
+    let proof = Proof::new();
     match how {
-        ResetOnReturn::Never => return Ok(()),
+        ResetOnReturn::Never => return prove(manager, client, &proof),
         ResetOnReturn::Rollback => {
-            end_transaction(manager, client, "; UNLISTEN *")?;
+            let rest = format!("; UNLISTEN *; SELECT {}", proof.number());
+            let answer = end_transaction(manager, client, &rest)?;
+            proof.check(client, &answer)?;
         }
-        ResetOnReturn::Full => full(manager, client)?,
+        ResetOnReturn::Full => full(manager, client, &proof)?,
     }
     forget_notifications(client);
     Ok(())
 }
 
-fn full(manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
+/// Only the question.
+fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<(), PgError> {
+    match manager.ask(client, &format!("SELECT {}", proof.number())) {
+        // Nothing is answered in a failed transaction, which is its next user's to end.
+        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Ok(()),
+        answer => proof.check(client, &answer?),
+    }
+}
+
+fn full(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<(), PgError> {
     let limit = manager.statement_limit.as_deref().unwrap_or_default();
-    let rest = format!("; {FULL}; {PREPARED_BY_SQL}; {limit}");
-    let names = prepared_by_sql(&end_transaction(manager, client, &rest)?)?;
+    let number = proof.number();
+    let rest = format!(
+        "; {FULL}; SELECT {number}, pg_catalog.pg_advisory_unlock_all(); {PREPARED_BY_SQL}; {limit}"
+    );
+    let answer = end_transaction(manager, client, &rest)?;
+    proof.check(client, &answer)?;
+    let names = prepared_by_sql(&answer)?;
     if names.is_empty() {
         return Ok(());
     }
