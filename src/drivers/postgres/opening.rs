@@ -23,6 +23,8 @@ pub(super) struct Opening {
     connector: Connector,
 }
 
+// Without TLS the connector is one that can be copied.
+#[cfg_attr(not(feature = "tls"), allow(clippy::clone_on_copy))]
 impl Opening {
     /// It logs under `target`.
     pub(super) fn new(config: &Config, encryption: &Encryption, target: &str) -> Self {
