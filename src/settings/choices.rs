@@ -74,8 +74,9 @@ impl From<bool> for PrePing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResetOnReturn {
-    /// Not at all. On MySQL with a `read_timeout` or `write_timeout` in the `Opts`, one question asks whether an answer is still
-    /// owed; otherwise nothing is sent.
+    /// Not at all. One question asks whether an answer is still owed: on PostgreSQL always, because the driver loses count after a
+    /// `COPY` that the server refuses, and on MySQL with a `read_timeout` or `write_timeout` in the `Opts`. Otherwise nothing is
+    /// sent.
     Never,
     /// Transactions are rolled back, and what else the table says: one round trip on PostgreSQL, MySQL and MariaDB, none on
     /// SQLite.
