@@ -20,6 +20,7 @@ mod limit;
 mod logins;
 mod mute;
 mod mysql_driver;
+mod mysql_late;
 mod mysql_owed;
 mod pgbouncer;
 mod pool;
