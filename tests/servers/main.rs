@@ -22,6 +22,7 @@ mod mute;
 mod mysql_driver;
 mod mysql_late;
 mod mysql_owed;
+mod mysql_sessions;
 mod pgbouncer;
 mod pool;
 mod pool_mysql;
