@@ -29,40 +29,40 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 type Deed = (&'static str, fn(&mut Conn) -> Result<(), ::mysql::Error>);
 
-/// Each is answered after the driver has given up, and by then somebody else has the connection.
+/// Each is answered after the driver has given up, and while the reset waits for its own answer.
 const DEEDS: &[Deed] = &[
     ("rows", |connection| {
-        connection.query_drop("SELECT 'secret', SLEEP(0.4)")
+        connection.query_drop("SELECT 'secret', SLEEP(0.3)")
     }),
     ("no rows", |connection| {
-        connection.query_drop("DO SLEEP(0.4)")
+        connection.query_drop("DO SLEEP(0.3)")
     }),
     ("a prepared statement", |connection| {
-        connection.exec_drop("SELECT 'secret', SLEEP(?)", (0.4,))
+        connection.exec_drop("SELECT 'secret', SLEEP(?)", (0.3,))
     }),
     ("several results", |connection| {
         // The first comes in time.
         let mut sets =
-            connection.query_iter("SELECT 1; SELECT 'secret', SLEEP(0.4); SELECT 'more'")?;
+            connection.query_iter("SELECT 1; SELECT 'secret', SLEEP(0.3); SELECT 'more'")?;
         while let Some(rows) = sets.iter() {
             rows.collect::<Result<Vec<_>, _>>()?;
         }
         Ok(())
     }),
     ("as many results as a reset has", |connection| {
-        connection.query_drop("DO SLEEP(0.4); DO 1; DO 1; SELECT 'secret'")
+        connection.query_drop("DO SLEEP(0.3); DO 1; DO 1; SELECT 'secret'")
     }),
     ("a transaction", |connection| {
         connection.query_drop("BEGIN")?;
         connection.query_drop("INSERT INTO held VALUES (1)")?;
-        connection.query_drop("SELECT 'secret', SLEEP(0.4)")
+        connection.query_drop("SELECT 'secret', SLEEP(0.3)")
     }),
     ("locked tables", |connection| {
         connection.query_drop("LOCK TABLES held WRITE")?;
-        connection.query_drop("SELECT 'secret', SLEEP(0.4)")
+        connection.query_drop("SELECT 'secret', SLEEP(0.3)")
     }),
     ("a ping", |connection| {
-        let answer = connection.query_drop("DO SLEEP(0.4)");
+        let answer = connection.query_drop("DO SLEEP(0.3)");
         // It may be given the late answer.
         let _ = connection.ping();
         answer
@@ -145,7 +145,7 @@ fn a_late_error_is_not_taken_for_the_resets_own<S: TestServer>() {
     ] {
         let opts = opts(&server.url()).read_timeout(Some(PATIENCE));
         let pool = pool(MySqlManager::new(opts).unwrap(), how);
-        let late = "CREATE PROCEDURE late() BEGIN DO SLEEP(0.4); \
+        let late = "CREATE PROCEDURE late() BEGIN DO SLEEP(0.3); \
                     SIGNAL SQLSTATE '42000' SET MYSQL_ERRNO = 1064; END";
         let mut connection = pool.get().unwrap();
         let _ = connection.query_drop("DROP PROCEDURE IF EXISTS late");
@@ -175,7 +175,7 @@ fn a_slow_statement_replaces_no_other_connection<S: TestServer>() {
         .build()
         .unwrap();
     let mut held = [(); 4].map(|()| pool.get().unwrap());
-    held[0].query_drop("DO SLEEP(0.4)").expect_err("a time-out");
+    held[0].query_drop("DO SLEEP(0.3)").expect_err("a time-out");
     drop(held);
     drop([(); 4].map(|()| pool.get().unwrap()));
     let status = pool.status();
