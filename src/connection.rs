@@ -90,7 +90,7 @@ impl<M: Manager> Connection<M> {
     ///
     /// Without it the pool finds most of this out for itself, later: at the return, by the reset, or by the next ping. To
     /// note errors spares other callers an error of their own when a server goes away. `error` may be the driver's own, or
-    /// have it beneath as a [source](StdError::source). An [`AnyConnection`](crate::AnyConnection) notes its own errors.
+    /// have it beneath as a [source](StdError::source). An `AnyConnection` notes its own errors.
     ///
     /// ```
     /// # use queuepool::{Connection, sqlite::SqlitePool};
