@@ -29,7 +29,7 @@ impl Base {
         };
         let role = text(first + 1);
         Base {
-            autocommit: text(first) != "0",
+            autocommit: !matches!(&*text(first), "0" | "OFF"),
             // MySQL's word where MariaDB says NULL.
             role: match role.as_str() {
                 "NONE" => String::new(),

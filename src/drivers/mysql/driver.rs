@@ -99,8 +99,8 @@ impl Driver<MySqlManager> for MySqlDriver {
     }
 
     /// Rollback: the transaction is rolled back, table locks are released, and autocommit is as it was after login, `init` and
-    /// the connect hooks. Full: COM_RESET_CONNECTION, and what that leaves: the character set, the Opts' `init`, the database,
-    /// the roles and the statement limit.
+    /// the connect hooks. Full: COM_RESET_CONNECTION, and what that leaves: the character set, the Opts' `init`, the database
+    /// and the statement limit as after the login, and the roles as after the connect hooks.
     fn reset(
         &self,
         manager: &MySqlManager,

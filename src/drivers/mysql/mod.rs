@@ -242,9 +242,7 @@ impl MySqlManager {
         // Without it, the reset after a panic runs both again: it is not worth a round trip of each connect.
         if settings.reset_on_return == ResetOnReturn::Full && !self.init_sets_names {
             self.init_sets_names = true;
-            let mut init = self.opts.get_init();
-            init.insert(0, reset::SET_NAMES.to_owned());
-            self.opts = OptsBuilder::from_opts(self.opts.clone()).init(init).into();
+            self.opts = reset::setting_names_first(&self.opts);
         }
         self.statement_limit = limit::checked(settings.command_timeout)?;
         self.target = format!("queuepool::{pool_name}");

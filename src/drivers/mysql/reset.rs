@@ -1,6 +1,6 @@
 //! What brings a returned connection back to a clean session.
 
-use ::mysql::{Conn, Error as MyError, Value};
+use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, Value};
 
 use super::MySqlManager;
 use super::base::{Base, Bases};
@@ -10,6 +10,13 @@ use super::strictly::{ROLLBACK, UNLOCK_TABLES};
 /// The character set that the driver's login asks for. COM_RESET_CONNECTION returns to it on MariaDB, and to the server's
 /// default on MySQL.
 pub(super) const SET_NAMES: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci";
+
+/// The same, with the character set before their `init`, which has the last word.
+pub(super) fn setting_names_first(opts: &Opts) -> Opts {
+    let mut init = opts.get_init();
+    init.insert(0, SET_NAMES.to_owned());
+    OptsBuilder::from_opts(opts.clone()).init(init).into()
+}
 
 impl MySqlManager {
     /// The question alone, where an answer may be owed.

@@ -1,0 +1,102 @@
+//! What MySQL's and MariaDB's errors mean, code by code; no server is asked.
+
+use std::io;
+
+use ::mysql::{DriverError, Error as MyError, MySqlError};
+use queuepool::mysql::{MySqlDriver, MySqlManager};
+use queuepool::{Driver, ErrorClass, Extent};
+
+fn refusal(code: u16, message: &str) -> MyError {
+    MyError::MySqlError(MySqlError {
+        state: "HY000".to_owned(),
+        message: message.to_owned(),
+        code,
+    })
+}
+
+fn class(error: &MyError) -> ErrorClass {
+    Driver::<MySqlManager>::classify(&MySqlDriver::new(), error)
+}
+
+fn extent(error: &MyError) -> Extent {
+    Driver::<MySqlManager>::extent(&MySqlDriver::new(), error)
+}
+
+#[test]
+fn one_session_that_the_server_ends_says_nothing_of_the_others() {
+    for (code, reaches) in [
+        (1927, Extent::Session),
+        (3169, Extent::Session),
+        (4031, Extent::Session),
+        (1152, Extent::Session),
+        (1158, Extent::Session),
+        (1053, Extent::Server),
+        (2006, Extent::Server),
+        (2013, Extent::Server),
+        (1080, Extent::Unclear),
+    ] {
+        let error = refusal(code, "");
+        assert_eq!(
+            (class(&error), extent(&error)),
+            (ErrorClass::Lost, reaches),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn what_the_server_does_to_a_statement_leaves_the_connection_good() {
+    // Time-outs, cancels, deadlocks; a read-only server.
+    for code in [3024, 1969, 1317, 1205, 1213, 1064, 1146, 1290, 1792, 1836] {
+        assert_eq!(class(&refusal(code, "")), ErrorClass::Statement, "{code}");
+    }
+}
+
+#[test]
+fn an_answer_the_driver_did_not_wait_for_is_owed_and_a_socket_that_failed_is_lost() {
+    let io = |kind: io::ErrorKind| MyError::IoError(kind.into());
+    for owed in [
+        io(io::ErrorKind::WouldBlock),
+        io(io::ErrorKind::TimedOut),
+        io(io::ErrorKind::InvalidData),
+        MyError::DriverError(DriverError::Timeout),
+        MyError::DriverError(DriverError::PacketTooLarge),
+        MyError::DriverError(DriverError::PacketOutOfSync),
+        MyError::DriverError(DriverError::UnexpectedPacket),
+    ] {
+        assert_eq!(class(&owed), ErrorClass::Owed, "{owed:?}");
+    }
+    let by_the_kernel =
+        |errno: nix::errno::Errno| MyError::IoError(io::Error::from_raw_os_error(errno as i32));
+    for (lost, reaches) in [
+        (io(io::ErrorKind::BrokenPipe), Extent::Server),
+        (io(io::ErrorKind::ConnectionReset), Extent::Server),
+        // Its keepalives were not answered: the server has gone, or a way to it.
+        (by_the_kernel(nix::errno::Errno::ETIMEDOUT), Extent::Unclear),
+        (
+            by_the_kernel(nix::errno::Errno::EHOSTUNREACH),
+            Extent::Unclear,
+        ),
+    ] {
+        assert_eq!(
+            (class(&lost), extent(&lost)),
+            (ErrorClass::Lost, reaches),
+            "{lost:?}"
+        );
+    }
+}
+
+#[test]
+fn a_query_is_wrong_in_itself_for_its_syntax_its_objects_and_its_users_rights() {
+    let refuses =
+        |error: &MyError| Driver::<MySqlManager>::refuses_query(&MySqlDriver::new(), error);
+    for code in [
+        1064, 1065, 1146, 1054, 1305, 1046, 1049, 1044, 1142, 1143, 1370, 1227, 1193, 1128, 1582,
+    ] {
+        assert!(refuses(&refusal(code, "")), "{code}");
+    }
+    // Of the moment, or what the query is to find out.
+    for code in [1205, 1213, 1317, 1290, 1792, 1836, 1053, 1927, 1045] {
+        assert!(!refuses(&refusal(code, "")), "{code}");
+    }
+}
