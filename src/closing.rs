@@ -177,7 +177,8 @@ impl<M: Manager> Inner<M> {
     }
 
     /// Gives the connection to the customizer that acquired it, else closes it.
-    pub(crate) fn drop_connection(&self, live: Live<M>) {
+    pub(crate) fn drop_connection(&self, mut live: Live<M>) {
+        self.prepare_to_close(&mut live.connection);
         let Some(customizer) = live.customizer else {
             return self.close_driver(live.connection);
         };
@@ -190,8 +191,19 @@ impl<M: Manager> Inner<M> {
         self.note_failure("on_release", &released);
     }
 
+    /// A driver that panics when told is no reason to keep the connection.
+    pub(crate) fn prepare_to_close(&self, connection: &mut M::Connection) {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.driver.closing(&self.manager, connection)
+        }));
+        if told.is_err() {
+            log::warn!(target: &self.target, "the driver panicked in Driver::closing");
+        }
+    }
+
     /// A driver's close may panic.
-    pub(crate) fn close_driver(&self, connection: M::Connection) {
+    pub(crate) fn close_driver(&self, mut connection: M::Connection) {
+        self.prepare_to_close(&mut connection);
         if catch_unwind(AssertUnwindSafe(|| drop(connection))).is_err() {
             log::warn!(target: &self.target, "the driver panicked while closing a connection");
         }

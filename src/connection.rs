@@ -54,12 +54,15 @@ impl<M: Manager> Connection<M> {
         }
         pool.count_checkin(this.holder);
         pool.speak_for_others(lease.live(), lease.live().verdict);
+        pool.prepare_to_close(&mut lease.live_mut().connection);
         // Its failure is counted and logged; the connection is closed in any case.
         let _ = pool.run_hook("invalidate", |hooks| hooks.invalidating(lease.live_mut()));
         pool.close_lease_and_settle(lease, CloseReason::Invalidated);
     }
 
-    /// Takes the driver's connection out of the pool for good: its place is free, and no hook of the pool sees it again.
+    /// Takes the driver's connection out of the pool for good: its place is free, and no hook of the pool sees it again. What is
+    /// wrong with it is the new owner's: on MySQL, one whose statement a `write_timeout` cut off sends that statement once
+    /// more, which the server may run in pieces; [`invalidate`](Connection::invalidate) such a connection instead.
     #[must_use = "the connection is closed when it is dropped"]
     pub fn detach(mut this: Self) -> M::Connection {
         let (pool, lease) = this.end();

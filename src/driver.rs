@@ -313,6 +313,10 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         Mode::Queue
     }
 
+    /// Called before the pool drops a connection, for whatever reason, and before an `on_release` or invalidate hook sees it: the
+    /// place to keep a driver's own drop from doing harm. It may be called more than once and must not block.
+    fn closing(&self, _manager: &M, _connection: &mut M::Connection) {}
+
     /// Called once, when the pool has closed: let go of what the manager keeps open outside the pool.
     fn shutdown(&self, _manager: &M) {}
 }

@@ -50,6 +50,7 @@ impl From<bool> for PrePing {
 /// | cursors `WITH HOLD`, advisory locks | stays | stays | undone |
 /// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
 /// | settings of one's own (`app.tenant`) | stays | stays | undone: empty, or as the server has it |
+/// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
 /// | loaded libraries, the driver's own statements | stays | stays | stays |
 ///
 /// | MySQL, MariaDB | `Never` | `Rollback` | `Full` |
@@ -62,10 +63,14 @@ impl From<bool> for PrePing {
 /// | session variables (`sql_mode`, time zone, isolation level) | stays | stays | undone |
 /// | user variables, temporary tables, `GET_LOCK` | stays | stays | undone |
 /// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
+/// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
+/// | active roles (`SET ROLE`) | stays | stays | as the connect hooks left them |
+/// | a `LOCAL INFILE` handler of the connection's own | stays | undone | undone |
 ///
 /// | SQLite in queue mode | `Never` | `Rollback` | `Full` |
 /// |---|---|---|---|
 /// | transaction, its locks and rows | stays | undone | undone |
+/// | a reader that was leaked (`mem::forget`) | stays | closed | closed |
 /// | pragmas, `query_only` and `locking_mode` among them | stays | stays | undone |
 /// | attached databases, temporary tables, views and triggers | stays | stays | undone |
 /// | busy timeout, functions, collations, hooks | stays | stays | undone |

@@ -20,6 +20,8 @@ on_each!([
     without_a_time_out_nothing_is_asked,
     a_statement_that_was_sent_halfway_is_not_run,
     a_statement_that_was_sent_halfway_is_not_run_even_where_its_error_is_noted,
+    a_statement_that_was_sent_halfway_is_not_run_where_its_connection_is_invalidated,
+    a_statement_that_a_hook_sent_halfway_is_not_run,
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
 on_each!([a_late_answer_reaches_nobody_over_tls]: newest_mariadb = NewestMariaDb, mysql_with_tls = MySql);
@@ -254,4 +256,49 @@ fn a_statement_that_was_sent_halfway_is_not_run_even_where_its_error_is_noted<S:
     halfway::<S>(|mut connection, error| {
         Connection::note_error(&mut connection, error);
     });
+}
+
+fn a_statement_that_was_sent_halfway_is_not_run_where_its_connection_is_invalidated<
+    S: TestServer,
+>() {
+    halfway::<S>(|connection, _| Connection::invalidate(connection));
+}
+
+/// The hook refuses the connection, which the pool then drops.
+fn a_statement_that_a_hook_sent_halfway_is_not_run<S: TestServer>() {
+    let server = S::start_with(&["--max-allowed-packet=64M"]);
+    let mut admin = Conn::new(opts(&server.admin_url())).unwrap();
+    admin
+        .query_drop("CREATE TABLE app.sent (a LONGBLOB) ENGINE=InnoDB")
+        .unwrap();
+    let impatient = opts(&server.url()).write_timeout(Some(PATIENCE));
+    let (prepared, is_prepared) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let may_go = parking_lot::Mutex::new(may_go);
+    let pool = queuepool::Pool::builder(MySqlManager::new(impatient).unwrap())
+        .settings(size(1, 0))
+        .on_connect(move |connection, _| {
+            let statement = connection.prep("INSERT INTO sent VALUES (?)")?;
+            prepared.send(connection.connection_id())?;
+            may_go.lock().recv()?;
+            Ok(connection.exec_drop(&statement, (vec![b'x'; LARGE],))?)
+        })
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| pool.get().map(drop));
+        let session = is_prepared.recv().unwrap();
+        server.pause();
+        go.send(()).unwrap();
+        let error = caller.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), queuepool::ErrorKind::Hook, "{error}");
+        server.resume();
+        eventually("the session has ended", || {
+            let mut admin = Conn::new(opts(&server.admin_url())).unwrap();
+            let rows: Vec<::mysql::Row> = admin.query("SHOW PROCESSLIST").unwrap();
+            !rows.iter().any(|row| row.get("Id") == Some(session))
+        });
+    });
+    let rows: Option<i64> = admin.query_first("SELECT count(*) FROM app.sent").unwrap();
+    assert_eq!(rows, Some(0));
 }

@@ -119,6 +119,11 @@ impl Driver<MySqlManager> for MySqlDriver {
         Ok(Reset::Done)
     }
 
+    /// A statement that is half sent would be sent once more.
+    fn closing(&self, manager: &MySqlManager, connection: &mut Conn) {
+        manager.is_unfinished(connection);
+    }
+
     fn proves(&self, manager: &MySqlManager) -> bool {
         manager.may_give_up()
     }
