@@ -79,7 +79,7 @@ fn the_pools_own_statements_are_echoed_only_when_asked_for() {
         .last()
         .and_then(|line| line.strip_prefix(before)?.strip_suffix(after));
     let proof = proof.unwrap_or_else(|| panic!("{lines:?}"));
-    proof.parse::<i64>().expect("a number");
+    proof.parse::<u64>().expect("a number");
     assert_eq!(lines[..lines.len() - 1], [limit, "SELECT 2"]);
 
     let server = servers::MariaDb::start();
