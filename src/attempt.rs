@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
+use crate::base::sync::Instant;
 use crate::error::Error;
 use crate::places::Place;
-use crate::sync::Instant;
 
 /// How long a caller relies on a connect that was started for somebody else before it opens its own: as long as connects
 /// lately took, and as long again.

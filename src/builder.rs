@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::fork::Home;
+use crate::base::helpers::Helpers;
+use crate::base::sync::{Condvar, Mutex};
 use crate::driver::{Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
 use crate::drivers;
 use crate::error::Error;
-use crate::fork::Home;
 use crate::health_check::Checking;
-use crate::helpers::Helpers;
 use crate::hooks::{CloseReason, ConnectionInfo, HookError, HookSet, Hooks};
 use crate::monitor::MonitorSwitch;
 use crate::places::Places;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
-use crate::sync::{Condvar, Mutex};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";

@@ -4,7 +4,8 @@ use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::sync::Instant;
 use crate::connection::Connection;
 use crate::counters::{HolderRecord, LastCheck, thread_name};
 use crate::driver::{Call, Manager};
@@ -15,7 +16,6 @@ use crate::places::Lease;
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, Waiter};
 use crate::settings::Mode;
-use crate::sync::Instant;
 
 /// One checkout, from its call to its end.
 pub(crate) struct Turn<M: Manager> {

@@ -4,13 +4,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::slot::Slot;
+use crate::base::sync::Instant;
 use crate::driver::{Call, Manager};
-use crate::helpers::Slot;
 use crate::hooks::CloseReason;
 use crate::places::{Lease, Live, Place};
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Closing, Queue};
-use crate::sync::Instant;
 
 /// A place is free after this long, whether its connection's close has returned or not.
 pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(5);

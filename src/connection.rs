@@ -6,13 +6,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::base::sync::Instant;
 use crate::driver::{Call, ErrorClass, Manager, Reset};
 use crate::hooks::{CloseReason, ConnectionInfo};
 use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Queue, Signal};
 use crate::settings::{Mode, ResetOnReturn};
-use crate::sync::Instant;
 use crate::verdict::Verdict;
 
 /// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open

@@ -6,10 +6,10 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::base::histogram::Histogram;
+use crate::base::sync::Instant;
 use crate::error::Error;
-use crate::histogram::Histogram;
 use crate::hooks::CloseReason;
-use crate::sync::Instant;
 
 /// Counts of one pool since it was built.
 #[derive(Default, Clone)]

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::base::panics::words;
 use crate::error::Error;
-use crate::opener::words;
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
 /// Any `r2d2::ManageConnection` whose errors can cross threads: every r2d2 manager there is can be pooled.

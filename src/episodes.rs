@@ -6,13 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::clock::later;
+use crate::base::sync::Instant;
 use crate::checkout::Turn;
-use crate::clock::later;
 use crate::driver::{Call, Manager};
 use crate::error::Error;
 use crate::pool::Inner;
 use crate::queue::Queue;
-use crate::sync::Instant;
 
 /// Somebody has to wait for this long, or times out before, until the pool counts as exhausted: on a busy pool callers wait
 /// for a millisecond all the time. It is over when for as long nobody did. An outage is over when for as long no connect failed.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::attempt::Attempt;
+use crate::base::sync::Instant;
 use crate::checkout::Turn;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Inner;
 use crate::queue::Queue;
-use crate::sync::Instant;
 
 impl<M: Manager> Inner<M> {
     /// The error of a checkout whose deadline has passed, counted and told to the hook. While the caller's own connect

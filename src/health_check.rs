@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::sync::{Condvar, Instant, Mutex};
 use crate::counters::LastCheck;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
@@ -14,7 +15,6 @@ use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::readiness::Pinged;
-use crate::sync::{Condvar, Instant, Mutex};
 
 /// What a health check found.
 #[derive(Debug, Clone, PartialEq)]

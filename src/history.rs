@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
+use crate::base::sync::Instant;
 use crate::counters::Counters;
 use crate::driver::Manager;
 use crate::hooks::CloseReason;
 use crate::pool::Pool;
-use crate::sync::Instant;
 
 /// How far the history goes back.
 const KEPT: Duration = Duration::from_secs(3600);

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use crate::clock::Clock;
+use crate::base::clock::Clock;
+use crate::base::sync::Instant;
 use crate::driver::{ErrorClass, Manager};
 use crate::places::Live;
-use crate::sync::Instant;
 
 /// The error a connect or checkout hook may return.
 pub type HookError = Box<dyn StdError + Send + Sync>;

@@ -12,9 +12,9 @@
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod any_connection;
 mod attempt;
+mod base;
 mod builder;
 mod checkout;
-mod clock;
 mod closing;
 mod connection;
 mod counters;
@@ -27,10 +27,7 @@ mod drivers;
 mod episodes;
 mod error;
 mod evidence;
-mod fork;
 mod health_check;
-mod helpers;
-mod histogram;
 mod history;
 mod hooks;
 #[cfg(feature = "http")]
@@ -62,7 +59,6 @@ mod since;
 mod sizing;
 mod snapshot;
 mod status;
-mod sync;
 // Each driver needs its part of it, and a build without TLS the modes alone.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[cfg_attr(
@@ -72,13 +68,13 @@ mod sync;
 mod tls;
 mod upkeep;
 mod verdict;
-mod watch;
 
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use any_connection::AnyConnection;
-pub use builder::{Builder, Source};
 #[doc(hidden)]
-pub use clock::Clock;
+pub use base::clock::Clock;
+pub use base::histogram::Histogram;
+pub use builder::{Builder, Source};
 pub use connection::Connection;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
@@ -93,7 +89,6 @@ pub use drivers::postgres;
 pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
 pub use health_check::HealthCheck;
-pub use histogram::Histogram;
 pub use history::{Recent, Sample};
 pub use hooks::{CloseReason, ConnectionInfo, HookError};
 pub use judgement::Health;

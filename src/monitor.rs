@@ -3,11 +3,11 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::sync::{Condvar, Instant, Mutex, spawn};
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::pool::{Inner, Pool};
-use crate::sync::{Condvar, Instant, Mutex, spawn};
 
 /// How the monitor is told to end. Its thread holds this and the pool weakly.
 pub(crate) struct MonitorSwitch {

@@ -7,17 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::attempt::Stage;
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::panics::words;
+use crate::base::slot::Slot;
+use crate::base::sync::Instant;
 use crate::closing::CLOSE_LIMIT;
 use crate::driver::{Call, ErrorClass, Manager};
 use crate::error::{Error, ErrorKind};
-use crate::helpers::Slot;
 use crate::hooks::{CloseReason, ConnectionInfo, Customizer, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, YOUNG};
 use crate::settings::Mode;
-use crate::sync::Instant;
 
 /// Why an attempt brought no connection.
 pub(crate) struct Failure {
@@ -69,15 +70,6 @@ impl Failure {
             }
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without words")
 }
 
 impl<M: Manager> Inner<M> {

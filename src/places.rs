@@ -4,26 +4,14 @@
 //! the empty places and hands out no more of them than there are; it never sees a connection, and so never does I/O.
 
 use std::convert::Infallible;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use scheduled_thread_pool::ScheduledThreadPool;
-
+use crate::base::sync::Instant;
+use crate::base::timer::TIMER;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::{ConnectionInfo, Customizer};
-use crate::sync::Instant;
 use crate::verdict::Verdict;
-
-/// The one timer thread of the process. It makes places and fires timers, all of which are short and never block.
-pub(crate) static TIMER: LazyLock<Arc<ScheduledThreadPool>> = LazyLock::new(|| {
-    Arc::new(
-        ScheduledThreadPool::builder()
-            .num_threads(1)
-            .thread_name_pattern("queuepool-timer")
-            .build(),
-    )
-});
 
 /// The r2d2 manager of places: there is nothing in them that could break.
 struct PlaceMaker;

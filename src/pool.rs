@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::base::clock::Clock;
+use crate::base::fork::{FORK_FIRST, Home};
+use crate::base::helpers::Helpers;
+use crate::base::panics::words;
+use crate::base::sync::{AtomicU64, Condvar, Instant, Mutex};
 use crate::builder::Source;
 use crate::checkout::Turn;
-use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::driver::{Driver, Facts, Manager};
 use crate::error::Error;
-use crate::fork::{FORK_FIRST, Home};
 use crate::health_check::Checking;
-use crate::helpers::Helpers;
 use crate::history::History;
 use crate::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::monitor::MonitorSwitch;
-use crate::opener::words;
 use crate::places::Places;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
-use crate::sync::{AtomicU64, Condvar, Instant, Mutex};
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///

@@ -67,7 +67,7 @@ use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::histogram::Histogram;
+use crate::base::histogram::Histogram;
 use crate::registry::Registry;
 use crate::status::Status;
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::{Attempt, Patience, Report, Stage};
+use crate::base::sync::{Condvar, Instant, Mutex};
 use crate::counters::{Counters, Holders};
 use crate::driver::{Call, Manager};
 use crate::episodes::Episodes;
@@ -18,7 +19,6 @@ use crate::opener::Failure;
 use crate::places::{Lease, Place};
 use crate::readiness::Validation;
 use crate::server_limit::LimitKnown;
-use crate::sync::{Condvar, Instant, Mutex};
 
 /// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
 const YOUNG_ATTEMPTS: usize = 16;

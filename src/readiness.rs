@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::abort::Watch;
+use crate::base::clock::later;
+use crate::base::slot::Slot;
+use crate::base::sync::Instant;
 use crate::checkout::Turn;
-use crate::clock::later;
 use crate::driver::{Call, Manager};
 use crate::error::{Error, ErrorKind};
-use crate::helpers::Slot;
 use crate::hooks::{CloseReason, HookFailure};
 use crate::opener::Failure;
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
 use crate::settings::PrePing;
-use crate::sync::Instant;
 use crate::verdict::Fault;
-use crate::watch::Watch;
 
 /// Connections that a checkout hook may refuse within one checkout.
 const REFUSALS: u32 = 3;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use textwrap::core::display_width;
 
-use crate::histogram::Histogram;
+use crate::base::histogram::Histogram;
 use crate::settings::PrePing;
 use crate::status::Status;
 

@@ -6,14 +6,14 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::attempt::Report;
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::sync::Instant;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::pool::{Inner, Pool};
 use crate::queue::Signal;
 use crate::settings::Mode;
-use crate::sync::Instant;
 
 /// How often warm_up looks for room that others left.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

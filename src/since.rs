@@ -1,6 +1,6 @@
 //! What happened between two snapshots of a pool.
 
-use crate::histogram::Histogram;
+use crate::base::histogram::Histogram;
 use crate::status::Status;
 
 /// The difference of two snapshots of one pool, by [`Status::since`]: counts of events and the times of those checkouts and

@@ -2,17 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::base::fork::FORK_FIRST;
+use crate::base::sync::Instant;
 use crate::counters::{Counters, HolderRecord};
 use crate::driver::{Manager, ServerLimit};
 use crate::error::Error;
-use crate::fork::FORK_FIRST;
 use crate::history::{LastHour, Recent};
 use crate::judgement::{health, recommendations};
 use crate::pool::Inner;
 use crate::queue::Queue;
 use crate::settings::Mode;
 use crate::status::{Holder, Status};
-use crate::sync::Instant;
 
 impl<M: Manager> Inner<M> {
     pub(crate) fn status(&self) -> Status {

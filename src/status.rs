@@ -5,14 +5,14 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::base::histogram::Histogram;
+use crate::base::sync::Instant;
 use crate::driver::{Manager, ServerLimit};
-use crate::histogram::Histogram;
 use crate::history::{LastHour, Recent};
 use crate::hooks::CloseReason;
 use crate::judgement::Health;
 use crate::pool::Pool;
 use crate::settings::Settings;
-use crate::sync::Instant;
 
 /// A snapshot of one pool, taken under its lock: all counts are of one instant. Plain data; print it for a report.
 ///

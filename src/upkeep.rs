@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::{Attempt, Stage};
-use crate::clock::later;
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::base::timer::TIMER;
 use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::hooks::CloseReason;
 use crate::opener::Failure;
-use crate::places::{Lease, TIMER};
+use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::{Queue, Signal, YOUNG};
 use crate::readiness::Pinged;
-use crate::sync::Instant;
 
 /// How often idle connections are looked at, at most and at least.
 const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));

@@ -11,9 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::base::panics::words;
 use crate::driver::{ErrorClass, Extent, Manager};
 use crate::hooks::{CloseReason, ConnectionInfo};
-use crate::opener::words;
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
 

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use crate::base::fork::Home;
 use crate::error::{Error, ErrorKind};
-use crate::fork::Home;
 use crate::http::address::listen;
 use crate::http::answers::Answers;
 use crate::http::connections::accept;

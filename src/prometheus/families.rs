@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use prometheus_client::registry::Unit;
 
-use crate::histogram::Histogram;
+use crate::base::histogram::Histogram;
 use crate::hooks::CloseReason;
 use crate::judgement::Health;
 use crate::settings::PrePing;

@@ -137,7 +137,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::places::TIMER;
+    use crate::base::timer::TIMER;
 
     const LONG: Duration = Duration::from_secs(10);
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::sync::Instant;
+use crate::base::sync::Instant;
 
 /// The machine's monotonic clock, or one that stands still until it is moved. Clones move together.
 #[derive(Debug, Clone, Default)]

@@ -1,10 +1,10 @@
 //! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its
-//! own in their place: with `--cfg queuepool_loom` they are those of `model.rs`.
+//! own in their place: with `--cfg queuepool_loom` they are those of `loom.rs`.
 
 #[cfg(queuepool_loom)]
-pub(crate) use crate::model::{Condvar, Instant, Mutex, spawn};
+pub(crate) use crate::base::loom::{Condvar, Instant, Mutex, spawn};
 #[cfg(queuepool_loom)]
-pub(crate) use loom::sync::atomic::AtomicU64;
+pub(crate) use ::loom::sync::atomic::AtomicU64;
 #[cfg(not(queuepool_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex};
 #[cfg(not(queuepool_loom))]

@@ -1,0 +1,270 @@
+//! What stands in for the core's locks, conditions, threads and time under `--cfg queuepool_loom`, so that loom runs
+//! the core itself through all interleavings (`tests/model`).
+//!
+//! loom fires no timed wait. Here time stands still until the model lets it [pass](let_time_pass), and that ends the
+//! timed waits whose deadline it reaches: a time-out is a step like any other, which loom puts before and after each
+//! step of the others. A wait whose deadline is never reached never ends by itself, so a wake-up that got lost is a
+//! deadlock, which loom reports.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::ops::{Add, Deref, DerefMut, Sub};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+// loom's threads are coroutines of one thread of the system, which is the test's.
+thread_local! {
+    static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static TIMED_WAITS: RefCell<Vec<TimedWait>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A moment: the time passed since the model began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(Duration);
+
+impl Instant {
+    pub(crate) fn now() -> Self {
+        Instant(NOW.get())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        Instant::now() - self
+    }
+
+    pub(crate) fn checked_add(self, by: Duration) -> Option<Self> {
+        self.0.checked_add(by).map(Instant)
+    }
+
+    pub(crate) fn duration_since(self, earlier: Instant) -> Duration {
+        self.saturating_duration_since(earlier)
+    }
+
+    pub(crate) fn saturating_duration_since(self, earlier: Instant) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, by: Duration) -> Instant {
+        Instant(self.0 + by)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Instant) -> Duration {
+        self.duration_since(earlier)
+    }
+}
+
+/// What it guards stands beside loom's mutex, so that passing time can take any gate, whatever it guards.
+pub(crate) struct Mutex<T> {
+    gate: Arc<::loom::sync::Mutex<()>>,
+    guarded: parking_lot::Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Mutex {
+            gate: Arc::new(::loom::sync::Mutex::new(())),
+            guarded: parking_lot::Mutex::new(value),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let gate = pass(&self.gate);
+        MutexGuard {
+            mutex: self,
+            // Behind the gate nobody else is.
+            guarded: Some(self.guarded.lock()),
+            gate: Some(gate),
+        }
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Mutex::new(T::default())
+    }
+}
+
+fn pass(gate: &::loom::sync::Mutex<()>) -> ::loom::sync::MutexGuard<'_, ()> {
+    gate.lock().expect("bug: loom's locks are never poisoned")
+}
+
+/// Its fields in the order in which they are let go.
+pub(crate) struct MutexGuard<'a, T> {
+    guarded: Option<parking_lot::MutexGuard<'a, T>>,
+    gate: Option<::loom::sync::MutexGuard<'a, ()>>,
+    mutex: &'a Mutex<T>,
+}
+
+impl<'a, T> MutexGuard<'a, T> {
+    /// Lets go of the lock while `meanwhile` runs, which takes its gate and gives it back.
+    fn without_lock(
+        &mut self,
+        meanwhile: impl FnOnce(::loom::sync::MutexGuard<'a, ()>) -> ::loom::sync::MutexGuard<'a, ()>,
+    ) {
+        self.guarded = None;
+        self.gate = self.gate.take().map(meanwhile);
+        self.guarded = Some(self.mutex.guarded.lock());
+    }
+
+    /// Lets go of the lock for a moment, which others may take it in.
+    pub(crate) fn let_go(&mut self) {
+        let mutex = self.mutex;
+        self.without_lock(|gate| {
+            drop(gate);
+            pass(&mutex.gate)
+        });
+    }
+}
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.guarded
+            .as_ref()
+            .expect("bug: looked at without the lock")
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guarded
+            .as_mut()
+            .expect("bug: changed without the lock")
+    }
+}
+
+pub(crate) struct Condvar(Arc<::loom::sync::Condvar>);
+
+/// A thread that waits with a deadline.
+struct TimedWait {
+    deadline: Instant,
+    gate: Arc<::loom::sync::Mutex<()>>,
+    condition: Arc<::loom::sync::Condvar>,
+}
+
+pub(crate) struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    pub(crate) fn timed_out(&self) -> bool {
+        self.0
+    }
+}
+
+impl Condvar {
+    pub(crate) fn new() -> Self {
+        Condvar(Arc::new(::loom::sync::Condvar::new()))
+    }
+
+    pub(crate) fn notify_one(&self) {
+        if !is_broken(Fault::GivesWithoutWaking) {
+            self.0.notify_one();
+        }
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+
+    pub(crate) fn wait_until<T>(
+        &self,
+        guard: &mut MutexGuard<'_, T>,
+        deadline: Instant,
+    ) -> WaitTimeoutResult {
+        if deadline > Instant::now() {
+            TIMED_WAITS.with_borrow_mut(|waits| {
+                waits.push(TimedWait {
+                    deadline,
+                    gate: guard.mutex.gate.clone(),
+                    condition: self.0.clone(),
+                });
+            });
+            guard.without_lock(|gate| {
+                self.0
+                    .wait(gate)
+                    .expect("bug: loom's locks are never poisoned")
+            });
+            TIMED_WAITS.with_borrow_mut(|waits| {
+                let own = |wait: &TimedWait| {
+                    wait.deadline == deadline && Arc::ptr_eq(&wait.condition, &self.0)
+                };
+                let position = waits.iter().position(own);
+                waits.remove(position.expect("bug: a timed wait was not noted"));
+            });
+        }
+        WaitTimeoutResult(deadline <= Instant::now())
+    }
+}
+
+pub(crate) fn spawn(name: String, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    ::loom::thread::Builder::new()
+        .name(name)
+        .spawn(work)
+        .map(drop)
+}
+
+/// Time passes, under the lock that `lock` takes, and the timed waits whose deadline it reaches end.
+pub(crate) fn let_time_pass<G>(by: Duration, lock: impl FnOnce() -> G) {
+    {
+        let _guard = lock();
+        NOW.set(NOW.get() + by);
+    }
+    let now = Instant::now();
+    let due: Vec<_> = TIMED_WAITS.with_borrow(|waits| {
+        let due = waits.iter().filter(|wait| wait.deadline <= now);
+        due.map(|wait| (wait.gate.clone(), wait.condition.clone()))
+            .collect()
+    });
+    for (gate, condition) in due {
+        // Behind the gate, the waiting thread has not yet read the time or waits already.
+        let _waits = pass(&gate);
+        condition.notify_all();
+    }
+}
+
+/// Before the first step of each interleaving.
+pub fn begin() {
+    NOW.set(Duration::ZERO);
+    TIMED_WAITS.with_borrow_mut(Vec::clear);
+}
+
+/// What can be broken, so that the models show that they would notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// A caller leaves at its deadline without a look at what was handed to it at the last moment.
+    IgnoresLastMoment,
+    /// What is posted to a waiter does not wake it.
+    GivesWithoutWaking,
+    /// A caller looks under one hold of the lock whether it still waits, and leaves under another.
+    LeavesInTwoHolds,
+    /// A caller looks for an idle connection under one hold of the lock, and joins the queue under another.
+    JoinsInTwoHolds,
+}
+
+impl Fault {
+    /// Every one.
+    pub const ALL: [Fault; 4] = [
+        Fault::IgnoresLastMoment,
+        Fault::GivesWithoutWaking,
+        Fault::LeavesInTwoHolds,
+        Fault::JoinsInTwoHolds,
+    ];
+}
+
+static FAULT: OnceLock<Fault> = OnceLock::new();
+
+/// Breaks the core for the rest of this process.
+pub fn break_core(fault: Fault) {
+    FAULT.set(fault).expect("bug: the core is broken once");
+}
+
+pub(crate) fn is_broken(fault: Fault) -> bool {
+    FAULT.get() == Some(&fault)
+}

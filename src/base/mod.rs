@@ -1,0 +1,13 @@
+//! What the other rooms are built from, and what knows of no pool: time, locks, threads, counts of durations.
+
+pub(crate) mod abort;
+pub(crate) mod clock;
+pub(crate) mod fork;
+pub(crate) mod helpers;
+pub(crate) mod histogram;
+#[cfg(queuepool_loom)]
+pub(crate) mod loom;
+pub(crate) mod panics;
+pub(crate) mod slot;
+pub(crate) mod sync;
+pub(crate) mod timer;
