@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::connection::Connection;
-use crate::driver::{ErrorClass, Manager};
+use crate::contract::connection_info::ConnectionInfo;
+use crate::contract::driver::{ErrorClass, Manager};
 use crate::drivers::FirstValue;
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::{self, MySqlManager};
@@ -14,7 +15,6 @@ use crate::drivers::postgres::{self, PostgresManager};
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::{self, SqliteManager};
 use crate::error::{Error, ErrorKind, chain};
-use crate::hooks::ConnectionInfo;
 
 /// A connection of whichever driver the database has: a small common surface, and the typed connection inside.
 #[must_use = "a connection that is dropped at once goes back unused"]

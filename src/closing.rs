@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::base::slot::Slot;
 use crate::base::sync::Instant;
-use crate::driver::{Call, Manager};
-use crate::hooks::CloseReason;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
 use crate::places::{Lease, Live, Place};
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Closing, Queue};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::sync::Instant;
-use crate::driver::{Call, ErrorClass, Manager, Reset};
-use crate::hooks::{CloseReason, ConnectionInfo};
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{Call, ErrorClass, Manager, Reset};
 use crate::places::Lease;
 use crate::pool::{Inner, on_a_runtime};
 use crate::queue::{Queue, Signal};
@@ -56,7 +56,10 @@ impl<M: Manager> Connection<M> {
         pool.speak_for_others(lease.live(), lease.live().verdict);
         pool.prepare_to_close(&mut lease.live_mut().connection);
         // Its failure is counted and logged; the connection is closed in any case.
-        let _ = pool.run_hook("invalidate", |hooks| hooks.invalidating(lease.live_mut()));
+        let _ = pool.run_hook("invalidate", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.invalidating(connection, info)
+        });
         pool.close_lease_and_settle(lease, CloseReason::Invalidated);
     }
 
@@ -229,7 +232,10 @@ impl<M: Manager> Inner<M> {
         };
         if self.hooks.has_checkin
             && self
-                .run_hook("checkin", |hooks| hooks.checking_in(lease.live_mut()))
+                .run_hook("checkin", |hooks| {
+                    let (connection, info) = lease.live_mut().as_hooks_see_it();
+                    hooks.checking_in(connection, info)
+                })
                 .is_err()
         {
             unfit = unfit.or(Some(CloseReason::HookFailed));
@@ -307,7 +313,10 @@ impl<M: Manager> Inner<M> {
     ) -> Option<(Lease<M>, Option<CloseReason>)> {
         if self.hooks.has_reset
             && self
-                .run_hook("reset", |hooks| hooks.resetting(lease.live_mut()))
+                .run_hook("reset", |hooks| {
+                    let (connection, info) = lease.live_mut().as_hooks_see_it();
+                    hooks.resetting(connection, info)
+                })
                 .is_err()
         {
             return Some((lease, Some(CloseReason::HookFailed)));

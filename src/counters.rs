@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
 use crate::error::Error;
-use crate::hooks::CloseReason;
 
 /// Counts of one pool since it was built.
 #[derive(Default, Clone)]

@@ -4,8 +4,10 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::builder::{Builder, DEFAULT_NAME};
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{ErrorClass, Manager};
+use crate::contract::hooks::{CloseHook, ErrorHook, HookError, TimeoutHook};
 use crate::database::{Database, Kind};
-use crate::driver::{ErrorClass, Manager};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
@@ -14,7 +16,6 @@ use crate::drivers::source;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
-use crate::hooks::{CloseHook, CloseReason, ConnectionInfo, ErrorHook, HookError, TimeoutHook};
 use crate::pool::Pool;
 use crate::settings::Settings;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::base::clock::later;
 use crate::base::sync::Instant;
 use crate::checkout::Turn;
-use crate::driver::{Call, Manager};
+use crate::contract::driver::{Call, Manager};
 use crate::error::Error;
 use crate::pool::Inner;
 use crate::queue::Queue;

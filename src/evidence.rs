@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::attempt::Attempt;
 use crate::base::sync::Instant;
 use crate::checkout::Turn;
-use crate::driver::Manager;
+use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::pool::Inner;
 use crate::queue::Queue;

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::clock::later;
 use crate::base::sync::{Condvar, Instant, Mutex};
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::Manager;
 use crate::counters::LastCheck;
-use crate::driver::Manager;
 use crate::error::{Error, ErrorKind};
-use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::Lease;
 use crate::pool::{Inner, Pool};

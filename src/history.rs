@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::Manager;
 use crate::counters::Counters;
-use crate::driver::Manager;
-use crate::hooks::CloseReason;
 use crate::pool::Pool;
 
 /// How far the history goes back.

@@ -17,19 +17,18 @@ mod builder;
 mod checkout;
 mod closing;
 mod connection;
+mod contract;
 mod counters;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod database_builder;
-mod driver;
 mod drivers;
 mod episodes;
 mod error;
 mod evidence;
 mod health_check;
 mod history;
-mod hooks;
 #[cfg(feature = "http")]
 pub mod http;
 mod judgement;
@@ -76,11 +75,13 @@ pub use base::clock::Clock;
 pub use base::histogram::Histogram;
 pub use builder::{Builder, Source};
 pub use connection::Connection;
+pub use contract::connection_info::{CloseReason, ConnectionInfo};
+pub use contract::driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
+pub use contract::hooks::HookError;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database_builder::DatabaseBuilder;
-pub use driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
 #[cfg(feature = "mysql")]
 pub use drivers::mysql;
 #[cfg(feature = "postgres")]
@@ -90,7 +91,6 @@ pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
 pub use health_check::HealthCheck;
 pub use history::{Recent, Sample};
-pub use hooks::{CloseReason, ConnectionInfo, HookError};
 pub use judgement::Health;
 pub use pool::Pool;
 /// The crate that this one stands on, in the version it is built with, for managers of your own.

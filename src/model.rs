@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use crate::base::loom::{Fault, begin, break_core};
 use crate::base::loom::{Instant, Mutex, MutexGuard, is_broken, let_time_pass};
-use crate::driver::Manager;
+use crate::contract::driver::Manager;
 use crate::pool::Pool;
 use crate::queue::Queue;
 

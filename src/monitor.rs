@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::later;
 use crate::base::sync::{Condvar, Instant, Mutex, spawn};
-use crate::driver::Manager;
+use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::pool::{Inner, Pool};
 

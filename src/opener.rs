@@ -12,9 +12,10 @@ use crate::base::panics::words;
 use crate::base::slot::Slot;
 use crate::base::sync::Instant;
 use crate::closing::CLOSE_LIMIT;
-use crate::driver::{Call, ErrorClass, Manager};
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{Call, ErrorClass, Manager};
+use crate::contract::hooks::{Customizer, HookFailure};
 use crate::error::{Error, ErrorKind};
-use crate::hooks::{CloseReason, ConnectionInfo, Customizer, HookFailure};
 use crate::places::{Lease, Live, Place};
 use crate::pool::Inner;
 use crate::queue::{Queue, Signal, YOUNG};
@@ -203,7 +204,10 @@ impl<M: Manager> Inner<M> {
         };
         let mut lease = Lease::new(place, live);
         self.event(format_args!("connection {} opened", lease.live().info.id));
-        if let Err(failure) = self.run_hook("connect", |hooks| hooks.connected(lease.live_mut())) {
+        if let Err(failure) = self.run_hook("connect", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.connected(connection, info)
+        }) {
             self.close_lease(lease, CloseReason::HookFailed);
             return Some(Err(Failure::of_hook("connect", failure)));
         }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use crate::base::sync::Instant;
 use crate::base::timer::TIMER;
-use crate::driver::Manager;
+use crate::contract::connection_info::ConnectionInfo;
+use crate::contract::driver::Manager;
+use crate::contract::hooks::Customizer;
 use crate::error::{Error, ErrorKind};
-use crate::hooks::{ConnectionInfo, Customizer};
 use crate::verdict::Verdict;
 
 /// The r2d2 manager of places: there is nothing in them that could break.
@@ -112,6 +113,10 @@ impl<M: Manager> Live<M> {
             unused: true,
             verdict: Verdict::Sound,
         })
+    }
+
+    pub(crate) fn as_hooks_see_it(&mut self) -> (&mut M::Connection, &ConnectionInfo) {
+        (&mut self.connection, &self.info)
     }
 }
 

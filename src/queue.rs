@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::attempt::{Attempt, Patience, Report, Stage};
 use crate::base::sync::{Condvar, Instant, Mutex};
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
 use crate::counters::{Counters, Holders};
-use crate::driver::{Call, Manager};
 use crate::episodes::Episodes;
 use crate::error::Error;
 use crate::history::{LastHour, Recent};
-use crate::hooks::CloseReason;
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
 use crate::readiness::Validation;

@@ -11,9 +11,10 @@ use crate::base::clock::later;
 use crate::base::slot::Slot;
 use crate::base::sync::Instant;
 use crate::checkout::Turn;
-use crate::driver::{Call, Manager};
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
-use crate::hooks::{CloseReason, HookFailure};
 use crate::opener::Failure;
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
@@ -296,7 +297,10 @@ impl<M: Manager> Inner<M> {
         mut lease: Lease<M>,
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
-        let called = self.run_hook("checkout", |hooks| hooks.checking_out(lease.live_mut()));
+        let called = self.run_hook("checkout", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.checking_out(connection, info)
+        });
         let Err(failure) = called else {
             return Ok(Some(lease));
         };

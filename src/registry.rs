@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::contract::driver::Manager;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::database::Database;
-use crate::driver::Manager;
 use crate::error::Error;
 use crate::health_check::HealthCheck;
 use crate::history::Sample;

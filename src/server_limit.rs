@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::driver::{Call, ErrorClass, Manager, ServerLimit};
-use crate::hooks::CloseReason;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, ErrorClass, Manager, ServerLimit};
 use crate::places::Lease;
 use crate::pool::Inner;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::fork::FORK_FIRST;
 use crate::base::sync::Instant;
+use crate::contract::driver::{Manager, ServerLimit};
 use crate::counters::{Counters, HolderRecord};
-use crate::driver::{Manager, ServerLimit};
 use crate::error::Error;
 use crate::history::{LastHour, Recent};
 use crate::judgement::{health, recommendations};

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
-use crate::driver::{Manager, ServerLimit};
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Manager, ServerLimit};
 use crate::history::{LastHour, Recent};
-use crate::hooks::CloseReason;
 use crate::judgement::Health;
 use crate::pool::Pool;
 use crate::settings::Settings;

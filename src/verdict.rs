@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::panics::words;
-use crate::driver::{ErrorClass, Extent, Manager};
-use crate::hooks::{CloseReason, ConnectionInfo};
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{ErrorClass, Extent, Manager};
 use crate::places::{Lease, Live};
 use crate::pool::Inner;
 

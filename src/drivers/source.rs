@@ -5,7 +5,7 @@ use std::any::Any;
 use std::path::{Path, PathBuf};
 
 use crate::builder::{Builder, Source};
-use crate::driver::{Driver, Manager};
+use crate::contract::driver::{Driver, Manager};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::{MySqlDriver, MySqlManager};
 #[cfg(feature = "postgres")]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use prometheus_client::registry::Unit;
 
 use crate::base::histogram::Histogram;
-use crate::hooks::CloseReason;
+use crate::contract::connection_info::CloseReason;
 use crate::judgement::Health;
 use crate::settings::PrePing;
 use crate::status::Status;

@@ -14,7 +14,7 @@ use super::classify::{classify, extent, refuses_query};
 use super::inside::Inside;
 use super::owed::{Socket, another_answer, is_unread, listen};
 use super::strictly::ROLLBACK;
-use crate::driver::{Driver, ErrorClass, Extent, Reset, ServerLimit};
+use crate::contract::driver::{Driver, ErrorClass, Extent, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 

@@ -8,7 +8,7 @@ use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::reset::reset;
 use super::validation::Validation;
-use crate::driver::{Call, Driver, ErrorClass, Extent, Reset, ServerLimit};
+use crate::contract::driver::{Call, Driver, ErrorClass, Extent, Reset, ServerLimit};
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 

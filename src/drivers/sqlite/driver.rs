@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::manager::SqliteManager;
 use super::opening::{failure, is_busy};
 use super::place::{Place, complaint};
-use crate::driver::{Call, Driver, ErrorClass, Reset};
+use crate::contract::driver::{Call, Driver, ErrorClass, Reset};
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
