@@ -12,11 +12,11 @@ use crate::drivers::postgres::PostgresManager;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
-use crate::health_check::HealthCheck;
-use crate::history::Sample;
+use crate::observe::checked::HealthCheck;
+use crate::observe::history::Sample;
+use crate::observe::status::Status;
 use crate::pool::Pool;
 use crate::settings::{Settings, database_url_from_env};
-use crate::status::Status;
 
 /// A pool of whichever driver the URL names: `postgres`/`postgresql`, `mysql`/`mariadb` or `sqlite`. Cheap to clone.
 #[derive(Clone)]

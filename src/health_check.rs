@@ -10,29 +10,12 @@ use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::counters::LastCheck;
 use crate::error::{Error, ErrorKind};
+use crate::observe::checked::HealthCheck;
 use crate::opener::Failure;
 use crate::places::Lease;
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::readiness::Pinged;
-
-/// What a health check found.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct HealthCheck {
-    /// Whether the database can be reached: as just found, or, where the check was skipped, as last known.
-    pub reachable: bool,
-    /// Not made, because the pool is exhausted: no connection is idle, and there is no room to open another, or the ping of an
-    /// earlier check still hangs on one that was opened for it.
-    pub skipped: bool,
-    /// When the check ended on which this rests: just now, or, where it was skipped, the last one before. `None`: skipped, and
-    /// none was made before.
-    pub checked_at: Option<SystemTime>,
-    /// How long that check took.
-    pub took: Option<Duration>,
-    /// Why the database cannot be reached.
-    pub error: Option<String>,
-}
 
 impl<M: Manager> Pool<M> {
     /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place

@@ -28,14 +28,13 @@ mod episodes;
 mod error;
 mod evidence;
 mod health_check;
-mod history;
 #[cfg(feature = "http")]
 pub mod http;
-mod judgement;
 #[cfg(queuepool_loom)]
 #[doc(hidden)]
 pub mod model;
 mod monitor;
+mod observe;
 mod opener;
 mod places;
 mod pool;
@@ -44,7 +43,6 @@ pub mod prometheus;
 mod queue;
 mod readiness;
 mod registry;
-mod report;
 mod retry;
 mod server_limit;
 // Without a bundled driver nobody asks for what a URL says.
@@ -54,10 +52,6 @@ mod server_limit;
 )]
 mod settings;
 mod shutdown;
-mod since;
-mod sizing;
-mod snapshot;
-mod status;
 // Each driver needs its part of it, and a build without TLS the modes alone.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[cfg_attr(
@@ -89,15 +83,15 @@ pub use drivers::postgres;
 #[cfg(feature = "sqlite")]
 pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
-pub use health_check::HealthCheck;
-pub use history::{Recent, Sample};
-pub use judgement::Health;
+pub use observe::checked::HealthCheck;
+pub use observe::health::Health;
+pub use observe::history::{Recent, Sample};
+pub use observe::since::Since;
+pub use observe::status::{Holder, Status};
 pub use pool::Pool;
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;
 pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
-pub use since::Since;
-pub use status::{Holder, Status};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use tls::{SslMode, Tls};

@@ -68,8 +68,8 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::base::histogram::Histogram;
+use crate::observe::status::Status;
 use crate::registry::Registry;
-use crate::status::Status;
 
 use families::{FAMILIES, Family, Labelled, Read};
 

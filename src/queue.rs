@@ -14,7 +14,7 @@ use crate::contract::driver::{Call, Manager};
 use crate::counters::{Counters, Holders};
 use crate::episodes::Episodes;
 use crate::error::Error;
-use crate::history::{LastHour, Recent};
+use crate::observe::history::{LastHour, Recent};
 use crate::opener::Failure;
 use crate::places::{Lease, Place};
 use crate::readiness::Validation;

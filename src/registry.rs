@@ -12,10 +12,10 @@ use crate::contract::driver::Manager;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::database::Database;
 use crate::error::Error;
-use crate::health_check::HealthCheck;
-use crate::history::Sample;
+use crate::observe::checked::HealthCheck;
+use crate::observe::history::Sample;
+use crate::observe::status::Status;
 use crate::pool::Pool;
-use crate::status::Status;
 
 /// Named pools of any kind. Clones share their members; a member may be added at any time.
 #[derive(Clone, Default, Debug)]

@@ -11,14 +11,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind};
-use crate::health_check::HealthCheck;
 use crate::http::Response;
 use crate::http::limits::CHECKED_AT_ONCE;
-use crate::judgement::Health;
+use crate::observe::checked::HealthCheck;
+use crate::observe::health::Health;
+use crate::observe::status::Status;
 use crate::pool::on_async_runtime_thread;
 use crate::registry::{Member, Registry};
 use crate::settings::{PrePing, Settings};
-use crate::status::Status;
 
 #[derive(Serialize)]
 struct Configuration {

@@ -8,10 +8,10 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::history::Sample;
 use crate::http::{Response, health};
+use crate::observe::history::Sample;
+use crate::observe::status::Status;
 use crate::registry::Registry;
-use crate::status::Status;
 
 const PATHS: [&str; 10] = [
     "/",

@@ -6,9 +6,9 @@ use prometheus_client::registry::Unit;
 
 use crate::base::histogram::Histogram;
 use crate::contract::connection_info::CloseReason;
-use crate::judgement::Health;
+use crate::observe::health::Health;
+use crate::observe::status::Status;
 use crate::settings::PrePing;
-use crate::status::Status;
 
 /// The metrics of one name: a sample of each pool, or several that differ in one more label.
 pub(super) struct Family {

@@ -1,7 +1,7 @@
 //! What happened between two snapshots of a pool.
 
 use crate::base::histogram::Histogram;
-use crate::status::Status;
+use crate::observe::status::Status;
 
 /// The difference of two snapshots of one pool, by [`Status::since`]: counts of events and the times of those checkouts and
 /// checkins alone.

@@ -9,8 +9,8 @@ use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::{Manager, ServerLimit};
-use crate::history::{LastHour, Recent};
-use crate::judgement::Health;
+use crate::observe::health::Health;
+use crate::observe::history::{LastHour, Recent};
 use crate::pool::Pool;
 use crate::settings::Settings;
 
@@ -25,13 +25,19 @@ pub struct Status {
     /// The pool's name.
     pub name: String,
     /// When the snapshot was taken.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::moment"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::moment")
+    )]
     pub at: SystemTime,
     /// The same on the machine's monotonic clock.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) taken: Instant,
     /// Since the pool was built.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::duration"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::duration")
+    )]
     pub uptime: Duration,
     /// Whether the pool is closed.
     pub closed: bool,
@@ -114,7 +120,10 @@ pub struct Status {
     pub health_check_failures: u64,
     /// When the last health check ended; `None` before the first. Those skipped do not count, nor a
     /// ping that found the pool used up.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
     pub last_health_check: Option<SystemTime>,
     /// Why it failed; `None` when the database answered.
     pub last_health_check_error: Option<String>,
@@ -129,22 +138,34 @@ pub struct Status {
     /// The last connect error, in words.
     pub last_error: Option<String>,
     /// When it occurred.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
     pub last_error_at: Option<SystemTime>,
     /// The most that were out at once.
     pub peak_checked_out: u64,
     /// When that was first so.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
     pub peak_checked_out_at: Option<SystemTime>,
     /// The most that were open at once.
     pub peak_total: u64,
     /// When that was first so.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
     pub peak_total_at: Option<SystemTime>,
     /// The most callers that waited at once.
     pub peak_waiting: u64,
     /// When that was first so.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::time"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
     pub peak_waiting_at: Option<SystemTime>,
     /// What the monitor saw in the last five minutes; `None` without the monitor, and before its second sample.
     pub recent: Option<Recent>,
@@ -157,21 +178,30 @@ pub struct Status {
     pub server_limit: Option<ServerLimit>,
     #[cfg(feature = "serde")]
     #[serde(rename = "server_limit")]
-    pub(crate) server_limit_as_json: Option<as_json::SharedLimit>,
+    pub(crate) server_limit_as_json: Option<crate::observe::as_json::SharedLimit>,
     /// The settings in force.
     pub configuration: Settings,
     /// Who holds a connection now, the longest first.
     pub holders: Vec<Holder>,
     /// For how long connects have failed without one success between; `None` when the last one succeeded, or when a connection
     /// was pinged or returned after use since the last failure.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
     pub unreachable_for: Option<Duration>,
     /// For how long the pool has been exhausted: callers had to wait for more than a second, timed out at capacity, or were
     /// refused by max_waiting. Noticed within two seconds, and so is its end.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
     pub exhausted_for: Option<Duration>,
     /// For how long the leak condition has held.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::seconds"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
     pub full_for: Option<Duration>,
 }
 
@@ -183,10 +213,16 @@ pub struct Holder {
     /// The name of the thread that checked it out, or its id where it has none.
     pub thread: Arc<str>,
     /// The line of code that called get.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::location"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::location")
+    )]
     pub location: &'static Location<'static>,
     /// Since the hand-out.
-    #[cfg_attr(feature = "serde", serde(serialize_with = "as_json::duration"))]
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::duration")
+    )]
     pub held_for: Duration,
     /// The connection's id within its pool.
     pub connection_id: u64,
@@ -213,6 +249,15 @@ impl Status {
         self.health != Health::Critical
     }
 
+    /// Those who have held a connection for longer than leak_after.
+    pub(crate) fn old_holders(&self) -> &[Holder] {
+        let leak_after = self.configuration.leak_after;
+        let old = self
+            .holders
+            .partition_point(|holder| holder.held_for > leak_after);
+        &self.holders[..old]
+    }
+
     /// Whether overflow has been used up, with more than 90 % of the capacity out, for longer than `threshold` without a
     /// break.
     #[must_use]
@@ -221,76 +266,15 @@ impl Status {
     }
 }
 
-#[cfg(feature = "serde")]
-pub(crate) mod as_json {
-    use super::{Duration, Location, ServerLimit, SystemTime};
-    use serde::Serializer;
-
-    /// The server's limit, shared among pools of one capacity.
-    #[derive(Debug, Clone, serde::Serialize)]
-    pub(crate) struct SharedLimit {
-        max_connections: u64,
-        reserved: u64,
-        instances: u64,
-        remaining: u64,
+/// Where most of these connections were taken.
+pub(crate) fn most_frequent_line(holders: &[Holder]) -> String {
+    let mut lines = BTreeMap::new();
+    for holder in holders {
+        let line = (holder.location.file(), holder.location.line());
+        *lines.entry(line).or_insert(0) += 1;
     }
-
-    impl SharedLimit {
-        pub(crate) fn new(limit: ServerLimit, capacity: u64) -> Self {
-            SharedLimit {
-                max_connections: limit.max_connections,
-                reserved: limit.reserved,
-                instances: limit.instances_of(capacity),
-                remaining: limit.remaining_of(capacity),
-            }
-        }
-    }
-
-    pub(crate) fn duration<S: Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_f64(duration.as_secs_f64())
-    }
-
-    #[allow(clippy::ref_option)] // serde's signature
-    pub(super) fn seconds<S: Serializer>(
-        duration: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match duration {
-            Some(duration) => serializer.serialize_some(&duration.as_secs_f64()),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    /// RFC 3339 in UTC.
-    #[allow(clippy::ref_option)] // serde's signature
-    pub(super) fn time<S: Serializer>(
-        time: &Option<SystemTime>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match time {
-            Some(time) => time_of(*time, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(crate) fn moment<S: Serializer>(
-        time: &SystemTime,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        time_of(*time, serializer)
-    }
-
-    fn time_of<S: Serializer>(time: SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_millis(time))
-    }
-
-    pub(super) fn location<S: Serializer>(
-        location: &&'static Location<'static>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("{}:{}", location.file(), location.line()))
+    match lines.into_iter().max_by_key(|(_, count)| *count) {
+        Some(((file, line), count)) => format!("{count} of them were taken at {file}:{line}"),
+        None => "nobody is recorded as their holder".to_owned(),
     }
 }

@@ -7,12 +7,13 @@ use crate::base::sync::Instant;
 use crate::contract::driver::{Manager, ServerLimit};
 use crate::counters::{Counters, HolderRecord};
 use crate::error::Error;
-use crate::history::{LastHour, Recent};
-use crate::judgement::{health, recommendations};
+use crate::observe::health::health;
+use crate::observe::history::{LastHour, Recent};
+use crate::observe::judgement::recommendations;
+use crate::observe::status::{Holder, Status};
 use crate::pool::Inner;
 use crate::queue::Queue;
 use crate::settings::Mode;
-use crate::status::{Holder, Status};
 
 impl<M: Manager> Inner<M> {
     pub(crate) fn status(&self) -> Status {
@@ -156,7 +157,7 @@ impl<M: Manager> Inner<M> {
             last_hour,
             #[cfg(feature = "serde")]
             server_limit_as_json: server_limit
-                .map(|limit| crate::status::as_json::SharedLimit::new(limit, self.capacity)),
+                .map(|limit| crate::observe::as_json::SharedLimit::new(limit, self.capacity)),
             server_limit,
             configuration: self.settings.clone(),
             holders,

@@ -3,9 +3,9 @@
 //! What is advised can be done: every value passes validation and stays within what the server takes, each line alone and
 //! those of one report together. Where nothing can be raised, connections have to be held for a shorter time.
 
-use crate::judgement::{Health, most_frequent_line, old_holders};
+use crate::observe::health::Health;
+use crate::observe::status::{Status, most_frequent_line};
 use crate::settings::{GREATEST_CAPACITY, Settings};
-use crate::status::Status;
 
 /// A size is too large when it was not used for this long, in seconds, ...
 const LONG_ENOUGH: f64 = 3600.0;
@@ -81,7 +81,7 @@ struct Exhaustion {
 /// Nearly all connections are out, or some callers got none.
 fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
     // What leaks fills a larger pool too.
-    if status.leak_detected && !old_holders(status).is_empty() {
+    if status.leak_detected && !status.old_holders().is_empty() {
         return None;
     }
     // Whoever times out because the database is down needs no larger pool.

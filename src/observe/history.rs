@@ -28,7 +28,7 @@ pub struct Sample {
     /// When it was taken.
     #[cfg_attr(
         feature = "serde",
-        serde(serialize_with = "crate::status::as_json::moment")
+        serde(serialize_with = "crate::observe::as_json::moment")
     )]
     pub at: SystemTime,
     /// The time since the sample before, in seconds.

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use textwrap::core::display_width;
 
 use crate::base::histogram::Histogram;
+use crate::observe::status::Status;
 use crate::settings::PrePing;
-use crate::status::Status;
 
 const WIDTH: usize = 80;
 

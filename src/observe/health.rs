@@ -1,0 +1,43 @@
+//! How close a pool is to its limits.
+
+use std::fmt;
+
+use crate::settings::Settings;
+
+/// How close a pool is to its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum Health {
+    /// Neither of the others.
+    Healthy,
+    /// From the setting warning_utilization, 70 % utilization by default.
+    Warning,
+    /// Above the setting critical_utilization, 90 % capacity_utilization by default.
+    Critical,
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Health::Healthy => "healthy",
+            Health::Warning => "warning",
+            Health::Critical => "critical",
+        })
+    }
+}
+
+/// Both in percent, as the thresholds are.
+pub(crate) fn health(utilization: f64, capacity_utilization: f64, settings: &Settings) -> Health {
+    if capacity_utilization > settings.critical_utilization {
+        Health::Critical
+    } else if utilization >= settings.warning_utilization {
+        Health::Warning
+    } else {
+        Health::Healthy
+    }
+}
