@@ -9,8 +9,6 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-mod any_connection;
 mod attempt;
 mod base;
 mod builder;
@@ -21,8 +19,6 @@ mod contract;
 mod counters;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod database;
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-mod database_builder;
 mod drivers;
 mod episodes;
 mod error;
@@ -43,7 +39,6 @@ pub mod prometheus;
 mod queue;
 mod readiness;
 mod registry;
-mod retry;
 mod server_limit;
 // Without a bundled driver nobody asks for what a URL says.
 #[cfg_attr(
@@ -62,8 +57,6 @@ mod tls;
 mod upkeep;
 mod verdict;
 
-#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-pub use any_connection::AnyConnection;
 #[doc(hidden)]
 pub use base::clock::Clock;
 pub use base::histogram::Histogram;
@@ -75,7 +68,9 @@ pub use contract::hooks::HookError;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
-pub use database_builder::DatabaseBuilder;
+pub use database::any_connection::AnyConnection;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub use database::builder::DatabaseBuilder;
 #[cfg(feature = "mysql")]
 pub use drivers::mysql;
 #[cfg(feature = "postgres")]

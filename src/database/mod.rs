@@ -1,10 +1,12 @@
 //! A database from its URL: the driver is chosen by the scheme.
 
+pub(crate) mod any_connection;
+pub(crate) mod builder;
+
 use std::fmt;
 use std::time::Duration;
 
-use crate::any_connection::{AnyConnection, Inside};
-use crate::database_builder::DatabaseBuilder;
+use crate::database::any_connection::{AnyConnection, Inside};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
@@ -16,7 +18,7 @@ use crate::observe::checked::HealthCheck;
 use crate::observe::history::Sample;
 use crate::observe::status::Status;
 use crate::pool::Pool;
-use crate::settings::{Settings, database_url_from_env};
+use crate::settings::Settings;
 
 /// A pool of whichever driver the URL names: `postgres`/`postgresql`, `mysql`/`mariadb` or `sqlite`. Cheap to clone.
 #[derive(Clone)]
@@ -49,35 +51,6 @@ macro_rules! with_pool {
 impl Database {
     pub(crate) fn from_kind(kind: Kind) -> Self {
         Database(kind)
-    }
-
-    /// A database with the default settings, except those that the URL names.
-    ///
-    /// # Errors
-    /// Settings for a malformed URL or nonsense in it; Unsupported for a scheme without a driver.
-    pub fn open(url: &str) -> Result<Self, Error> {
-        Database::builder(url).build()
-    }
-
-    /// A database with these settings. Those set in code go before those in the URL.
-    ///
-    /// # Errors
-    /// As [`open`](Database::open).
-    pub fn open_with(url: &str, settings: Settings) -> Result<Self, Error> {
-        Database::builder(url).settings(settings).build()
-    }
-
-    /// The database that `DATABASE_URL` names, with the settings of the environment ([`Settings::from_env`]).
-    ///
-    /// # Errors
-    /// As [`open`](Database::open); Settings naming the variable that is missing or malformed.
-    pub fn from_env() -> Result<Self, Error> {
-        Database::open_with(&database_url_from_env()?, Settings::from_env()?)
-    }
-
-    /// Starts to describe a database, with a name, settings and hooks.
-    pub fn builder(url: &str) -> DatabaseBuilder {
-        DatabaseBuilder::new(url)
     }
 
     /// A connection, within the setting `timeout`.

@@ -17,7 +17,7 @@ use crate::drivers::source;
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::settings::Settings;
+use crate::settings::{Settings, database_url_from_env};
 
 type FallibleHook = Box<dyn Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
 type Hook = Box<dyn Fn(&ConnectionInfo) + Send + Sync>;
@@ -41,6 +41,37 @@ pub struct DatabaseBuilder {
     name: String,
     settings: Settings,
     hooks: AnyHooks,
+}
+
+impl Database {
+    /// A database with the default settings, except those that the URL names.
+    ///
+    /// # Errors
+    /// Settings for a malformed URL or nonsense in it; Unsupported for a scheme without a driver.
+    pub fn open(url: &str) -> Result<Self, Error> {
+        Database::builder(url).build()
+    }
+
+    /// A database with these settings. Those set in code go before those in the URL.
+    ///
+    /// # Errors
+    /// As [`open`](Database::open).
+    pub fn open_with(url: &str, settings: Settings) -> Result<Self, Error> {
+        Database::builder(url).settings(settings).build()
+    }
+
+    /// The database that `DATABASE_URL` names, with the settings of the environment ([`Settings::from_env`]).
+    ///
+    /// # Errors
+    /// As [`open`](Database::open); Settings naming the variable that is missing or malformed.
+    pub fn from_env() -> Result<Self, Error> {
+        Database::open_with(&database_url_from_env()?, Settings::from_env()?)
+    }
+
+    /// Starts to describe a database, with a name, settings and hooks.
+    pub fn builder(url: &str) -> DatabaseBuilder {
+        DatabaseBuilder::new(url)
+    }
 }
 
 impl DatabaseBuilder {
