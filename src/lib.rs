@@ -11,7 +11,6 @@
 
 mod attempt;
 mod base;
-mod builder;
 mod checkout;
 mod closing;
 mod connection;
@@ -30,16 +29,22 @@ pub mod http;
 #[doc(hidden)]
 pub mod model;
 mod monitor;
+#[cfg(feature = "mysql")]
+pub mod mysql;
 mod observe;
 mod opener;
 mod places;
 mod pool;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 mod queue;
 mod readiness;
 mod registry;
 mod server_limit;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 // Without a bundled driver nobody asks for what a URL says.
 #[cfg_attr(
     not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
@@ -60,7 +65,6 @@ mod verdict;
 #[doc(hidden)]
 pub use base::clock::Clock;
 pub use base::histogram::Histogram;
-pub use builder::{Builder, Source};
 pub use connection::Connection;
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
 pub use contract::driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
@@ -71,12 +75,6 @@ pub use database::Database;
 pub use database::any_connection::AnyConnection;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::builder::DatabaseBuilder;
-#[cfg(feature = "mysql")]
-pub use drivers::mysql;
-#[cfg(feature = "postgres")]
-pub use drivers::postgres;
-#[cfg(feature = "sqlite")]
-pub use drivers::sqlite;
 pub use error::{Error, ErrorKind};
 pub use observe::checked::HealthCheck;
 pub use observe::health::Health;
@@ -84,6 +82,7 @@ pub use observe::history::{Recent, Sample};
 pub use observe::since::Since;
 pub use observe::status::{Holder, Status};
 pub use pool::Pool;
+pub use pool::builder::{Builder, Source};
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;
 pub use registry::{Member, Registry};

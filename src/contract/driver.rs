@@ -150,20 +150,13 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     ///
     /// # Errors
     /// Of kind Settings or Unsupported for a setting that this driver cannot honour; it fails the build. The default
-    /// refuses a validation_query, which only a driver that runs SQL can honour, and warns of require_tls with a manager that is
-    /// none of the bundled ones, of which it cannot tell whether it honours it; those do under any driver.
+    /// refuses a validation_query, which only a driver that runs SQL can honour.
     fn prepare(
         &mut self,
         _manager: &mut M,
-        pool_name: &str,
+        _pool_name: &str,
         settings: &Settings,
     ) -> Result<(), Error> {
-        if settings.require_tls && crate::drivers::bundled::<M>().is_none() {
-            log::warn!(
-                target: &format!("queuepool::{pool_name}"),
-                "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"
-            );
-        }
         match &settings.validation_query {
             None => Ok(()),
             Some(_) => Err(Error::unsupported(
@@ -171,6 +164,13 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
                  connection in ManageConnection::is_valid",
             )),
         }
+    }
+
+    /// Whether [`prepare`](Driver::prepare) sees to it that connections are encrypted where `require_tls` is set. Where it does not,
+    /// which is the default, and the manager is none of the bundled ones either, which do under any driver, the build warns
+    /// of it. Asked once, when the pool is built.
+    fn honours_require_tls(&self) -> bool {
+        false
     }
 
     /// Opens a connection; a driver whose connect [is bounded](Driver::is_bounded) keeps to `limit`, which is

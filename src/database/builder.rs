@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::builder::{Builder, DEFAULT_NAME};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::{ErrorClass, Manager};
 use crate::contract::hooks::{CloseHook, ErrorHook, HookError, TimeoutHook};
@@ -12,11 +11,12 @@ use crate::database::{Database, Kind};
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
 use crate::drivers::postgres::PostgresManager;
-use crate::drivers::source;
+use crate::drivers::scheme;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
 use crate::pool::Pool;
+use crate::pool::builder::{Builder, DEFAULT_NAME};
 use crate::settings::{Settings, database_url_from_env};
 
 type FallibleHook = Box<dyn Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
@@ -165,19 +165,19 @@ impl DatabaseBuilder {
     /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver.
     pub fn build(self) -> Result<Database, Error> {
         let url = self.url.clone();
-        match source::scheme(&url)? {
+        match scheme::scheme(&url)? {
             #[cfg(feature = "postgres")]
-            source::Scheme::Postgres => self
+            scheme::Scheme::Postgres => self
                 .describe(Pool::<PostgresManager>::builder(url)?)
                 .build()
                 .map(Kind::Postgres),
             #[cfg(feature = "mysql")]
-            source::Scheme::MySql => self
+            scheme::Scheme::MySql => self
                 .describe(Pool::<MySqlManager>::builder(url)?)
                 .build()
                 .map(Kind::MySql),
             #[cfg(feature = "sqlite")]
-            source::Scheme::Sqlite => self
+            scheme::Scheme::Sqlite => self
                 .describe(Pool::<SqliteManager>::builder(url)?)
                 .build()
                 .map(Kind::Sqlite),

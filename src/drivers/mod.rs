@@ -9,20 +9,9 @@ pub mod mysql;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub(crate) mod source;
+pub(crate) mod scheme;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use first_value::FirstValue;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
-pub(crate) use source::{bundled, require_tls};
-
-/// Without a bundled driver there is none.
-#[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-pub(crate) fn bundled<M: crate::Manager>() -> Option<Box<dyn crate::Driver<M>>> {
-    None
-}
-
-#[cfg(not(any(feature = "mysql", feature = "postgres", feature = "sqlite")))]
-pub(crate) fn require_tls(_: &mut dyn std::any::Any) {}

@@ -7,6 +7,8 @@ mod encryption;
 mod explain;
 #[cfg(feature = "tls")]
 mod material;
+#[cfg(feature = "tls")]
+mod trusted;
 mod url;
 #[cfg(feature = "tls")]
 mod verifier;
@@ -19,10 +21,10 @@ pub(crate) use absent::{Never as TlsCause, cause, is_refusal};
 pub(crate) use encryption::{Encryption, Unusable, Verification};
 #[cfg(feature = "tls")]
 pub(crate) use explain::{cause, is_refusal};
-#[cfg(all(feature = "tls", feature = "mysql"))]
-pub(crate) use material::{Trusted, system_roots};
 #[cfg(feature = "tls")]
 pub(crate) use rustls::Error as TlsCause;
+#[cfg(all(feature = "tls", feature = "mysql"))]
+pub(crate) use trusted::{Trusted, system_roots};
 pub(crate) use url::Names;
 
 /// Whether a connection is encrypted, and what the server's certificate must prove: libpq's six modes with libpq's

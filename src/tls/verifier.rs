@@ -12,7 +12,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::Verification;
-use super::material::Trusted;
+use super::trusted::Trusted;
 
 #[derive(Debug)]
 pub(super) struct Verifier {

@@ -75,6 +75,10 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager.prepare(pool_name, settings)
     }
 
+    fn honours_require_tls(&self) -> bool {
+        true
+    }
+
     /// Asks for what a reset is to restore.
     fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
         let question = format!("SELECT {}", Base::COLUMNS);

@@ -1,26 +1,4 @@
-//! MySQL and MariaDB, on [`mysql`](::mysql).
-//!
-//! [`MySqlManager`] opens connections, from a URL or [`Opts`]; [`MySqlDriver`] tells the pool how to ping and reset them and
-//! what their errors mean. A checked-out connection is a [`Conn`].
-//!
-//! ```no_run
-//! use queuepool::mysql::{MySqlPool, mysql::prelude::Queryable};
-//!
-//! let pool = MySqlPool::builder("mysql://app:secret@db.internal/orders")?.build()?;
-//! let mut connection = pool.get()?;
-//! let open: Vec<i64> = connection.exec("SELECT id FROM invoice WHERE open = ?", (true,))?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! Encryption is said by `ssl-mode` ([`SslMode`]), `ssl-ca`, `ssl-cert` and `ssl-key`.
-//!
-//! A statement of your own is bounded by `command_timeout`, on the server, which leaves the connection good (on MySQL it
-//! bounds reads only). A `read_timeout` or `write_timeout` in the [`Opts`] ends the wait at the client, and is dearer: the
-//! answer is still owed then, so the connection on which it happened is closed when it comes back, and whatever the server was
-//! doing goes on. As the driver does not tell of it, each return asks a question that only the right answer satisfies: with
-//! `reset_on_return=never`, which asks nothing otherwise, it is a round trip; with the others it travels with the reset. A
-//! `read_timeout` shorter than `health_check_timeout` also bounds the pool's own pings and resets, and one that runs out closes
-//! the connection.
+//! How connections to MySQL or MariaDB are opened, pinged and reset, and what their errors mean.
 
 #[cfg(feature = "tls")]
 mod authorities;
@@ -62,12 +40,6 @@ use crate::tls::{Encryption, SslMode, Tls};
 pub use authorities::guarded_provider;
 pub use driver::MySqlDriver;
 pub(crate) use statements::{execute, query_i64};
-
-/// The driver itself, in the version that this crate is built with.
-pub use ::mysql;
-
-/// A pool of MySQL or MariaDB connections: `MySqlPool::builder(url)?`, or from `mysql::Opts`.
-pub type MySqlPool = crate::Pool<MySqlManager>;
 
 /// Opens connections to one MySQL or MariaDB database.
 ///
@@ -193,7 +165,7 @@ impl MySqlManager {
         };
     }
 
-    pub(super) fn require_tls(&mut self) {
+    pub(crate) fn require_tls(&mut self) {
         self.arrange(true);
     }
 

@@ -40,6 +40,10 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.prepare(pool_name, settings)
     }
 
+    fn honours_require_tls(&self) -> bool {
+        true
+    }
+
     fn ping(
         &self,
         manager: &PostgresManager,

@@ -1,21 +1,4 @@
-//! PostgreSQL, on [`postgres`](::postgres) and `r2d2_postgres`.
-//!
-//! [`PostgresManager`] opens connections, from a URL or a [`Config`]; [`PostgresDriver`] tells the pool how to ping and reset
-//! them and what their errors mean. A checked-out connection is a [`Client`].
-//!
-//! ```no_run
-//! use queuepool::postgres::PostgresPool;
-//!
-//! let pool = PostgresPool::builder("postgresql://app:secret@db.internal/orders")?.build()?;
-//! let mut client = pool.get()?;
-//! for row in client.query("SELECT id FROM invoice WHERE open = $1", &[&true])? {
-//!     println!("{}", row.get::<_, i64>(0));
-//! }
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
-//!
-//! Encryption is libpq's: all six words of `sslmode` ([`SslMode`]), `sslrootcert`, `sslcert` and `sslkey`. A statement of your
-//! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
+//! How connections to PostgreSQL are opened, pinged and reset, and what their errors mean.
 
 mod cancel;
 mod classify;
@@ -44,12 +27,6 @@ use crate::settings::Settings;
 use crate::tls::{Encryption, Names, SslMode, Tls};
 
 pub use driver::PostgresDriver;
-
-/// The driver itself, in the version that this crate is built with.
-pub use ::postgres;
-
-/// A pool of PostgreSQL connections: `PostgresPool::builder(url)?`, or from a `postgres::Config`.
-pub type PostgresPool = crate::Pool<PostgresManager>;
 
 const TLS_PARAMETERS: Names = Names {
     mode: &["sslmode"],
@@ -148,7 +125,7 @@ impl PostgresManager {
         self.canceller = Canceller::of(&self.opening, &self.config, &self.encryption, target);
     }
 
-    pub(super) fn require_tls(&mut self) {
+    pub(crate) fn require_tls(&mut self) {
         self.arrange(true, "queuepool");
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, ffi};
 
+use super::busy::{failure, is_busy};
 use super::manager::SqliteManager;
-use super::opening::{failure, is_busy};
 use super::place::{Place, complaint};
 use crate::contract::driver::{Call, Driver, ErrorClass, Reset};
 use crate::error::{Error, ErrorKind};
@@ -65,6 +65,11 @@ impl Driver<SqliteManager> for SqliteDriver {
         self.never_resets = settings.reset_on_return == ResetOnReturn::Never;
         manager.configure(settings.connect_timeout, target, settings.echo);
         Ok(())
+    }
+
+    fn honours_require_tls(&self) -> bool {
+        // It has nothing to encrypt.
+        true
     }
 
     fn connect(

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use r2d2::ManageConnection;
 use rusqlite::{Connection, OpenFlags};
 
-use super::opening::{Kept, persist};
+use super::busy::persist;
+use super::kept::Kept;
 use super::place::{Place, explain};
 use super::pragmas::Pragmas;
 use super::url;

@@ -1,32 +1,8 @@
-//! SQLite, on [`rusqlite`] and `r2d2_sqlite`.
-//!
-//! [`SqliteManager`] opens connections with their [`Pragmas`] (WAL and the rest), on a file or in memory; [`SqliteDriver`] tells
-//! the pool how to ping and reset them. In null mode, the default, a connection is opened at checkout and closed at
-//! checkin: nothing is shared between threads but the file.
-//!
-//! # Writing: `BEGIN IMMEDIATE`
-//! A plain `BEGIN` takes no lock. If the transaction first reads and then writes while another connection has
-//! written in between, the write fails **at once** with SQLITE_BUSY, whatever busy_timeout says: waiting could not help, its
-//! reads are out of date. So a transaction that will write should say so at its beginning, where it waits for its turn:
-//!
-//! ```
-//! # fn main() -> rusqlite::Result<()> {
-//! use queuepool::sqlite;
-//! # let mut conn = rusqlite::Connection::open_in_memory()?;
-//! # conn.execute_batch("CREATE TABLE account (id INTEGER PRIMARY KEY, cents INTEGER)")?;
-//!
-//! let transaction = sqlite::immediate(&mut conn)?; // rolled back when dropped
-//! transaction.execute("UPDATE account SET cents = cents - 100 WHERE id = 1", [])?;
-//! transaction.commit()?;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! # Journal files
-//! In WAL mode `app.db-wal` and `app.db-shm` stand beside `app.db` while the pool is open: copy the three together, or use
-//! `VACUUM INTO`. WAL needs shared memory: it does not work on a network file system.
+//! How connections to SQLite are opened, pinged and reset, and what their errors mean.
 
+mod busy;
 mod driver;
+mod kept;
 mod manager;
 mod opening;
 mod place;
@@ -37,17 +13,11 @@ use rusqlite::fallible_iterator::FallibleIterator;
 use rusqlite::types::ValueRef;
 use rusqlite::{Batch, Connection, Transaction, TransactionBehavior};
 
-/// The driver itself, in the version that this crate is built with.
-pub use rusqlite;
-
 use crate::drivers::FirstValue;
 
 pub use driver::SqliteDriver;
 pub use manager::SqliteManager;
 pub use pragmas::{JournalMode, Pragmas, Synchronous, TempStore};
-
-/// A pool of SQLite connections: `SqlitePool::builder(url)?`, or from a path.
-pub type SqlitePool = crate::Pool<SqliteManager>;
 
 /// Begins a transaction that may write: `BEGIN IMMEDIATE`, which waits up to busy_timeout for other writers. It is
 /// rolled back when dropped without [`commit`](Transaction::commit).

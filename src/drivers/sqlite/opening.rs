@@ -8,29 +8,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use r2d2::ManageConnection;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
-use tempfile::TempDir;
 
+use super::busy::{failure, persist};
+use super::kept::{Kept, file_id};
 use super::manager::SqliteManager;
 use super::place::Place;
 use super::pragmas::JournalMode;
 
 /// While connecting, `persist` does the waiting: it knows the deadline. SQLite's own wait comes first for its finer steps.
 const BUSY_WHILE_CONNECTING: Duration = Duration::from_millis(20);
-
-/// What outlives the connections. Guarded by `SqliteManager::kept`.
-#[derive(Default)]
-pub(super) struct Kept {
-    /// Open and idle, so that no other connection is ever the last to close the file's log.
-    pub connection: Option<Connection>,
-    /// Which file that is, where the system tells.
-    file: Option<FileId>,
-    /// The folder of a database in memory. After `connection`, so that it goes once the files in it are closed.
-    pub folder: Option<TempDir>,
-    /// The journal mode that was not possible: said once, and not tried again.
-    refused: Option<JournalMode>,
-    /// From shutdown on nothing is kept any more.
-    pub shut: bool,
-}
 
 impl SqliteManager {
     fn lock_kept(&self, deadline: Instant) -> rusqlite::Result<MutexGuard<'_, Kept>> {
@@ -191,57 +177,8 @@ impl SqliteManager {
     }
 }
 
-/// What tells a file from one that took its place.
-type FileId = (u64, u64);
-
-/// Takes 0.4 µs, where opening takes 67 and more (`SqliteManager`).
-#[cfg(unix)]
-fn file_id(path: &Path) -> Option<FileId> {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(path).ok()?;
-    Some((file.dev(), file.ino()))
-}
-
-#[cfg(not(unix))]
-fn file_id(_path: &Path) -> Option<FileId> {
-    None
-}
-
 fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
     conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
-}
-
-/// Runs `attempt` until it succeeds, fails for another reason than a lock, or the deadline has passed.
-pub(super) fn persist<T>(
-    deadline: Instant,
-    mut attempt: impl FnMut() -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
-    let mut pause = Duration::from_millis(1);
-    loop {
-        match attempt() {
-            Err(error) if is_busy(&error) && Instant::now() + pause < deadline => {
-                std::thread::sleep(pause);
-                // Far below what a caller would notice, far above what a switch takes (a millisecond or two).
-                pause = (pause * 2).min(Duration::from_millis(20));
-            }
-            result => return result,
-        }
-    }
-}
-
-pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::FileLockingProtocolFailed
-        )
-    )
-}
-
-pub(super) fn failure(code: std::ffi::c_int, text: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned()))
 }
 
 /// SQLite's URI for a path, which is how its own parameters are given.

@@ -11,11 +11,11 @@ use crate::base::sync::{Condvar, Mutex};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::{Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
 use crate::contract::hooks::{HookError, HookSet, Hooks};
-use crate::drivers;
 use crate::error::Error;
 use crate::health_check::Checking;
 use crate::monitor::MonitorSwitch;
 use crate::places::Places;
+use crate::pool::bundled::{bundled, require_tls};
 use crate::pool::{Inner, Pool};
 use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
@@ -62,7 +62,7 @@ impl<M: Manager> Builder<M> {
     pub(crate) fn new(manager: M) -> Self {
         Builder {
             manager,
-            driver: drivers::bundled(),
+            driver: bundled(),
             name: DEFAULT_NAME.to_owned(),
             settings: Settings::default(),
             url: UrlSettings::nothing(),
@@ -267,7 +267,14 @@ impl<M: Manager> Builder<M> {
             ));
         }
         if settings.require_tls {
-            crate::drivers::require_tls(&mut manager);
+            require_tls(&mut manager);
+            let honoured = ask_driver("honours_require_tls", || driver.honours_require_tls())?;
+            if !honoured && bundled::<M>().is_none() {
+                log::warn!(
+                    target: &format!("queuepool::{name}"),
+                    "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"
+                );
+            }
         }
         ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
         let facts = Facts::of(&*driver, &manager, is_described)?;

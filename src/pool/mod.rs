@@ -1,5 +1,10 @@
 //! The pool: get, return, and what can be asked of it.
 
+pub(crate) mod builder;
+pub(crate) mod bundled;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod sources;
+
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +15,6 @@ use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::panics::words;
 use crate::base::sync::{AtomicU64, Condvar, Instant, Mutex};
-use crate::builder::Source;
 use crate::checkout::Turn;
 use crate::connection::Connection;
 use crate::contract::driver::{Driver, Facts, Manager};
@@ -20,6 +24,7 @@ use crate::health_check::Checking;
 use crate::monitor::MonitorSwitch;
 use crate::observe::history::History;
 use crate::places::Places;
+use crate::pool::builder::Source;
 use crate::queue::Queue;
 use crate::settings::{Mode, Settings};
 

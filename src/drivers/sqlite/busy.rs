@@ -1,0 +1,38 @@
+//! What is tried again while somebody else has the file.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{ErrorCode, ffi};
+
+/// Runs `attempt` until it succeeds, fails for another reason than a lock, or the deadline has passed.
+pub(super) fn persist<T>(
+    deadline: Instant,
+    mut attempt: impl FnMut() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match attempt() {
+            Err(error) if is_busy(&error) && Instant::now() + pause < deadline => {
+                std::thread::sleep(pause);
+                // Far below what a caller would notice, far above what a switch takes (a millisecond or two).
+                pause = (pause * 2).min(Duration::from_millis(20));
+            }
+            result => return result,
+        }
+    }
+}
+
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+        )
+    )
+}
+
+pub(super) fn failure(code: std::ffi::c_int, text: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(code), Some(text.to_owned()))
+}

@@ -1,0 +1,73 @@
+//! What a pool of a bundled driver is built from: a URL, or the driver's own configuration value.
+
+#[cfg(feature = "sqlite")]
+use std::path::{Path, PathBuf};
+
+#[cfg(feature = "mysql")]
+use crate::drivers::mysql::MySqlManager;
+#[cfg(feature = "postgres")]
+use crate::drivers::postgres::PostgresManager;
+#[cfg(feature = "sqlite")]
+use crate::drivers::sqlite::SqliteManager;
+use crate::error::Error;
+use crate::pool::builder::{Builder, Source};
+use crate::settings::split_url;
+
+/// From a URL; the pool's own settings among its parameters are taken off.
+macro_rules! built_from_url {
+    ($manager:ty, $($text:ty),+) => {$(
+        impl Source<$manager> for $text {
+            type Output = Result<Builder<$manager>, Error>;
+
+            fn into_builder(self) -> Self::Output {
+                let (url, settings) = split_url(self.as_ref())?;
+                Ok(Builder::new(<$manager>::from_url(&url)?).url_settings(settings))
+            }
+        }
+    )+};
+}
+
+#[cfg(feature = "postgres")]
+built_from_url!(PostgresManager, &str, &String, String);
+#[cfg(feature = "mysql")]
+built_from_url!(MySqlManager, &str, &String, String);
+#[cfg(feature = "sqlite")]
+built_from_url!(SqliteManager, &str, &String, String);
+
+#[cfg(feature = "postgres")]
+impl Source<PostgresManager> for ::postgres::Config {
+    type Output = Result<Builder<PostgresManager>, Error>;
+
+    fn into_builder(self) -> Self::Output {
+        Ok(Builder::new(PostgresManager::new(self)?))
+    }
+}
+
+#[cfg(feature = "mysql")]
+impl Source<MySqlManager> for ::mysql::Opts {
+    type Output = Result<Builder<MySqlManager>, Error>;
+
+    fn into_builder(self) -> Self::Output {
+        Ok(Builder::new(MySqlManager::new(self)?))
+    }
+}
+
+/// A file.
+#[cfg(feature = "sqlite")]
+impl Source<SqliteManager> for &Path {
+    type Output = Result<Builder<SqliteManager>, Error>;
+
+    fn into_builder(self) -> Self::Output {
+        Ok(Builder::new(SqliteManager::file(self)))
+    }
+}
+
+/// A file.
+#[cfg(feature = "sqlite")]
+impl Source<SqliteManager> for PathBuf {
+    type Output = Result<Builder<SqliteManager>, Error>;
+
+    fn into_builder(self) -> Self::Output {
+        Ok(Builder::new(SqliteManager::file(self)))
+    }
+}

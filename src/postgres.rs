@@ -1,0 +1,27 @@
+//! PostgreSQL, on [`postgres`] and `r2d2_postgres`.
+//!
+//! [`PostgresManager`] opens connections, from a URL or a [`Config`](::postgres::Config); [`PostgresDriver`] tells the pool how to ping and reset
+//! them and what their errors mean. A checked-out connection is a [`Client`](::postgres::Client).
+//!
+//! ```no_run
+//! use queuepool::postgres::PostgresPool;
+//!
+//! let pool = PostgresPool::builder("postgresql://app:secret@db.internal/orders")?.build()?;
+//! let mut client = pool.get()?;
+//! for row in client.query("SELECT id FROM invoice WHERE open = $1", &[&true])? {
+//!     println!("{}", row.get::<_, i64>(0));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Encryption is libpq's: all six words of `sslmode` ([`SslMode`](crate::SslMode)), `sslrootcert`, `sslcert` and `sslkey`. A statement of your
+//! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
+
+/// The driver itself, in the version that this crate is built with.
+pub use ::postgres;
+
+pub use crate::drivers::postgres::{PostgresDriver, PostgresManager};
+use crate::pool::Pool;
+
+/// A pool of PostgreSQL connections: `PostgresPool::builder(url)?`, or from a `postgres::Config`.
+pub type PostgresPool = Pool<PostgresManager>;
