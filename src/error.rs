@@ -36,10 +36,10 @@ pub enum ErrorKind {
 /// Match on [`kind`](Error::kind); print it for the whole story; reach the driver's own error through
 /// [`source`](StdError::source) and `downcast_ref`. It never contains a password.
 #[derive(Clone)]
-pub struct Error(Box<Inner>);
+pub struct Error(Box<Shared>);
 
 #[derive(Clone)]
-struct Inner {
+struct Shared {
     kind: ErrorKind,
     message: String,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -47,7 +47,7 @@ struct Inner {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner {
+        Error(Box::new(Shared {
             kind,
             message: message.into(),
             source: None,

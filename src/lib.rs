@@ -9,40 +9,29 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod attempt;
 mod base;
 mod checkout;
-mod closing;
-mod connection;
 mod contract;
-mod counters;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 mod database;
 mod drivers;
-mod episodes;
 mod error;
-mod evidence;
-mod health_check;
+mod gate;
 #[cfg(feature = "http")]
 pub mod http;
+mod lifecycle;
 #[cfg(queuepool_loom)]
 #[doc(hidden)]
 pub mod model;
-mod monitor;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 mod observe;
-mod opener;
-mod places;
 mod pool;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
-mod queue;
-mod readiness;
 mod registry;
-mod server_limit;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 // Without a bundled driver nobody asks for what a URL says.
@@ -51,7 +40,6 @@ pub mod sqlite;
     allow(dead_code, unused_imports)
 )]
 mod settings;
-mod shutdown;
 // Each driver needs its part of it, and a build without TLS the modes alone.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 #[cfg_attr(
@@ -60,12 +48,11 @@ mod shutdown;
 )]
 mod tls;
 mod upkeep;
-mod verdict;
 
 #[doc(hidden)]
 pub use base::clock::Clock;
 pub use base::histogram::Histogram;
-pub use connection::Connection;
+pub use checkout::connection::Connection;
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
 pub use contract::driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
 pub use contract::hooks::HookError;

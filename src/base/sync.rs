@@ -2,11 +2,11 @@
 //! own in their place: with `--cfg queuepool_loom` they are those of `loom.rs`.
 
 #[cfg(queuepool_loom)]
-pub(crate) use crate::base::loom::{Condvar, Instant, Mutex, spawn};
+pub(crate) use crate::base::loom::{Condvar, Instant, Mutex, MutexGuard, spawn};
 #[cfg(queuepool_loom)]
 pub(crate) use ::loom::sync::atomic::AtomicU64;
 #[cfg(not(queuepool_loom))]
-pub(crate) use parking_lot::{Condvar, Mutex};
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(queuepool_loom))]
 pub(crate) use std::sync::atomic::AtomicU64;
 #[cfg(not(queuepool_loom))]

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::connection::Connection;
+use crate::checkout::connection::Connection;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::{ErrorClass, Manager};
 use crate::drivers::FirstValue;

@@ -107,7 +107,7 @@ impl Database {
 
     fn any(&self, inside: Inside) -> AnyConnection {
         let echo_target =
-            with_pool!(self, pool => self.settings().echo.then(|| pool.inner().target.clone()));
+            with_pool!(self, pool => self.settings().echo.then(|| pool.shared().target.clone()));
         AnyConnection {
             inside,
             echo_target,

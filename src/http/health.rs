@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, ErrorKind};
 use crate::http::Response;
 use crate::http::limits::CHECKED_AT_ONCE;
+use crate::lifecycle::shared::on_async_runtime_thread;
 use crate::observe::checked::HealthCheck;
 use crate::observe::health::Health;
 use crate::observe::status::Status;
-use crate::pool::on_async_runtime_thread;
 use crate::registry::{Member, Registry};
 use crate::settings::{PrePing, Settings};
 

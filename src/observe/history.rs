@@ -5,9 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::Manager;
-use crate::counters::Counters;
-use crate::pool::Pool;
+use crate::gate::counters::Counters;
 
 /// How far the history goes back.
 const KEPT: Duration = Duration::from_secs(3600);
@@ -119,25 +117,16 @@ pub(crate) struct LastHour {
     pub(crate) checkouts: u64,
 }
 
-impl<M: Manager> Pool<M> {
-    /// The monitor's samples of the last hour, the oldest first: those with a number above `after`, so that a reader who comes
-    /// again asks only for what is new. Empty without the setting enable_pool_metrics.
-    #[must_use]
-    pub fn history(&self, after: u64) -> Vec<Sample> {
-        let inner = self.inner();
-        if inner.home.is_left() {
-            return Vec::new();
-        }
-        inner.history.lock().after(after)
-    }
-}
-
 /// The ring of samples.
 #[derive(Default)]
 pub(crate) struct History {
     samples: VecDeque<Sample>,
     last: Option<Last>,
     taken: u64,
+    /// `None` before there are two samples.
+    pub(crate) recent: Option<Recent>,
+    /// `None` before the samples are of an hour, or if the ring is too small for one.
+    pub(crate) last_hour: Option<LastHour>,
 }
 
 /// The counts at the last sample.
@@ -185,6 +174,8 @@ impl History {
             hold_p99: holds.percentile(0.99),
         });
         self.forget_old();
+        self.recent = self.recent();
+        self.last_hour = self.last_hour();
     }
 
     fn forget_old(&mut self) {
@@ -198,15 +189,14 @@ impl History {
         }
     }
 
-    fn after(&self, number: u64) -> Vec<Sample> {
+    pub(crate) fn after(&self, number: u64) -> Vec<Sample> {
         let from = self
             .samples
             .partition_point(|sample| sample.number <= number);
         self.samples.range(from..).copied().collect()
     }
 
-    /// `None` before there are two samples.
-    pub(crate) fn recent(&self) -> Option<Recent> {
+    fn recent(&self) -> Option<Recent> {
         let mut seconds = 0.0;
         let samples: Vec<&Sample> = self
             .samples
@@ -253,8 +243,7 @@ impl History {
         })
     }
 
-    /// `None` before the samples are of an hour, or if the ring is too small for one.
-    pub(crate) fn last_hour(&self) -> Option<LastHour> {
+    fn last_hour(&self) -> Option<LastHour> {
         let seconds: f64 = self.samples.iter().map(|sample| sample.seconds).sum();
         let most = |of: fn(&Sample) -> u64| self.samples.iter().map(of).max();
         // What is a moment older than an hour is gone already, which is up to one interval.

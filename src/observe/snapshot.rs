@@ -1,47 +1,46 @@
 //! Taking a snapshot: what is read under the lock, and what is made of it after.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::base::fork::FORK_FIRST;
-use crate::base::sync::Instant;
-use crate::contract::driver::{Manager, ServerLimit};
-use crate::counters::{Counters, HolderRecord};
-use crate::error::Error;
+use crate::base::sync::Mutex;
+use crate::contract::driver::Manager;
+use crate::gate::reading::Reading;
+use crate::lifecycle::shared::Shared;
 use crate::observe::health::health;
-use crate::observe::history::{LastHour, Recent};
+use crate::observe::history::{History, LastHour, Recent};
 use crate::observe::judgement::recommendations;
 use crate::observe::status::{Holder, Status};
-use crate::pool::Inner;
-use crate::queue::Queue;
 use crate::settings::Mode;
 
-impl<M: Manager> Inner<M> {
-    pub(crate) fn status(&self) -> Status {
+impl<M: Manager> Shared<M> {
+    pub(crate) fn status(&self, history: &Mutex<History>) -> Status {
         if self.home.is_left() {
-            let mut status = self.describe_state(State::of(&Queue::<M>::new(), Vec::new()));
+            let mut status = self.describe_reading(Reading::empty(), None, None);
             status.recommendations = vec![format!(
                 "This process was forked off from the one that built the pool: {FORK_FIRST}."
             )];
             return status;
         }
-        // Room is made before the lock is taken, and words are found after it.
+        let (recent, last_hour) = {
+            let history = history.lock();
+            (history.recent, history.last_hour)
+        };
+        // Words are found after the lock.
         let holders = Vec::with_capacity(self.capacity.min(1024) as usize);
-        let state = State::of(&self.queue.lock(), holders);
-        let mut status = self.describe_state(state);
+        let reading = self.gate.read(holders);
+        let mut status = self.describe_reading(reading, recent, last_hour);
         status.recommendations = recommendations(&status);
         status
     }
 
-    /// `QueuePool` or `NullPool`.
-    pub(crate) fn pool_type(&self) -> &'static str {
-        match self.mode {
-            Mode::Queue => "QueuePool",
-            Mode::Null => "NullPool",
-        }
-    }
-
-    fn describe_state(&self, state: State) -> Status {
-        let State {
+    fn describe_reading(
+        &self,
+        reading: Reading,
+        recent: Option<Recent>,
+        last_hour: Option<LastHour>,
+    ) -> Status {
+        let Reading {
             taken,
             closed,
             counters,
@@ -55,11 +54,15 @@ impl<M: Manager> Inner<M> {
             unreachable_for,
             database_error,
             exhausted_for,
-            recent,
-            last_hour,
             server_limit,
             holders,
-        } = state;
+        } = reading;
+        // And what came after the last sample.
+        let last_hour = last_hour.map(|hour| LastHour {
+            peak_checked_out: hour.peak_checked_out.max(counters.recent_checked_out),
+            peak_total: hour.peak_total.max(counters.recent_total),
+            ..hour
+        });
         let queue_mode = self.mode == Mode::Queue;
         let size = if queue_mode {
             u64::from(self.settings.pool_size)
@@ -164,58 +167,6 @@ impl<M: Manager> Inner<M> {
             unreachable_for,
             exhausted_for,
             full_for,
-        }
-    }
-}
-
-/// What is read under the lock.
-struct State {
-    taken: Instant,
-    closed: bool,
-    counters: Counters,
-    idle: u64,
-    opening: u64,
-    in_connect_hook: u64,
-    hung: u64,
-    hung_connects: u64,
-    waiting: u64,
-    full_since: Option<Instant>,
-    unreachable_for: Option<Duration>,
-    database_error: Option<Error>,
-    exhausted_for: Option<Duration>,
-    recent: Option<Recent>,
-    last_hour: Option<LastHour>,
-    server_limit: Option<ServerLimit>,
-    holders: Vec<HolderRecord>,
-}
-
-impl State {
-    fn of<M: Manager>(queue: &Queue<M>, mut holders: Vec<HolderRecord>) -> Self {
-        holders.extend(queue.holders.iter().cloned());
-        let taken = Instant::now();
-        State {
-            taken,
-            closed: queue.closed,
-            counters: queue.counters.clone(),
-            idle: queue.idle.len() as u64,
-            opening: queue.opening() as u64,
-            in_connect_hook: queue.in_connect_hook() as u64,
-            hung: queue.hung as u64,
-            hung_connects: queue.hung_connects() as u64,
-            waiting: queue.waiters.len() as u64,
-            full_since: queue.full_since,
-            unreachable_for: queue.unreachable_for(taken),
-            database_error: queue.database_error().cloned(),
-            exhausted_for: queue.episodes.exhausted_for(taken),
-            recent: queue.recent,
-            // And what came after the last sample.
-            last_hour: queue.last_hour.map(|hour| LastHour {
-                peak_checked_out: hour.peak_checked_out.max(queue.counters.recent_checked_out),
-                peak_total: hour.peak_total.max(queue.counters.recent_total),
-                ..hour
-            }),
-            server_limit: queue.server_limit.known(),
-            holders,
         }
     }
 }

@@ -8,10 +8,9 @@ use std::time::{Duration, SystemTime};
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Manager, ServerLimit};
+use crate::contract::driver::ServerLimit;
 use crate::observe::health::Health;
 use crate::observe::history::{LastHour, Recent};
-use crate::pool::Pool;
 use crate::settings::Settings;
 
 /// A snapshot of one pool, taken under its lock: all counts are of one instant. Plain data; print it for a report.
@@ -226,20 +225,6 @@ pub struct Holder {
     pub held_for: Duration,
     /// The connection's id within its pool.
     pub connection_id: u64,
-}
-
-impl<M: Manager> Pool<M> {
-    /// One consistent snapshot. Takes the pool's lock for a moment; asks no server.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.inner().status()
-    }
-
-    /// Whether the pool is not critical.
-    #[must_use]
-    pub fn is_healthy(&self) -> bool {
-        self.status().is_healthy()
-    }
 }
 
 impl Status {

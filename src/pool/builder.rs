@@ -1,24 +1,24 @@
 //! Describing a pool before it is built.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::base::fork::Home;
 use crate::base::helpers::Helpers;
-use crate::base::sync::{Condvar, Mutex};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
+use crate::contract::driver::{Call, Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
 use crate::contract::hooks::{HookError, HookSet, Hooks};
 use crate::error::Error;
-use crate::health_check::Checking;
-use crate::monitor::MonitorSwitch;
-use crate::places::Places;
+use crate::gate::places::Places;
+use crate::gate::{Doors, Gate, Rules};
+use crate::lifecycle::shared::Shared;
+use crate::lifecycle::work;
+use crate::pool::Pool;
 use crate::pool::bundled::{bundled, require_tls};
-use crate::pool::{Inner, Pool};
-use crate::queue::Queue;
 use crate::settings::{Settings, UrlSettings};
+use crate::upkeep::{Care, monitor, sweep};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";
@@ -279,10 +279,16 @@ impl<M: Manager> Builder<M> {
         ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
         let facts = Facts::of(&*driver, &manager, is_described)?;
         let capacity = settings.pool_size + settings.max_overflow;
-        let inner = Arc::new(Inner {
+        let rules = Rules::of(
+            &settings,
+            mode,
+            facts.is_bounded(Call::Connect),
+            clock.clone(),
+        );
+        let places = Places::new(capacity)?;
+        let shared = Arc::new_cyclic(|pool| Shared {
             home,
             target: format!("queuepool::{name}"),
-            places: Places::new(capacity)?,
             // Each place has at most one call under way, and at most as many again hang without one.
             // A hung one may have a cancel under way beside it.
             helpers: Helpers::new(&name, 3 * capacity as usize + 1),
@@ -297,28 +303,40 @@ impl<M: Manager> Builder<M> {
             built: clock.now(),
             clock,
             generation: Default::default(),
-            queue: Mutex::new(Queue::new()),
-            drained: Condvar::new(),
-            history: Mutex::default(),
-            checking: Checking::new(),
-            monitor: MonitorSwitch::new(),
+            gate: Gate::new(rules, places, doors(pool)),
             handles: AtomicUsize::new(0),
             settings,
         });
         log::info!(
-            target: &inner.target,
+            target: &shared.target,
             "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}",
-            inner.settings.pool_size,
-            inner.settings.max_overflow,
+            shared.settings.pool_size,
+            shared.settings.max_overflow,
         );
-        let pool = Pool::from_inner(inner);
-        pool.inner().start_upkeep();
-        pool.inner().start_monitor()?;
+        let pool = Pool::new(shared, Care::new());
+        pool.shared.start_upkeep();
+        monitor::start(&pool.shared, &pool.care)?;
         if pool.settings().warm_up > 0 {
             pool.warm_up(pool.settings().warm_up)?;
         }
-        pool.inner()
-            .open_for_waiters(&mut pool.inner().queue.lock());
+        pool.shared.gate.lock().look_again();
         Ok(pool)
+    }
+}
+
+/// What the gate has done outside of its lock. It holds the pool weakly, of which it is a part.
+fn doors<M: Manager>(pool: &Weak<Shared<M>>) -> Doors {
+    let (opening, waking, telling) = (pool.clone(), pool.clone(), pool.clone());
+    Doors {
+        open: Box::new(move |attempt| match opening.upgrade() {
+            Some(shared) => work::open(&shared, attempt),
+            None => Ok(()),
+        }),
+        wake: Box::new(move |at| sweep::wake(&waking, at)),
+        tell: Box::new(move |notice| {
+            if let Some(shared) = telling.upgrade() {
+                shared.tell(notice);
+            }
+        }),
     }
 }

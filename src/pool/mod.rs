@@ -7,26 +7,22 @@ mod sources;
 
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::base::clock::Clock;
-use crate::base::fork::{FORK_FIRST, Home};
-use crate::base::helpers::Helpers;
-use crate::base::panics::words;
-use crate::base::sync::{AtomicU64, Condvar, Instant, Mutex};
-use crate::checkout::Turn;
-use crate::connection::Connection;
-use crate::contract::driver::{Driver, Facts, Manager};
-use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
+use crate::checkout::connection::Connection;
+use crate::checkout::turn::Turn;
+use crate::contract::driver::Manager;
 use crate::error::Error;
-use crate::health_check::Checking;
-use crate::monitor::MonitorSwitch;
-use crate::observe::history::History;
-use crate::places::Places;
+use crate::lifecycle::shared::Shared;
+use crate::observe::checked::HealthCheck;
+use crate::observe::history::Sample;
+use crate::observe::status::Status;
 use crate::pool::builder::Source;
-use crate::queue::Queue;
-use crate::settings::{Mode, Settings};
+use crate::settings::Settings;
+use crate::upkeep::Care;
+use crate::upkeep::health_check::health_check;
+use crate::upkeep::monitor::sample;
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
@@ -38,135 +34,8 @@ use crate::settings::{Mode, Settings};
 /// build a pool of its own: threads that are not there have left locks behind that a pool needs, and SQLite's. (A child made
 /// by a raw `clone` system call is not noticed.)
 pub struct Pool<M: Manager> {
-    inner: Arc<Inner<M>>,
-}
-
-/// What all handles, guards and helper threads of one pool share.
-pub(crate) struct Inner<M: Manager> {
-    /// In a forked child nothing here is touched: locks may be held by threads that are not there, and the connections are
-    /// the parent's.
-    pub(crate) home: Home,
-    pub(crate) name: Arc<str>,
-    /// The log target, `queuepool::<name>`.
-    pub(crate) target: String,
-    pub(crate) settings: Settings,
-    pub(crate) mode: Mode,
-    /// pool_size + max_overflow.
-    pub(crate) capacity: u64,
-    pub(crate) manager: M,
-    pub(crate) driver: Box<dyn Driver<M>>,
-    pub(crate) facts: Facts,
-    /// Counted up when a connection is lost and it is unclear whether the server went too.
-    pub(crate) doubts: AtomicU64,
-    pub(crate) hooks: HookSet<M>,
-    pub(crate) places: Places,
-    pub(crate) helpers: Helpers,
-    pub(crate) clock: Clock,
-    /// On that clock.
-    pub(crate) built: Instant,
-    /// Raised when all connections opened so far must be replaced.
-    pub(crate) generation: AtomicU64,
-    /// Lock order: this one, then a waiter's own. r2d2's lock is taken inside it for an instant.
-    pub(crate) queue: Mutex<Queue<M>>,
-    /// Notified under `queue` whenever a connection or an attempt has ended.
-    pub(crate) drained: Condvar,
-    /// Never taken together with `queue`.
-    pub(crate) history: Mutex<History>,
-    pub(crate) checking: Checking,
-    pub(crate) monitor: Arc<MonitorSwitch>,
-    pub(crate) handles: AtomicUsize,
-}
-
-impl<M: Manager> Inner<M> {
-    /// Calls that may wait are refused in a forked child, inside this pool's hooks and on an async runtime's own thread.
-    pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
-        if self.home.is_left() {
-            return Err(Error::unsupported(format!(
-                "{call}: the pool {} was built before this process was forked off, and its connections are the \
-                 parent's: {FORK_FIRST}",
-                self.name
-            )));
-        }
-        if self.hooks.inside() {
-            return Err(Error::unsupported(format!(
-                "{call} inside a hook of the same pool would wait for itself"
-            )));
-        }
-        if on_async_runtime_thread() {
-            return Err(Error::unsupported(format!(
-                "{call} blocks, and this is a thread of an async runtime: call it in spawn_blocking or block_in_place"
-            )));
-        }
-        Ok(())
-    }
-
-    /// In a forked child: neither closed nor counted, and what is shared stays for good, with all that is idle in it.
-    pub(crate) fn forget(self: &Arc<Self>, of_the_parent: impl Sized) {
-        std::mem::forget(of_the_parent);
-        std::mem::forget(self.clone());
-    }
-
-    /// A lifecycle event: debug, or info with echo_pool.
-    pub(crate) fn event(&self, words: std::fmt::Arguments<'_>) {
-        let level = if self.settings.echo_pool {
-            log::Level::Info
-        } else {
-            log::Level::Debug
-        };
-        log::log!(target: &self.target, level, "{words}");
-    }
-
-    /// Runs a hook; its failure is counted and logged, a refusal as what it is and a panic as a fault.
-    pub(crate) fn run_hook(
-        &self,
-        name: &str,
-        call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
-    ) -> Result<(), HookFailure> {
-        let result = self.hooks.run(call);
-        self.note_failure(name, &result);
-        result
-    }
-
-    pub(crate) fn note_failure(&self, name: &str, result: &Result<(), HookFailure>) {
-        if let Err(failure) = result {
-            self.queue.lock().counters.hook_failures += 1;
-            match failure {
-                HookFailure::Refused(error) => {
-                    log::info!(target: &self.target, "the {name} hook refused a connection: {error}");
-                }
-                HookFailure::Panicked(panic) => {
-                    log::warn!(target: &self.target, "the {name} hook panicked: {}", words(&**panic));
-                }
-            }
-        }
-    }
-}
-
-impl<M: Manager> Drop for Inner<M> {
-    fn drop(&mut self) {
-        // Where connections were still out when the last handle went.
-        self.shut_driver();
-        self.helpers.stop();
-        self.monitor.switch_off();
-    }
-}
-
-/// Whether blocking here would block an async runtime; `spawn_blocking` and `block_in_place` are fine. The postgres
-/// driver aborts the process there.
-pub(crate) fn on_async_runtime_thread() -> bool {
-    let Ok(handle) = tokio::runtime::Handle::try_current() else {
-        return false;
-    };
-    if cfg!(panic = "abort") {
-        // The trial would end the process where it finds something.
-        return false;
-    }
-    std::panic::catch_unwind(|| handle.block_on(std::future::ready(()))).is_err()
-}
-
-/// Whether this thread belongs to an async runtime, for blocking work or not.
-pub(crate) fn on_a_runtime() -> bool {
-    tokio::runtime::Handle::try_current().is_ok()
+    shared: Arc<Shared<M>>,
+    care: Arc<Care>,
 }
 
 impl<M: Manager> Pool<M> {
@@ -176,13 +45,19 @@ impl<M: Manager> Pool<M> {
         source.into_builder()
     }
 
-    pub(crate) fn from_inner(inner: Arc<Inner<M>>) -> Self {
-        inner.handles.fetch_add(1, Ordering::Relaxed);
-        Pool { inner }
+    fn new(shared: Arc<Shared<M>>, care: Arc<Care>) -> Self {
+        shared.handles.fetch_add(1, Ordering::Relaxed);
+        Pool { shared, care }
     }
 
-    pub(crate) fn inner(&self) -> &Arc<Inner<M>> {
-        &self.inner
+    #[cfg(any(
+        queuepool_loom,
+        feature = "postgres",
+        feature = "mysql",
+        feature = "sqlite"
+    ))]
+    pub(crate) fn shared(&self) -> &Arc<Shared<M>> {
+        &self.shared
     }
 
     /// A connection, within the setting `timeout`.
@@ -195,7 +70,7 @@ impl<M: Manager> Pool<M> {
     /// With a connect or checkout hook's own panic.
     #[track_caller]
     pub fn get(&self) -> Result<Connection<M>, Error> {
-        self.get_timeout(self.inner.settings.timeout)
+        self.get_timeout(self.shared.settings.timeout)
     }
 
     /// A connection, within `timeout`, everything included: waiting, connecting, pinging, retrying. With zero: an idle
@@ -208,7 +83,7 @@ impl<M: Manager> Pool<M> {
     /// As [`get`](Pool::get).
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<Connection<M>, Error> {
-        self.inner.checkout(Turn::new(timeout, Location::caller()))
+        self.shared.checkout(Turn::new(timeout, Location::caller()))
     }
 
     /// An idle connection, or `None`. Never waits for a connection and passes no waiter; a ping that is due is made,
@@ -221,8 +96,8 @@ impl<M: Manager> Pool<M> {
     /// As [`get`](Pool::get).
     #[track_caller]
     pub fn try_get(&self) -> Result<Option<Connection<M>>, Error> {
-        self.inner.try_checkout(Turn::new(
-            self.inner.settings.health_check_timeout,
+        self.shared.try_checkout(Turn::new(
+            self.shared.settings.health_check_timeout,
             Location::caller(),
         ))
     }
@@ -239,47 +114,118 @@ impl<M: Manager> Pool<M> {
     /// With a connect hook's own panic.
     #[track_caller]
     pub fn ping(&self) -> Result<(), Error> {
-        self.inner.probe(Turn::new(
-            self.inner.settings.health_check_timeout,
+        self.shared.probe(Turn::new(
+            self.shared.settings.health_check_timeout,
             Location::caller(),
         ))
+    }
+
+    /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
+    /// is free and pings that, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most
+    /// the setting health_check_timeout, and counts as a health check, not as a checkout. While one check is under way,
+    /// others wait for its result instead of making their own.
+    ///
+    /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
+    ///
+    /// # Errors
+    /// Closed; Unsupported inside a hook of the same pool, on an async runtime's own thread, or in a forked child. A database
+    /// that cannot be reached is no error but the result.
+    pub fn health_check(&self) -> Result<HealthCheck, Error> {
+        self.shared.may_block_here("health_check")?;
+        health_check(&self.shared, &self.care.checking)
+    }
+
+    /// One consistent snapshot. Takes the pool's lock for a moment; asks no server.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status(&self.care.history)
+    }
+
+    /// Whether the pool is not critical.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.status().is_healthy()
+    }
+
+    /// The monitor's samples of the last hour, the oldest first: those with a number above `after`, so that a reader who comes
+    /// again asks only for what is new. Empty without the setting enable_pool_metrics.
+    #[must_use]
+    pub fn history(&self, after: u64) -> Vec<Sample> {
+        if self.shared.home.is_left() {
+            return Vec::new();
+        }
+        self.care.history.lock().after(after)
     }
 
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.inner.settings
+        &self.shared.settings
     }
 
     /// The pool's name; `db_pool` unless the builder gave another.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.inner.name
+        &self.shared.name
+    }
+
+    /// Opens connections until `connections` are open, and waits for them, within the setting `timeout`. Transient
+    /// failures are retried by the setting `retry`.
+    ///
+    /// # Errors
+    /// Settings when `connections` is above pool_size or the mode is null; Connect with the driver's own error; Timeout;
+    /// Closed; Unsupported from inside a hook of this pool, or in a forked child.
+    pub fn warm_up(&self, connections: u32) -> Result<(), Error> {
+        self.shared.warm_up(connections)
     }
 
     /// Replaces every connection opened so far: the idle ones now, those checked out after their return.
     pub fn invalidate_all(&self) {
-        if self.inner.home.is_left() {
+        if self.shared.home.is_left() {
             return;
         }
-        self.inner.generation.fetch_add(1, Ordering::AcqRel);
-        self.inner.close_idle_of_older_generations();
+        self.shared.generation.fetch_add(1, Ordering::AcqRel);
+        self.shared.close_idle_of_older_generations();
+    }
+
+    /// Closes the pool: waiting callers and all later ones get Closed, idle connections are closed, and those out,
+    /// opening and closing are waited for until `deadline` from now has passed. Closing twice is harmless.
+    ///
+    /// # Errors
+    /// Timeout when connections are still out, opening or closing at the deadline: the text names who holds them. They
+    /// are closed when they are returned. Unsupported from inside a hook of this pool, or in a forked child.
+    pub fn close(&self, deadline: Duration) -> Result<(), Error> {
+        self.care.monitor.switch_off();
+        self.shared.close(deadline)
+    }
+
+    /// For tests: the regular look at idle connections, now.
+    #[doc(hidden)]
+    pub fn upkeep(&self) {
+        self.shared.upkeep();
+    }
+
+    /// For tests: the monitor's sample, now.
+    #[doc(hidden)]
+    pub fn sample(&self) {
+        sample(&self.shared, &self.care);
     }
 }
 
 impl<M: Manager> Clone for Pool<M> {
     fn clone(&self) -> Self {
-        Pool::from_inner(self.inner.clone())
+        Pool::new(self.shared.clone(), self.care.clone())
     }
 }
 
 impl<M: Manager> Drop for Pool<M> {
     fn drop(&mut self) {
-        if self.inner.home.is_left() {
-            return self.inner.forget(());
+        if self.shared.home.is_left() {
+            return self.shared.forget(());
         }
-        if self.inner.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.inner.shut();
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.care.monitor.switch_off();
+            self.shared.shut();
         }
     }
 }
@@ -288,16 +234,16 @@ impl<M: Manager> std::fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut debug = f.debug_struct("Pool");
         debug
-            .field("name", &self.inner.name)
-            .field("mode", &self.inner.mode);
-        if self.inner.home.is_left() {
+            .field("name", &self.shared.name)
+            .field("mode", &self.shared.mode);
+        if self.shared.home.is_left() {
             return debug.finish_non_exhaustive();
         }
-        let queue = self.inner.queue.lock();
+        let reading = self.shared.gate.read(Vec::new());
         debug
-            .field("total", &queue.counters.total())
-            .field("checked_out", &queue.counters.out())
-            .field("waiting", &queue.waiters.len())
+            .field("total", &reading.counters.total())
+            .field("checked_out", &reading.counters.out())
+            .field("waiting", &reading.waiting)
             .finish_non_exhaustive()
     }
 }

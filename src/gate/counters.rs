@@ -1,15 +1,14 @@
-//! Plain counts, read and written under the queue's lock, and the records of who holds what.
+//! Plain counts, read and written under the gate's lock.
 //!
 //! At every instant under that lock: `created = closed + detached + total` and `checkouts = checkins + checked_out`.
 
-use std::panic::Location;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
 use crate::error::Error;
+use crate::gate::reach::{LastCheck, LastError};
 
 /// Counts of one pool since it was built.
 #[derive(Default, Clone)]
@@ -60,24 +59,6 @@ impl Peak {
             self.at = Some(SystemTime::now());
         }
     }
-}
-
-/// The last health check that was made, not those skipped.
-#[derive(Clone)]
-pub(crate) struct LastCheck {
-    pub(crate) at: SystemTime,
-    pub(crate) ended: Instant,
-    pub(crate) took: Duration,
-    /// `None`: the database answered.
-    pub(crate) error: Option<Error>,
-}
-
-/// The last failed connect.
-#[derive(Clone)]
-pub(crate) struct LastError {
-    pub(crate) error: Error,
-    pub(crate) at: SystemTime,
-    pub(crate) occurred: Instant,
 }
 
 impl Counters {
@@ -142,88 +123,18 @@ impl Counters {
             .filter(|(_, count)| *count > 0)
     }
 
-    pub(crate) fn connect_failed(&mut self, error: &Error) {
+    /// The error before is returned, to be dropped elsewhere.
+    #[must_use = "it is not to be dropped under the lock"]
+    pub(crate) fn connect_failed(&mut self, error: &Error) -> Option<LastError> {
         self.connection_errors += 1;
-        self.last_error = Some(LastError {
+        self.last_error.replace(LastError {
             error: error.clone(),
             at: SystemTime::now(),
             occurred: Instant::now(),
-        });
+        })
     }
 
     pub(crate) fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed_by_reason[reason as usize]
     }
-}
-
-/// Who holds a connection: written at hand-out, removed when the guard ends.
-#[derive(Clone)]
-pub(crate) struct HolderRecord {
-    pub(crate) thread: Arc<str>,
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) since: Instant,
-    pub(crate) connection_id: u64,
-    /// `holder_warn_after` was logged.
-    pub(crate) warned: bool,
-}
-
-/// The records of all holders, at stable positions.
-#[derive(Default)]
-pub(crate) struct Holders {
-    records: Vec<Option<HolderRecord>>,
-    free: Vec<usize>,
-}
-
-impl Holders {
-    #[inline]
-    pub(crate) fn add(&mut self, record: HolderRecord) -> usize {
-        match self.free.pop() {
-            Some(position) => {
-                self.records[position] = Some(record);
-                position
-            }
-            None => {
-                self.records.push(Some(record));
-                self.records.len() - 1
-            }
-        }
-    }
-
-    #[inline]
-    pub(crate) fn remove(&mut self, position: usize) -> HolderRecord {
-        self.free.push(position);
-        self.records[position]
-            .take()
-            .expect("bug: a holder left twice")
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &HolderRecord> {
-        self.records.iter().flatten()
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut HolderRecord> {
-        self.records.iter_mut().flatten()
-    }
-}
-
-thread_local! {
-    static THREAD_NAME: Arc<str> = {
-        let thread = std::thread::current();
-        match thread.name() {
-            // It goes to terminals and logs, where a line break would begin a line of its own.
-            Some(name) if name.contains(char::is_control) => {
-                Arc::from(name.replace(char::is_control, " "))
-            }
-            Some(name) => Arc::from(name),
-            None => Arc::from(format!("{:?}", thread.id())),
-        }
-    };
-}
-
-/// This thread's name, or its id where it has none.
-#[inline]
-pub(crate) fn thread_name() -> Arc<str> {
-    THREAD_NAME
-        .try_with(Arc::clone)
-        .unwrap_or_else(|_| Arc::from("a thread that is ending"))
 }

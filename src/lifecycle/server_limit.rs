@@ -4,28 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, ErrorClass, Manager, ServerLimit};
-use crate::places::Lease;
-use crate::pool::Inner;
+use crate::contract::driver::{Call, ErrorClass, Manager};
+use crate::gate::lease::Lease;
+use crate::gate::reach::LimitKnown;
+use crate::lifecycle::shared::Shared;
 
-/// Whether the server's limit was asked for.
-#[derive(Clone, Copy)]
-pub(crate) enum LimitKnown {
-    Unasked,
-    Asking,
-    Known(Option<ServerLimit>),
-}
-
-impl LimitKnown {
-    pub(crate) fn known(self) -> Option<ServerLimit> {
-        match self {
-            LimitKnown::Known(limit) => limit,
-            LimitKnown::Unasked | LimitKnown::Asking => None,
-        }
-    }
-}
-
-impl<M: Manager> Inner<M> {
+impl<M: Manager> Shared<M> {
     /// Asks an idle connection for the server's limit, once, and for no longer than `limit`. `None`: the connection did not survive it.
     pub(crate) fn ask_server_limit(
         self: &Arc<Self>,
@@ -35,22 +19,18 @@ impl<M: Manager> Inner<M> {
         if limit.is_zero() {
             return Some(lease);
         }
-        {
-            let mut queue = self.queue.lock();
-            if !matches!(queue.server_limit, LimitKnown::Unasked) {
-                return Some(lease);
-            }
-            queue.server_limit = LimitKnown::Asking;
+        if !self.gate.lock().begin_asking() {
+            return Some(lease);
         }
         let called = self.call(
             Call::ServerLimit,
             lease,
             limit,
             CloseReason::ValidationFailed,
-            |inner, live| {
-                inner
+            |shared, live| {
+                shared
                     .driver
-                    .server_limit(&inner.manager, &mut live.connection)
+                    .server_limit(&shared.manager, &mut live.connection)
             },
         );
         let (lease, unfit, answer) = match called {
@@ -75,7 +55,7 @@ impl<M: Manager> Inner<M> {
                 (Some(lease), Some(reason), LimitKnown::Known(None))
             }
         };
-        self.queue.lock().server_limit = answer;
+        self.gate.lock().note_limit(answer);
         match (lease, unfit) {
             (Some(lease), Some(reason)) => {
                 self.close_lease(lease, reason);
@@ -85,15 +65,9 @@ impl<M: Manager> Inner<M> {
         }
     }
 
-    /// Whether the server's limit is still to be asked for, and a connection is idle to do so.
-    pub(crate) fn wants_server_limit(&self) -> bool {
-        let queue = self.queue.lock();
-        matches!(queue.server_limit, LimitKnown::Unasked) && !queue.idle.is_empty()
-    }
-
     /// Takes an idle connection to ask for the server's limit.
     pub(crate) fn learn_server_limit(self: &Arc<Self>) {
-        let Some(lease) = self.queue.lock().take_coldest() else {
+        let Some(lease) = self.gate.lock().take_coldest() else {
             return;
         };
         let lease = self.ask_server_limit(lease, self.settings.health_check_timeout);

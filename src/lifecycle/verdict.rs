@@ -14,57 +14,9 @@ use std::sync::atomic::Ordering;
 use crate::base::panics::words;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::{ErrorClass, Extent, Manager};
-use crate::places::{Lease, Live};
-use crate::pool::Inner;
-
-/// What is known against a connection; the later in this order, the worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Verdict {
-    Sound,
-    /// An answer may still come that its next user would be given.
-    Owed,
-    /// This session has ended, and no other.
-    Ended,
-    /// It is lost, and perhaps the server with it.
-    Suspect,
-    /// It is lost, as are all that were opened before.
-    Gone,
-}
-
-impl Verdict {
-    fn of(class: ErrorClass, extent: impl FnOnce() -> Extent) -> Self {
-        match class {
-            ErrorClass::Owed => Verdict::Owed,
-            ErrorClass::Lost => match extent() {
-                Extent::Session => Verdict::Ended,
-                Extent::Unclear => Verdict::Suspect,
-                Extent::Server => Verdict::Gone,
-            },
-            ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => Verdict::Sound,
-        }
-    }
-
-    /// Of an idle connection, which its server left without being asked to by anybody who used it.
-    pub(crate) fn found_by_ping(self) -> Self {
-        match self {
-            Verdict::Suspect => Verdict::Gone,
-            other => other,
-        }
-    }
-
-    pub(crate) fn is_lost(self) -> bool {
-        self > Verdict::Owed
-    }
-
-    /// Why such a connection is closed; `None`: it need not be.
-    pub(crate) fn close_reason(self) -> Option<CloseReason> {
-        match self {
-            Verdict::Sound => None,
-            Verdict::Owed => Some(CloseReason::Owed),
-            Verdict::Ended | Verdict::Suspect | Verdict::Gone => Some(CloseReason::Lost),
-        }
-    }
-}
+use crate::gate::lease::{Lease, Live};
+use crate::gate::verdict::Verdict;
+use crate::lifecycle::shared::Shared;
 
 /// Why a connection is closed after a call on it.
 pub(crate) struct Fault {
@@ -84,7 +36,7 @@ impl Fault {
     }
 }
 
-impl<M: Manager> Inner<M> {
+impl<M: Manager> Shared<M> {
     /// What a driver's error means, in words too. Its author may have written either to panic.
     pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
         let class = catch_unwind(AssertUnwindSafe(|| self.driver.classify(error)));

@@ -1,46 +1,11 @@
-//! Places and leases: the strict count of connections, which is what `r2d2::Pool` is used for.
-//!
-//! A connection that is being opened, is open, or is being closed sits in one place for all that time. r2d2 holds
-//! the empty places and hands out no more of them than there are; it never sees a connection, and so never does I/O.
-
-use std::convert::Infallible;
-use std::time::Duration;
+//! A connection in its place, with what the pool knows of it.
 
 use crate::base::sync::Instant;
-use crate::base::timer::TIMER;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
 use crate::contract::hooks::Customizer;
-use crate::error::{Error, ErrorKind};
-use crate::verdict::Verdict;
-
-/// The r2d2 manager of places: there is nothing in them that could break.
-struct PlaceMaker;
-
-/// What r2d2 sees of a place.
-struct Room;
-
-impl r2d2::ManageConnection for PlaceMaker {
-    type Connection = Room;
-    type Error = Infallible;
-
-    fn connect(&self) -> Result<Room, Infallible> {
-        Ok(Room)
-    }
-
-    fn is_valid(&self, _: &mut Room) -> Result<(), Infallible> {
-        Ok(())
-    }
-
-    fn has_broken(&self, _: &mut Room) -> bool {
-        false
-    }
-}
-
-/// Room for one connection, taken. Dropping it gives it back.
-pub(crate) struct Place {
-    _room: r2d2::PooledConnection<PlaceMaker>,
-}
+use crate::gate::places::Place;
+use crate::gate::verdict::Verdict;
 
 /// A connection in its place. Were it dropped, the connection would be closed and the place given back.
 pub(crate) struct Lease<M: Manager>(Box<Live<M>>);
@@ -117,35 +82,5 @@ impl<M: Manager> Live<M> {
 
     pub(crate) fn as_hooks_see_it(&mut self) -> (&mut M::Connection, &ConnectionInfo) {
         (&mut self.connection, &self.info)
-    }
-}
-
-/// All places of one pool.
-pub(crate) struct Places(r2d2::Pool<PlaceMaker>);
-
-impl Places {
-    pub(crate) fn new(capacity: u32) -> Result<Self, Error> {
-        r2d2::Pool::builder()
-            .max_size(capacity)
-            .min_idle(None)
-            .test_on_check_out(false)
-            .max_lifetime(None)
-            .idle_timeout(None)
-            .connection_timeout(Duration::from_secs(30))
-            .error_handler(Box::new(r2d2::NopErrorHandler))
-            .thread_pool(TIMER.clone())
-            .build(PlaceMaker)
-            .map(Places)
-            .map_err(|_| {
-                Error::new(
-                    ErrorKind::Connect,
-                    "the pool's places were not made within 30 s: the machine is overloaded",
-                )
-            })
-    }
-
-    /// Is there room?
-    pub(crate) fn try_take(&self) -> Option<Place> {
-        self.0.try_get().map(|room| Place { _room: room })
     }
 }

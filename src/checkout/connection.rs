@@ -1,0 +1,181 @@
+//! The guard of a checked-out connection.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::base::sync::Instant;
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{ErrorClass, Manager};
+use crate::gate::lease::Lease;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+use crate::gate::verdict::Verdict;
+use crate::lifecycle::shared::Shared;
+
+/// A checked-out connection. It dereferences to the driver's own and goes back to the pool when dropped: an open
+/// transaction is rolled back first (setting `reset_on_return`).
+///
+/// A guard dropped by a panicking thread is reset in full or closed. A guard that is leaked (`mem::forget`) keeps its
+/// place for ever.
+#[must_use = "a connection that is dropped at once goes back unused"]
+pub struct Connection<M: Manager> {
+    pool: Arc<Shared<M>>,
+    /// `None` only while the guard ends.
+    lease: Option<Lease<M>>,
+    holder: usize,
+    panicking_at_checkout: bool,
+}
+
+impl<M: Manager> Connection<M> {
+    pub(crate) fn new(pool: Arc<Shared<M>>, lease: Lease<M>, holder: usize) -> Self {
+        Connection {
+            pool,
+            lease: Some(lease),
+            holder,
+            panicking_at_checkout: std::thread::panicking(),
+        }
+    }
+
+    /// What the pool knows of this connection.
+    #[must_use]
+    pub fn info(this: &Self) -> &ConnectionInfo {
+        &this.lease().live().info
+    }
+
+    /// Closes this connection instead of returning it: its place is freed and a waiter is served. For a connection
+    /// that the holder knows to be unfit.
+    pub fn invalidate(mut this: Self) {
+        let (pool, mut lease) = this.end();
+        if pool.home.is_left() {
+            return pool.forget(lease);
+        }
+        pool.gate.lock().count_checkin(this.holder, Instant::now());
+        pool.speak_for_others(lease.live(), lease.live().verdict);
+        pool.prepare_to_close(&mut lease.live_mut().connection);
+        // Its failure is counted and logged; the connection is closed in any case.
+        let _ = pool.run_hook("invalidate", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.invalidating(connection, info)
+        });
+        pool.close_lease_and_settle(lease, CloseReason::Invalidated);
+    }
+
+    /// Takes the driver's connection out of the pool for good: its place is free, and no hook of the pool sees it again. What is
+    /// wrong with it is the new owner's: on MySQL, one whose statement a `write_timeout` cut off sends that statement once
+    /// more, which the server may run in pieces; [`invalidate`](Connection::invalidate) such a connection instead.
+    #[must_use = "the connection is closed when it is dropped"]
+    pub fn detach(mut this: Self) -> M::Connection {
+        let (pool, lease) = this.end();
+        if !pool.home.is_left() {
+            pool.speak_for_others(lease.live(), lease.live().verdict);
+        }
+        let (place, live) = lease.empty();
+        if pool.home.is_left() {
+            pool.forget(place);
+            return live.connection;
+        }
+        pool.event(format_args!("connection {} is detached", live.info.id));
+        let mut gate = pool.gate.lock();
+        gate.count_checkin(this.holder, Instant::now());
+        gate.count_detached(place);
+        drop(gate);
+        live.connection
+    }
+
+    /// Tells the pool of an error that a statement on this connection ended with, and returns what it means: by the
+    /// [error hooks](crate::Builder::on_error), else by the driver. Acted on when the connection comes back: one that is lost is
+    /// closed, and those opened before it are replaced or pinged before their next use ([`Extent`](crate::Extent)); one on which
+    /// an answer is still owed is closed. Any other error changes nothing, and of several the gravest counts.
+    ///
+    /// Without it the pool finds most of this out for itself, later: at the return, by the reset, or by the next ping. To
+    /// note errors spares other callers an error of their own when a server goes away. `error` may be the driver's own, or
+    /// have it beneath as a [source](StdError::source). An `AnyConnection` notes its own errors.
+    ///
+    /// ```
+    /// # use queuepool::{Connection, sqlite::SqlitePool};
+    /// # let pool = SqlitePool::builder("sqlite::memory:")?.build()?;
+    /// let mut connection = pool.get()?;
+    /// if let Err(error) = connection.execute("INSERT INTO nowhere VALUES (1)", ()) {
+    ///     let class = Connection::note_error(&mut connection, &error);
+    ///     assert_eq!(class, queuepool::ErrorClass::Statement); // the connection stays in use
+    /// }
+    /// # Ok::<(), queuepool::Error>(())
+    /// ```
+    pub fn note_error(this: &mut Self, error: &(dyn StdError + 'static)) -> ErrorClass {
+        let lease = this.lease.as_mut().expect("bug: a guard without a lease");
+        this.pool.note_error(lease.live_mut(), error)
+    }
+
+    /// Whether an answer may still be owed on it, which its next statement could be given.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn is_owed_an_answer(this: &Self) -> bool {
+        this.lease().live().verdict == Verdict::Owed
+    }
+
+    /// The driver's ping, on this thread.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {
+        let lease = this.lease.as_mut().expect("bug: a guard without a lease");
+        let pool = &this.pool;
+        let limit = pool.settings.health_check_timeout;
+        pool.driver
+            .ping(&pool.manager, &mut lease.live_mut().connection, limit)
+    }
+
+    /// Whether an error of the ping tells of the validation_query and not of the connection.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn refuses_query(this: &Self, error: &M::Error) -> bool {
+        this.pool.refuses_query(error)
+    }
+
+    fn lease(&self) -> &Lease<M> {
+        self.lease.as_ref().expect("bug: a guard without a lease")
+    }
+
+    fn end(&mut self) -> (Arc<Shared<M>>, Lease<M>) {
+        (
+            self.pool.clone(),
+            self.lease.take().expect("bug: a guard ended twice"),
+        )
+    }
+}
+
+impl<M: Manager> Deref for Connection<M> {
+    type Target = M::Connection;
+
+    fn deref(&self) -> &M::Connection {
+        &self.lease().live().connection
+    }
+}
+
+impl<M: Manager> DerefMut for Connection<M> {
+    fn deref_mut(&mut self) -> &mut M::Connection {
+        &mut self
+            .lease
+            .as_mut()
+            .expect("bug: a guard without a lease")
+            .live_mut()
+            .connection
+    }
+}
+
+impl<M: Manager> Drop for Connection<M> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            if self.pool.home.is_left() {
+                return self.pool.forget(lease);
+            }
+            let panicked = std::thread::panicking() && !self.panicking_at_checkout;
+            self.pool.check_in(lease, self.holder, panicked);
+        }
+    }
+}
+
+impl<M: Manager> fmt::Debug for Connection<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("info", Connection::info(self))
+            .finish_non_exhaustive()
+    }
+}

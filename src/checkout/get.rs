@@ -1,0 +1,235 @@
+//! The way out: the next connection whose turn it is, made ready, under one deadline.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::checkout::connection::Connection;
+use crate::checkout::turn::Turn;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::error::Error;
+use crate::gate::failure::Failure;
+use crate::gate::lease::Lease;
+use crate::gate::waiter::{Signal, Waiter};
+use crate::gate::{Locked, State};
+use crate::lifecycle::shared::Shared;
+use crate::settings::Mode;
+
+impl<M: Manager> Shared<M> {
+    /// The main path: the next connection whose turn it is, made ready, or the next; one deadline for all of it.
+    pub(crate) fn checkout(self: &Arc<Self>, mut turn: Turn<M>) -> Result<Connection<M>, Error> {
+        self.may_block_here("get")?;
+        if let Some(connection) = self.take_ready(&mut turn) {
+            return Ok(connection);
+        }
+        loop {
+            let lease = self.next_lease(&mut turn)?;
+            if let Some(lease) = self.make_ready(lease, &mut turn)? {
+                return self.hand_out(lease, &turn);
+            }
+        }
+    }
+
+    /// The short way: an idle connection that needs neither a test nor a hook, under one lock. `None`: the long way.
+    fn take_ready(self: &Arc<Self>, turn: &mut Turn<M>) -> Option<Connection<M>> {
+        if self.hooks.has_checkout {
+            return None;
+        }
+        let mut gate = self.gate.lock();
+        turn.ticket = gate.take_ticket();
+        let now = Instant::now();
+        let at = self.clock.at(now);
+        let mut lease = gate
+            .take_ready(|live| self.staleness(live, at).is_none() && !self.ping_is_due(live, at))?;
+        let holder = gate.count_checkout(&mut lease, turn.location, turn.started, now);
+        drop(gate);
+        Some(Connection::new(self.clone(), lease, holder))
+    }
+
+    /// An idle connection if nobody waits; else the first of: one handed over, one opened, an error, the deadline.
+    pub(super) fn next_lease(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Lease<M>, Error> {
+        let waiter = {
+            let mut gate = self.gate.lock();
+            if let Some(lease) = self.arrive(&mut gate, turn)? {
+                turn.admitted = true;
+                return Ok(lease);
+            }
+            if turn.remaining().is_zero() {
+                if !gate.has_room() {
+                    gate.turn_away(turn.ticket, turn.is_probe);
+                }
+                drop(gate);
+                return Err(self.timed_out(turn, false));
+            }
+            match self.wait_in(&mut gate, turn) {
+                Ok(waiter) => waiter,
+                Err(limit) => {
+                    drop(gate);
+                    return Err(self.overloaded(limit));
+                }
+            }
+        };
+        loop {
+            match waiter.wait(turn.deadline) {
+                Some(Signal::Lease(lease)) => return Ok(lease),
+                Some(Signal::Open(attempt)) => match self.open_here(attempt, turn) {
+                    Ok(lease) => return Ok(lease),
+                    Err(failure) => self.after_failure(turn, failure)?,
+                },
+                Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
+                Some(Signal::Closed) => return Err(self.closed_error()),
+                None => {
+                    let left = self.gate.leave_at_deadline(turn.ticket, turn.is_probe);
+                    // `None`: a signal came at the last moment, and is to be looked at.
+                    if let Some(connecting) = left {
+                        return Err(self.timed_out(turn, connecting));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Its place in the order of arrival, and an idle connection if nobody came before it.
+    fn arrive(&self, gate: &mut State<M>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
+        if gate.is_closed() {
+            return Err(self.closed_error());
+        }
+        if turn.ticket == 0 {
+            turn.ticket = gate.take_ticket();
+        }
+        Ok(gate.take_idle(turn.ticket))
+    }
+
+    /// Joins the queue, where a connect is started if there is room for one. The error is the max_waiting that is reached.
+    fn wait_in(&self, gate: &mut Locked<'_, M>, turn: &mut Turn<M>) -> Result<Arc<Waiter<M>>, u32> {
+        let is_new = !std::mem::replace(&mut turn.admitted, true);
+        let waiter = turn.waiter();
+        gate.join(turn.ticket, &waiter);
+        if gate.must_wait(turn.ticket) {
+            gate.watch_for_exhaustion(turn.ticket);
+            if is_new
+                && let Some(limit) = self.settings.max_waiting
+                && gate.wait_more_than(limit)
+            {
+                gate.refuse(turn.ticket, turn.is_probe);
+                return Err(limit);
+            }
+            if !turn.counted_exhausted && !turn.is_probe {
+                turn.counted_exhausted = true;
+                gate.counters_mut().exhausted += 1;
+            }
+        }
+        gate.note_waiting();
+        Ok(waiter)
+    }
+
+    /// Opens on the caller's own thread, for a driver whose connect is local.
+    fn open_here(self: &Arc<Self>, attempt: u64, turn: &Turn<M>) -> Result<Lease<M>, Failure> {
+        let limit = self.settings.connect_timeout.min(turn.remaining());
+        let opened = self.open(attempt, limit);
+        self.gate.lock().own_attempt_ended(attempt, opened)
+    }
+
+    /// The caller's own attempt failed: asleep until the next, or out with the driver's error.
+    fn after_failure(self: &Arc<Self>, turn: &mut Turn<M>, failure: Failure) -> Result<(), Error> {
+        turn.connect_failures += 1;
+        let retry = if failure.transient {
+            self.settings.retry.delay_after(turn.connect_failures)
+        } else {
+            None
+        };
+        turn.last_connect_error = Some(failure.error.clone());
+        let waiter = turn.waiter();
+        // Something may have come since the failure.
+        let late;
+        let closed = {
+            let mut gate = self.gate.lock();
+            late = waiter.take();
+            if let Some(delay) = retry
+                && (late.is_some() || !gate.is_closed())
+            {
+                if let Some(signal) = late {
+                    // It is looked at instead.
+                    gate.post(&waiter, signal);
+                } else if let Some(lease) = gate.take_idle(turn.ticket) {
+                    // It was not in the queue while it opened on its own thread.
+                    gate.post(&waiter, Signal::Lease(lease));
+                } else if gate.successes() > failure.successes {
+                    gate.join(turn.ticket, &waiter);
+                } else {
+                    gate.sleep(turn.ticket, &waiter, later(Instant::now(), delay));
+                }
+                return Ok(());
+            }
+            gate.leave(turn.ticket);
+            gate.is_closed() && failure.transient
+        };
+        if let Some(Signal::Lease(lease)) = late {
+            self.put_back(lease);
+        }
+        if closed {
+            return Err(self.closed_error());
+        }
+        match failure.panic {
+            Some(panic) => resume_unwind(panic),
+            None => Err(failure.error),
+        }
+    }
+
+    /// Counts the checkout, notes the holder, and hands the guard out.
+    fn hand_out(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        turn: &Turn<M>,
+    ) -> Result<Connection<M>, Error> {
+        let mut gate = self.gate.lock();
+        if gate.is_closed() {
+            drop(gate);
+            self.close_lease(lease, CloseReason::PoolClosed);
+            return Err(self.closed_error());
+        }
+        let holder = gate.count_checkout(&mut lease, turn.location, turn.started, Instant::now());
+        drop(gate);
+        Ok(Connection::new(self.clone(), lease, holder))
+    }
+
+    /// As [`checkout`](Shared::checkout), without waiting for a connection.
+    pub(crate) fn try_checkout(
+        self: &Arc<Self>,
+        mut turn: Turn<M>,
+    ) -> Result<Option<Connection<M>>, Error> {
+        self.may_block_here("try_get")?;
+        loop {
+            let Some(lease) = self.lease_at_once(&mut turn)? else {
+                return Ok(None);
+            };
+            if let Some(lease) = self.make_ready(lease, &mut turn)? {
+                return self.hand_out(lease, &turn).map(Some);
+            }
+        }
+    }
+
+    fn lease_at_once(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
+        let mut gate = self.gate.lock();
+        if let Some(lease) = self.arrive(&mut gate, turn)? {
+            return Ok(Some(lease));
+        }
+        let may_open = self.mode == Mode::Null && self.facts.is_bounded(Call::Connect);
+        let attempt = match may_open {
+            true => gate.open_at_once(turn.ticket),
+            false => None,
+        };
+        drop(gate);
+        let Some(attempt) = attempt else {
+            return Ok(None);
+        };
+        self.open_here(attempt, turn)
+            .map(Some)
+            .map_err(|failure| match failure.panic {
+                Some(panic) => resume_unwind(panic),
+                None => failure.error,
+            })
+    }
+}

@@ -1,0 +1,94 @@
+//! The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
+
+use std::sync::Arc;
+
+use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::gate::lease::Lease;
+use crate::lifecycle::shared::{Shared, on_a_runtime};
+use crate::settings::{Mode, ResetOnReturn};
+
+impl<M: Manager> Shared<M> {
+    /// The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
+    pub(super) fn check_in(self: &Arc<Self>, mut lease: Lease<M>, holder: usize, panicked: bool) {
+        let now = Instant::now();
+        let unfit = self.unfitness(&mut lease, self.clock.at(now));
+        let how = self.reset_for(panicked);
+        let resets = self.facts.resets(how);
+        if unfit.is_none()
+            && !panicked
+            && !resets
+            && !self.hooks.has_reset
+            && !self.hooks.has_checkin
+        {
+            self.hand_back(lease, now, Some(holder));
+            return;
+        }
+        self.gate.lock().count_checkin(holder, now);
+        if self.facts.is_bounded(Call::Reset) || !on_a_runtime() {
+            self.reset_and_give(lease, unfit, how, panicked);
+            return;
+        }
+        let shared = self.clone();
+        if let Err(unrun) = self
+            .helpers
+            .run(move || shared.reset_and_give(lease, unfit, how, panicked))
+        {
+            (unrun.job)();
+        }
+    }
+
+    fn reset_and_give(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        unfit: Option<CloseReason>,
+        how: ResetOnReturn,
+        panicked: bool,
+    ) {
+        let (mut lease, mut unfit) = match unfit {
+            Some(reason) => (lease, Some(reason)),
+            None => match self.reset(lease, how, panicked) {
+                Some(result) => result,
+                None => return,
+            },
+        };
+        if self.hooks.has_checkin
+            && self
+                .run_hook("checkin", |hooks| {
+                    let (connection, info) = lease.live_mut().as_hooks_see_it();
+                    hooks.checking_in(connection, info)
+                })
+                .is_err()
+        {
+            unfit = unfit.or(Some(CloseReason::HookFailed));
+        }
+        if let Some(reason) = unfit {
+            self.close_lease_and_settle(lease, reason);
+            return;
+        }
+        self.hand_back(lease, Instant::now(), None);
+    }
+
+    /// A used connection goes to the oldest waiter, else idle, else it is closed. Counts the checkin if a holder is named.
+    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, holder: Option<usize>) {
+        let live = lease.live_mut();
+        live.proven = self.clock.at(now);
+        live.idle_since = live.proven;
+        let mut gate = self.gate.lock();
+        gate.prove(now);
+        if let Some(holder) = holder {
+            gate.count_checkin(holder, now);
+        }
+        let leftover = match self.mode {
+            Mode::Queue => gate.give(lease),
+            // Who waits opens a connection of his own in its place.
+            Mode::Null if gate.is_closed() => Some((lease, CloseReason::PoolClosed)),
+            Mode::Null => Some((lease, CloseReason::NullPool)),
+        };
+        drop(gate);
+        if let Some((lease, reason)) = leftover {
+            self.close_lease_and_settle(lease, reason);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The two ways of a connection: out to its user, and back.
+
+pub(crate) mod connection;
+mod evidence;
+mod get;
+mod give;
+mod probe;
+mod ready;
+pub(crate) mod turn;

@@ -1,0 +1,139 @@
+//! Before hand-out: not stale, proved alive where a ping is due, accepted by the checkout hook.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use crate::checkout::turn::Turn;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::Manager;
+use crate::contract::hooks::HookFailure;
+use crate::error::{Error, ErrorKind};
+use crate::gate::failure::Failure;
+use crate::gate::lease::Lease;
+use crate::lifecycle::shared::Shared;
+use crate::lifecycle::validate::Pinged;
+
+/// Connections that a checkout hook may refuse within one checkout.
+const REFUSALS: u32 = 3;
+
+impl<M: Manager> Shared<M> {
+    /// Makes a connection fit to be handed out, or closes it and returns `None`: the next is tried.
+    pub(super) fn make_ready(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        let now = self.clock.now();
+        if let Some(reason) = self.staleness_before_use(lease.live(), now) {
+            self.close_lease(lease, reason);
+            return Ok(None);
+        }
+        let lease = if self.ping_is_due(lease.live(), now) {
+            match self.test(lease, turn)? {
+                Some(lease) => lease,
+                None => return Ok(None),
+            }
+        } else {
+            lease
+        };
+        if self.hooks.has_checkout {
+            self.offer_to_hook(lease, turn)
+        } else {
+            Ok(Some(lease))
+        }
+    }
+
+    /// Pings. A lost connection may take those with it that were opened before; one that fails otherwise goes alone.
+    pub(super) fn test(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        let limit = self.settings.health_check_timeout.min(turn.remaining());
+        if limit.is_zero() {
+            self.put_back(lease);
+            return Err(self.timed_out(turn, false));
+        }
+        let refused = self.gate.lock().query_refused();
+        if let Some(refused) = refused {
+            self.put_back(lease);
+            return Err(refused);
+        }
+        match self.ping(lease, limit) {
+            Pinged::Alive(lease) => Ok(Some(lease)),
+            Pinged::QueryRefused(lease, error) => {
+                self.put_back(lease);
+                if !turn.is_probe {
+                    self.gate.lock().counters_mut().validation_failures += 1;
+                }
+                Err(error)
+            }
+            Pinged::Failed(lease, fault) => {
+                let reason = fault.close_reason(CloseReason::ValidationFailed);
+                self.speak_for_others(lease.live(), fault.verdict);
+                self.close_lease(lease, reason);
+                let cause = Error::new(ErrorKind::Validation, fault.words);
+                self.validation_failed(
+                    turn,
+                    match fault.source {
+                        Some(source) => cause.with_source(source),
+                        None => cause,
+                    },
+                )
+            }
+            Pinged::NoAnswer => {
+                let words = format!("no answer within {limit:?}");
+                self.validation_failed(turn, Error::new(ErrorKind::Validation, words))
+            }
+        }
+    }
+
+    fn validation_failed(
+        self: &Arc<Self>,
+        turn: &mut Turn<M>,
+        cause: Error,
+    ) -> Result<Option<Lease<M>>, Error> {
+        if !turn.is_probe {
+            self.gate.lock().counters_mut().validation_failures += 1;
+        }
+        log::info!(target: &self.target, "a connection failed its test and is replaced: {cause}");
+        turn.validation_failures += 1;
+        if turn.remaining().is_zero() {
+            self.count_timeout(turn);
+        } else if turn.validation_failures < self.settings.max_validation_failures {
+            return Ok(None);
+        }
+        let message = format!(
+            "{} connections in a row failed their test, the last: {cause}",
+            turn.validation_failures
+        );
+        let error = Error::new(ErrorKind::Validation, message);
+        Err(match cause.shared_source() {
+            Some(source) => error.with_source(source),
+            None => error,
+        })
+    }
+
+    fn offer_to_hook(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
+        let called = self.run_hook("checkout", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.checking_out(connection, info)
+        });
+        let Err(failure) = called else {
+            return Ok(Some(lease));
+        };
+        self.close_lease(lease, CloseReason::HookFailed);
+        turn.refusals += 1;
+        match failure {
+            HookFailure::Panicked(panic) => resume_unwind(panic),
+            refused if turn.refusals >= REFUSALS => {
+                Err(Failure::of_hook("checkout", refused).error)
+            }
+            HookFailure::Refused(_) => Ok(None),
+        }
+    }
+}

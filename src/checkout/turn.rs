@@ -1,0 +1,62 @@
+//! One checkout, from its call to its end.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::contract::driver::Manager;
+use crate::error::Error;
+use crate::gate::waiter::Waiter;
+
+/// One checkout, from its call to its end.
+pub(crate) struct Turn<M: Manager> {
+    pub(super) started: Instant,
+    pub(super) deadline: Instant,
+    pub(super) timeout: Duration,
+    /// Its arrival: kept when it has to try again.
+    pub(super) ticket: u64,
+    waiter: Option<Arc<Waiter<M>>>,
+    pub(super) validation_failures: u32,
+    pub(super) refusals: u32,
+    pub(super) connect_failures: u32,
+    pub(super) last_connect_error: Option<Error>,
+    pub(super) counted_exhausted: bool,
+    /// It was let into the queue, or had a connection already: max_waiting does not apply to it any more.
+    pub(super) admitted: bool,
+    /// Not a checkout: in no counter, and no hook hears of it.
+    pub(super) is_probe: bool,
+    pub(super) location: &'static Location<'static>,
+}
+
+impl<M: Manager> Turn<M> {
+    pub(crate) fn new(timeout: Duration, location: &'static Location<'static>) -> Self {
+        let started = Instant::now();
+        Turn {
+            started,
+            deadline: later(started, timeout),
+            timeout,
+            ticket: 0,
+            waiter: None,
+            validation_failures: 0,
+            refusals: 0,
+            connect_failures: 0,
+            last_connect_error: None,
+            counted_exhausted: false,
+            admitted: false,
+            is_probe: false,
+            location,
+        }
+    }
+
+    /// Until the deadline.
+    pub(super) fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Where it is told what it waits for.
+    pub(super) fn waiter(&mut self) -> Arc<Waiter<M>> {
+        self.waiter.get_or_insert_with(Waiter::new).clone()
+    }
+}

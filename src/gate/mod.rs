@@ -1,0 +1,274 @@
+//! The gate: the pool's one lock, and everything that is guarded by it.
+//!
+//! # How a connection moves
+//!
+//! ```text
+//!            take a place          connected            nobody waits
+//!   (nothing) ──────────► attempt ──────────► lease ──────────────────► idle
+//!       ▲                    │                  │ ▲                       │
+//!       │                    │ failed           │ └──── checked in ────┐  │ taken
+//!       │                    ▼                  │                      │  ▼
+//!       └───────────── place given back         └── handed over ──►  in a user's hands
+//!       ▲                                       │                      │
+//!       └──────────── closing ◄─────────────────┴──────────────────────┘
+//! ```
+//!
+//! A connection that is being opened, is open or is being closed sits in one [place](places::Place) for all that time, and r2d2
+//! holds the places that are free, `pool_size + max_overflow` in all. An *attempt* is a connect under way. A *lease* is an open
+//! connection together with its place. A *closing* keeps the place until the driver's close has returned, or is past its limit:
+//! then the place is given back and the call is counted as *hung*; at most as many calls hang without a place as there are
+//! places.
+//!
+//! A caller that finds nothing idle draws a ticket, its place in the order of arrival, and becomes a *waiter*. It is
+//! [waiting](waiter::Standing) at capacity, or relies on a connect (its own, or one that somebody else no longer needs), or sleeps
+//! between two attempts, or is deciding what follows from a failure. What it is told is a [`Signal`](waiter::Signal).
+//!
+//! # The laws, at every instant under the lock
+//!
+//! 1. `created = closed + detached + total`, and `checkouts = checkins + checked_out`.
+//! 2. `total + connects that hold a place + places that are free = pool_size + max_overflow`, and no sum exceeds it.
+//! 3. An idle connection and a waiter at capacity do not stand here together: what comes in goes to the oldest waiter, and only
+//!    without one becomes idle.
+//! 4. Everybody who waits is told something: a connection, leave to open one, a failure, or that the pool has closed; or leaves by
+//!    himself, at his deadline.
+//! 5. `idle ≤ pool_size`, and what is idle is in the order of its last use.
+//!
+//! # Why no wake-up is lost
+//!
+//! A caller looks for an idle connection and joins the queue under one hold of the lock, so nothing can come in between. Whoever
+//! brings something (a connection, a place, a failure) takes the waiter out of the queue, or marks it as deciding, and posts
+//! the signal under the same hold. A caller whose deadline passes looks under the lock whether it still stands in the queue:
+//! if it does not, its last signal is there already, and it takes that. `tests/model` checks all interleavings.
+//!
+//! What follows from a change (a waiter may now have a connect, the pool is full or no longer full, somebody waits for the pool
+//! to drain, the timer must come earlier) need not be remembered by whoever makes it: [`Locked`] sees to it when the lock is let
+//! go ([`Locked::settle`]).
+//!
+//! # What never happens under the lock
+//!
+//! Nothing connects, pings, resets or closes; no hook runs, nothing is logged, no thread is started, and nothing is dropped that
+//! somebody else wrote: an error, a panic's payload or a signal that is replaced is put aside (`State::discard`) and dropped
+//! after the lock. What is to be done then is carried out by the three [`Doors`], which the builder hands in.
+//!
+//! # The order of locks
+//!
+//! This one first. Inside it, each for an instant: a waiter's own (its signal), r2d2's (the free places), and the pool's
+//! clock has none. The locks of the helpers, the timer, the history, the health check and the hooks are never taken inside it,
+//! nor is this one inside them.
+
+pub(crate) mod attempt;
+pub(crate) mod closing;
+pub(crate) mod counters;
+pub(crate) mod episodes;
+pub(crate) mod failure;
+#[cfg(queuepool_loom)]
+mod faults;
+pub(crate) mod holders;
+pub(crate) mod lease;
+pub(crate) mod opening;
+pub(crate) mod patience;
+pub(crate) mod places;
+pub(crate) mod reach;
+pub(crate) mod reading;
+mod state;
+pub(crate) mod stock;
+mod sweep;
+pub(crate) mod verdict;
+pub(crate) mod waiter;
+
+use std::io;
+use std::mem;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
+use crate::contract::driver::Manager;
+use crate::gate::holders::HolderRecord;
+use crate::gate::places::Places;
+use crate::gate::reading::Reading;
+pub(crate) use crate::gate::state::{Rules, State};
+use crate::gate::waiter::Waiter;
+
+/// What the gate wants done once its lock is let go.
+pub(crate) struct Doors {
+    /// Runs this attempt to connect, on a helper thread; an error where none can be had.
+    pub(crate) open: Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>,
+    /// Calls [`Gate::sweep`] at that moment.
+    pub(crate) wake: Box<dyn Fn(Instant) + Send + Sync>,
+    pub(crate) tell: Box<dyn Fn(Notice) + Send + Sync>,
+}
+
+/// What the log is told.
+pub(crate) enum Notice {
+    Warning(String),
+    /// A lifecycle event.
+    Event(String),
+}
+
+/// The lock of one pool and what is behind it.
+pub(crate) struct Gate<M: Manager> {
+    state: Mutex<State<M>>,
+    /// Notified whenever a connection or an attempt has ended.
+    drained: Condvar,
+    doors: Doors,
+}
+
+/// What is left to be done when the lock is let go.
+pub(crate) struct Left {
+    opens: Vec<u64>,
+    wake: Option<Instant>,
+    notices: Vec<Notice>,
+    discarded: Vec<Box<dyn Send>>,
+}
+
+impl<M: Manager> Gate<M> {
+    pub(crate) fn new(rules: Rules, places: Places, doors: Doors) -> Self {
+        Gate {
+            state: Mutex::new(State::new(rules, places)),
+            drained: Condvar::new(),
+            doors,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_, M> {
+        Locked {
+            gate: self,
+            state: Some(self.state.lock()),
+        }
+    }
+
+    /// All that can be told of the pool at one instant. `holders` is where the records of them go: room is made before the lock is
+    /// taken.
+    pub(crate) fn read(&self, holders: Vec<HolderRecord>) -> Reading {
+        Reading::of(&self.state.lock(), holders)
+    }
+
+    /// A caller's deadline has passed. `None`: it has a signal, which came at the last moment. Else it has left, and this says
+    /// whether it was kept waiting by a connect.
+    pub(crate) fn leave_at_deadline(&self, ticket: u64, is_probe: bool) -> Option<bool> {
+        #[cfg(queuepool_loom)]
+        if self.leave_wrongly(ticket) {
+            return Some(false);
+        }
+        self.lock().leave_at_deadline(ticket, is_probe)
+    }
+
+    /// Ends what is past its time.
+    pub(crate) fn sweep(&self, now: Instant) {
+        self.lock().sweep(now);
+    }
+
+    /// Waits until nothing is open, opening or closing, or until `end`.
+    pub(crate) fn wait_until_drained(&self, end: Instant) -> Locked<'_, M> {
+        let mut state = self.state.lock();
+        while !state.is_drained() {
+            if self.drained.wait_until(&mut state, end).timed_out() {
+                break;
+            }
+        }
+        Locked {
+            gate: self,
+            state: Some(state),
+        }
+    }
+
+    /// Goes on until nothing is left: an attempt for which no thread can be had fails, from which more may follow.
+    #[cold]
+    fn carry_out(&self, left: Left) {
+        let mut next = Some(left);
+        while let Some(Left {
+            opens,
+            wake,
+            notices,
+            discarded,
+        }) = next.take()
+        {
+            drop(discarded);
+            if let Some(at) = wake {
+                (self.doors.wake)(at);
+            }
+            let mut failed = Vec::new();
+            for attempt in opens {
+                if let Err(error) = (self.doors.open)(attempt) {
+                    failed.push((attempt, error));
+                }
+            }
+            notices.into_iter().for_each(&self.doors.tell);
+            if failed.is_empty() {
+                return;
+            }
+            let mut state = self.state.lock();
+            for (attempt, error) in failed {
+                state.could_not_start(attempt, &error);
+            }
+            self.settle(&mut state);
+            next = state.take_left();
+        }
+    }
+
+    fn settle(&self, state: &mut State<M>) {
+        state.settle();
+        if mem::take(&mut state.something_ended) {
+            self.drained.notify_all();
+        }
+    }
+}
+
+/// The lock, held. Letting go of it settles what has changed and carries out what is left to be done.
+pub(crate) struct Locked<'a, M: Manager> {
+    gate: &'a Gate<M>,
+    /// `None` only while it ends.
+    state: Option<MutexGuard<'a, State<M>>>,
+}
+
+impl<M: Manager> Locked<'_, M> {
+    /// Does what follows from all changes so far, without letting go of the lock. Twice is as good as once.
+    pub(crate) fn settle(&mut self) {
+        let gate = self.gate;
+        gate.settle(self);
+    }
+}
+
+impl<M: Manager> Locked<'_, M> {
+    /// Into the queue; a connect is started if there is room for one.
+    pub(crate) fn join(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>) {
+        #[cfg(queuepool_loom)]
+        self.let_go_before_joining();
+        self.enqueue(ticket, waiter);
+        self.settle();
+    }
+}
+
+impl<M: Manager> Deref for Locked<'_, M> {
+    type Target = State<M>;
+
+    #[inline]
+    fn deref(&self) -> &State<M> {
+        self.state.as_ref().expect("bug: used after it was let go")
+    }
+}
+
+impl<M: Manager> DerefMut for Locked<'_, M> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut State<M> {
+        self.state.as_mut().expect("bug: used after it was let go")
+    }
+}
+
+impl<M: Manager> Drop for Locked<'_, M> {
+    #[inline]
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else {
+            return;
+        };
+        if state.is_changed() {
+            self.gate.settle(&mut state);
+        }
+        let left = state.take_left();
+        drop(state);
+        if let Some(left) = left {
+            self.gate.carry_out(left);
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Connects: who may have one, and what becomes of it.
+
+use std::io;
+use std::mem;
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::contract::driver::Manager;
+use crate::error::ErrorKind;
+use crate::gate::attempt::{Attempt, For, Stage};
+use crate::gate::failure::Failure;
+use crate::gate::lease::Lease;
+use crate::gate::places::Place;
+use crate::gate::state::State;
+use crate::gate::waiter::{Signal, Standing};
+
+/// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
+const YOUNG_ATTEMPTS: usize = 16;
+pub(super) const YOUNG: Duration = Duration::from_secs(1);
+
+/// How an attempt to connect ended on the side of the driver and the hooks.
+pub(crate) enum Opened<M: Manager> {
+    Ready(Lease<M>),
+    /// Its place was taken meanwhile, and nobody has another for it.
+    TooLate,
+    Failed(Failure),
+}
+
+impl<M: Manager> State<M> {
+    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_pool_size.
+    pub(super) fn open_for_waiters(&mut self) {
+        if self.closed {
+            return;
+        }
+        let now = Instant::now();
+        let mut position = 0;
+        while position < self.waiters.len() {
+            if !self.waiters[position].wants_attempt(now) {
+                position += 1;
+                continue;
+            }
+            if self.adopt(position, now) {
+                self.wake_at(now + self.patience.limit());
+                position += 1;
+                continue;
+            }
+            if !self.may_start(now) {
+                self.wake_at(now + YOUNG);
+                return;
+            }
+            if let Some(look_again) = self.enough_are_opening(now) {
+                self.wake_at(look_again);
+                return;
+            }
+            if self.too_many_hang() {
+                // They wait for what comes back, or until one of those calls ends.
+                return;
+            }
+            let Some(place) = self.places.try_take().or_else(|| self.displace(now)) else {
+                return;
+            };
+            let ticket = self.waiters[position].ticket;
+            let attempt = self.add_attempt(place, For::Caller(ticket), now);
+            if self.rules.connects_here {
+                let waiting = self
+                    .waiters
+                    .remove(position)
+                    .expect("bug: the position was just looked at");
+                self.post(&waiting.waiter, Signal::Open(attempt));
+            } else {
+                self.waiters[position].standing = Standing::Connecting(attempt);
+                self.start(attempt);
+                position += 1;
+            }
+        }
+        self.restock(now);
+    }
+
+    /// Runs the attempt on a helper thread.
+    pub(super) fn start(&mut self, attempt: u64) {
+        self.wake_at(later(Instant::now(), self.rules.connect_timeout));
+        self.open_on_helper(attempt);
+    }
+
+    /// No thread could be had to connect on.
+    pub(super) fn could_not_start(&mut self, attempt: u64, error: &io::Error) {
+        let words = format!("no thread could be started to connect on: {error}");
+        self.fail(attempt, Failure::transient(words));
+    }
+
+    /// Lets the waiter at `position` rely on a connect that nobody else relies on.
+    fn adopt(&mut self, position: usize, now: Instant) -> bool {
+        let slow = self.patience.slow();
+        let Some(attempt) = self
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.is_adoptable(now, slow))
+        else {
+            return false;
+        };
+        let waiting = &mut self.waiters[position];
+        attempt.owner = Some(waiting.ticket);
+        waiting.standing = Standing::Relying {
+            on: attempt.id,
+            since: now,
+        };
+        true
+    }
+
+    /// Callers who rely on somebody else's connect for longer than their patience may have their own.
+    pub(super) fn doubt_adopted(&mut self, now: Instant) {
+        let patience = self.patience.limit();
+        for waiting in &mut self.waiters {
+            let Standing::Relying { on, since } = waiting.standing else {
+                continue;
+            };
+            if since + patience > now {
+                continue;
+            }
+            waiting.standing = Standing::AtCapacity;
+            self.may_open = true;
+            if let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == on) {
+                attempt.owner = None;
+                attempt.doubted_by = Some(waiting.ticket);
+            }
+        }
+    }
+
+    /// A caller timed out: the connects that it started, or lost [`Patience`](super::patience::Patience) with, may lose their
+    /// places. Not one that it relied on for less: who comes for 5 ms would end every connect that takes longer than that.
+    pub(super) fn give_up(&mut self, ticket: u64) {
+        for attempt in &mut self.attempts {
+            attempt.given_up |=
+                attempt.starter() == Some(ticket) || attempt.doubted_by == Some(ticket);
+        }
+    }
+
+    /// Takes the place of a connect on which a caller timed out.
+    fn displace(&mut self, now: Instant) -> Option<Place> {
+        let slow = self.patience.slow();
+        let attempt = self
+            .attempts
+            .iter_mut()
+            .find(|attempt| attempt.is_displaceable(now, slow))?;
+        let Stage::Connecting(place) = mem::replace(&mut attempt.stage, Stage::Abandoned) else {
+            unreachable!("bug: an attempt that holds a place is connecting");
+        };
+        self.note_abandoned();
+        Some(place)
+    }
+
+    /// Whether another connect may start now.
+    pub(super) fn may_start(&self, now: Instant) -> bool {
+        let young = |attempt: &&Attempt| {
+            attempt.holds_place() && now.duration_since(attempt.started) < YOUNG
+        };
+        self.attempts.len() < YOUNG_ATTEMPTS
+            || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
+    }
+
+    /// When to look again, where enough connects are under way for those who wait, given how long connections are held and how
+    /// long a connect takes: where 25 callers wait for connections that are held for 20 ms and opened in 250, two more clear
+    /// the queue while a third is being opened. A connect that takes longer than patience allows is not counted on.
+    fn enough_are_opening(&self, now: Instant) -> Option<Instant> {
+        let patience = self.patience.limit();
+        let counted_on = self.attempts.iter().filter(|attempt| {
+            attempt.holds_place() && !attempt.given_up && attempt.started + patience > now
+        });
+        let oldest = counted_on.clone().map(|attempt| attempt.started).min()?;
+        // Before the first success nothing is known of either, and where none is open, none can come back.
+        let connect = self
+            .patience
+            .usual()
+            .filter(|_| self.counters.total() > 0)?;
+        let waiting = self.waiters.len() as f64;
+        let at = self.rules.clock.at(now);
+        let needed = waiting * self.usual_hold(at).as_secs_f64() / connect.as_secs_f64();
+        // Those that are out grow older meanwhile, and more may be needed.
+        let again = (oldest + patience).min(now + connect / 4);
+        (counted_on.count() as f64 >= needed).then_some(again)
+    }
+
+    /// How long a connection is held: lately on average, or, where those that are out have been out for longer than that, as
+    /// long as these.
+    fn usual_hold(&self, at: Instant) -> Duration {
+        let ages = self
+            .holders
+            .iter()
+            .map(|holder| at.saturating_duration_since(holder.since));
+        let (count, sum) = ages.fold((0, Duration::ZERO), |(count, sum), age| {
+            (count + 1, sum + age)
+        });
+        let by_age = sum.checked_div(count).unwrap_or_default();
+        self.counters.usual_hold().unwrap_or_default().max(by_age)
+    }
+
+    /// Its number.
+    pub(super) fn add_attempt(&mut self, place: Place, purpose: For, started: Instant) -> u64 {
+        self.next_attempt += 1;
+        let mut attempt = Attempt {
+            id: self.next_attempt,
+            stage: Stage::Connecting(place),
+            purpose,
+            owner: None,
+            started,
+            doubted_by: None,
+            given_up: false,
+        };
+        attempt.owner = attempt.starter();
+        self.attempts.push(attempt);
+        self.next_attempt
+    }
+
+    pub(super) fn attempt(&mut self, id: u64) -> Option<&mut Attempt> {
+        self.attempts.iter_mut().find(|attempt| attempt.id == id)
+    }
+
+    /// An attempt for a caller who does not wait: on its own thread, if there is room and nobody waits.
+    pub(crate) fn open_at_once(&mut self, ticket: u64) -> Option<u64> {
+        if !self.waiters.is_empty() {
+            return None;
+        }
+        let place = self.places.try_take()?;
+        Some(self.add_attempt(place, For::Caller(ticket), Instant::now()))
+    }
+
+    /// A connect whose demand is gone is not started: it ends here.
+    pub(crate) fn is_wanted(&mut self, id: u64) -> bool {
+        let wanted = !self.closed && self.attempt(id).is_some_and(|attempt| attempt.is_wanted());
+        if !wanted {
+            self.end_attempt(id);
+        }
+        wanted
+    }
+
+    /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another. `None`: there is none, and
+    /// the attempt has ended.
+    pub(crate) fn admit(&mut self, id: u64) -> Option<Place> {
+        let wanted =
+            !self.closed && (!self.waiters.is_empty() || self.idle.len() < self.rules.pool_size);
+        let attempt = self.attempt(id)?;
+        let took = attempt.started.elapsed();
+        let place = match mem::replace(&mut attempt.stage, Stage::Admitted(Instant::now())) {
+            Stage::Connecting(place) => place,
+            Stage::Abandoned | Stage::Admitted(_) => {
+                let place = if wanted { self.places.try_take() } else { None };
+                self.hung -= 1;
+                let Some(place) = place else {
+                    self.end_attempt(id);
+                    return None;
+                };
+                place
+            }
+        };
+        self.patience.note_connect(took);
+        self.counters.opened();
+        self.counts_changed = true;
+        Some(place)
+    }
+
+    /// Ends an attempt: its place is given back if it still has one, and its owner relies on it no more.
+    pub(super) fn end_attempt(&mut self, id: u64) -> Option<Attempt> {
+        let position = self.attempts.iter().position(|attempt| attempt.id == id)?;
+        let attempt = self.attempts.swap_remove(position);
+        if attempt.is_abandoned() {
+            self.hung -= 1;
+        }
+        if let Some(waiting) = attempt.owner.and_then(|owner| self.find(owner)) {
+            waiting.standing = Standing::AtCapacity;
+        }
+        self.may_open = true;
+        self.something_ended = true;
+        Some(attempt)
+    }
+
+    /// An attempt that ran on a helper thread has ended; whether somebody hears of it is the report.
+    pub(crate) fn attempt_ended(&mut self, id: u64, opened: Opened<M>) -> Ended<M> {
+        match opened {
+            Opened::TooLate => {
+                self.end_attempt(id);
+                Ended::default()
+            }
+            Opened::Ready(lease) => {
+                let attempt = self.end_attempt(id);
+                self.connected();
+                Ended {
+                    leftover: self.give(lease),
+                    report: attempt.and_then(|attempt| attempt.purpose.report()),
+                }
+            }
+            Opened::Failed(failure) => {
+                self.fail(id, failure);
+                Ended::default()
+            }
+        }
+    }
+
+    /// An attempt that ran on its caller's thread has ended.
+    pub(crate) fn own_attempt_ended(
+        &mut self,
+        id: u64,
+        opened: Opened<M>,
+    ) -> Result<Lease<M>, Failure> {
+        let result = match opened {
+            Opened::Ready(lease) => {
+                self.connected();
+                Ok(lease)
+            }
+            Opened::Failed(failure) => {
+                // An abandoned one was counted when it was.
+                let abandoned = self
+                    .attempt(id)
+                    .is_none_or(|attempt| attempt.is_abandoned());
+                if failure.error.kind() == ErrorKind::Connect && !abandoned {
+                    self.connect_failed(&failure.error);
+                }
+                Err(failure)
+            }
+            Opened::TooLate => Err(Failure {
+                transient: true,
+                ..Failure::permanent(
+                    ErrorKind::Connect,
+                    "connecting ended after connect_timeout, and its place was taken by then",
+                )
+            }),
+        };
+        self.end_attempt(id);
+        let successes = self.successes;
+        result.map_err(|failure| Failure {
+            successes,
+            ..failure
+        })
+    }
+
+    /// The place goes back and the error goes to the caller who started the attempt; another who relies on it may start
+    /// its own.
+    pub(super) fn fail(&mut self, id: u64, mut failure: Failure) {
+        failure.successes = self.successes;
+        let blamed = self.attempt(id).and_then(|attempt| attempt.blames());
+        let Some(attempt) = self.end_attempt(id) else {
+            return self.discard(failure);
+        };
+        if failure.error.kind() == ErrorKind::Connect && !attempt.is_abandoned() {
+            self.connect_failed(&failure.error);
+        }
+        if attempt.starter().is_none() {
+            self.restock_later(failure.transient);
+        }
+        if let Some(report) = attempt.purpose.report() {
+            let unheard = report.send(Err((failure.error.clone(), failure.transient)));
+            self.discard((unheard, report));
+        }
+        let Some(starter) = blamed else {
+            return self.discard(failure);
+        };
+        if !failure.transient {
+            // It has its answer, which nothing that comes later may replace.
+            match self.position(starter) {
+                Ok(position) => {
+                    let waiting = self.remove_waiter(position);
+                    if let Some(waiting) = waiting {
+                        self.post(&waiting.waiter, Signal::Failed(failure));
+                    }
+                }
+                Err(_) => self.discard(failure),
+            }
+        } else {
+            self.let_decide(starter, failure);
+        }
+    }
+
+    /// Tells a caller of a failure that may be tried again: what next is for its own thread to say.
+    pub(super) fn let_decide(&mut self, ticket: u64, failure: Failure) {
+        let Some(waiting) = self.find(ticket) else {
+            return self.discard(failure);
+        };
+        waiting.standing = Standing::Deciding;
+        let waiter = waiting.waiter.clone();
+        self.post(&waiter, Signal::Failed(failure));
+    }
+
+    /// Connects that hold a place or whose connection is about to come in.
+    pub(crate) fn opening(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.holds_place())
+            .count()
+    }
+
+    /// Open connections that are not ready yet.
+    pub(crate) fn in_connect_hook(&self) -> usize {
+        self.hooks_began().count()
+    }
+
+    /// Since when connect hooks run, for each new connection that is in one.
+    pub(crate) fn hooks_began(&self) -> impl Iterator<Item = Instant> + Clone {
+        self.attempts.iter().filter_map(Attempt::in_hook_since)
+    }
+
+    /// A connect gives its place away before it has returned.
+    pub(super) fn note_abandoned(&mut self) {
+        self.hung += 1;
+        self.counters.abandoned_connects += 1;
+    }
+
+    /// Connects that hold no place and have not returned.
+    pub(crate) fn hung_connects(&self) -> usize {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.is_abandoned())
+            .count()
+    }
+
+    /// A connect that takes longer than `limit` tells what a check that waited for it would have told.
+    pub(crate) fn overdue_connect(&self, limit: Duration) -> Option<String> {
+        let connects = self.attempts.iter().filter(|one| one.holds_place());
+        let started = connects.map(|one| one.started).min()?;
+        let taken = Instant::now().saturating_duration_since(started);
+        let is_overdue = taken >= limit && self.proven.is_none_or(|proven| proven < started);
+        is_overdue.then(|| format!("a connect has been under way for {taken:.1?}"))
+    }
+}
+
+/// What is left to be done for an attempt that has ended.
+pub(crate) struct Ended<M: Manager> {
+    /// Nobody wants it, and why it is closed.
+    pub(crate) leftover: Option<(Lease<M>, crate::contract::connection_info::CloseReason)>,
+    /// Where its success is to be told.
+    pub(crate) report: Option<crate::gate::attempt::Report>,
+}
+
+impl<M: Manager> Default for Ended<M> {
+    fn default() -> Self {
+        Ended {
+            leftover: None,
+            report: None,
+        }
+    }
+}

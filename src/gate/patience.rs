@@ -1,0 +1,54 @@
+//! How long a connect usually takes, and so how long anybody relies on one.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long a caller relies on a connect that was started for somebody else before it opens its own: as long as connects
+/// lately took, and as long again.
+pub(crate) struct Patience {
+    /// How long the last connects took that succeeded, the newest last.
+    lately: VecDeque<Duration>,
+}
+
+impl Patience {
+    /// Nothing is known of how long a connect takes.
+    const AT_FIRST: Duration = Duration::from_secs(1);
+    const LEAST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(2);
+    const LOOKED_AT: usize = 8;
+
+    pub(crate) fn new() -> Self {
+        Patience {
+            lately: VecDeque::with_capacity(Patience::LOOKED_AT),
+        }
+    }
+
+    pub(crate) fn note_connect(&mut self, took: Duration) {
+        if self.lately.len() == Patience::LOOKED_AT {
+            self.lately.pop_front();
+        }
+        self.lately.push_back(took);
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.twice_the_usual().unwrap_or(Patience::AT_FIRST)
+    }
+
+    /// From when on a connect is slow enough to lose its place, once a caller has timed out on it.
+    pub(crate) fn slow(&self) -> Duration {
+        self.twice_the_usual().unwrap_or(Patience::LEAST)
+    }
+
+    /// The median of the last connects; `None` before the first, and where they take no time.
+    pub(crate) fn usual(&self) -> Option<Duration> {
+        let mut sorted: Vec<_> = self.lately.iter().copied().collect();
+        sorted.sort_unstable();
+        let median = *sorted.get(sorted.len() / 2)?;
+        (!median.is_zero()).then_some(median)
+    }
+
+    fn twice_the_usual(&self) -> Option<Duration> {
+        let twice = 2 * self.usual()?;
+        Some(twice.clamp(Patience::LEAST, Patience::MOST))
+    }
+}

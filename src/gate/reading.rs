@@ -1,0 +1,74 @@
+//! All that can be told of a pool at one instant.
+
+use std::time::Duration;
+
+use crate::base::sync::Instant;
+use crate::contract::driver::{Manager, ServerLimit};
+use crate::error::Error;
+use crate::gate::counters::Counters;
+use crate::gate::holders::HolderRecord;
+use crate::gate::state::State;
+
+#[derive(Clone)]
+pub(crate) struct Reading {
+    pub(crate) taken: Instant,
+    pub(crate) closed: bool,
+    pub(crate) counters: Counters,
+    pub(crate) idle: u64,
+    pub(crate) opening: u64,
+    pub(crate) in_connect_hook: u64,
+    pub(crate) hung: u64,
+    pub(crate) hung_connects: u64,
+    pub(crate) waiting: u64,
+    pub(crate) full_since: Option<Instant>,
+    pub(crate) unreachable_for: Option<Duration>,
+    pub(crate) database_error: Option<Error>,
+    pub(crate) exhausted_for: Option<Duration>,
+    pub(crate) server_limit: Option<ServerLimit>,
+    pub(crate) holders: Vec<HolderRecord>,
+}
+
+impl Reading {
+    pub(super) fn of<M: Manager>(state: &State<M>, mut holders: Vec<HolderRecord>) -> Self {
+        holders.extend(state.holders.iter().cloned());
+        let taken = Instant::now();
+        Reading {
+            taken,
+            closed: state.closed,
+            counters: state.counters.clone(),
+            idle: state.idle.len() as u64,
+            opening: state.opening() as u64,
+            in_connect_hook: state.in_connect_hook() as u64,
+            hung: state.hung as u64,
+            hung_connects: state.hung_connects() as u64,
+            waiting: state.waiters.len() as u64,
+            full_since: state.full_since,
+            unreachable_for: state.unreachable_for(taken),
+            database_error: state.database_error().cloned(),
+            exhausted_for: state.episodes.exhausted_for(taken),
+            server_limit: state.server_limit.known(),
+            holders,
+        }
+    }
+
+    /// What a pool tells that has done nothing yet.
+    pub(crate) fn empty() -> Self {
+        Reading {
+            taken: Instant::now(),
+            closed: false,
+            counters: Counters::default(),
+            idle: 0,
+            opening: 0,
+            in_connect_hook: 0,
+            hung: 0,
+            hung_connects: 0,
+            waiting: 0,
+            full_since: None,
+            unreachable_for: None,
+            database_error: None,
+            exhausted_for: None,
+            server_limit: None,
+            holders: Vec::new(),
+        }
+    }
+}

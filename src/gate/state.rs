@@ -1,0 +1,591 @@
+//! What the lock guards: who waits, what is idle, what is being opened and closed, and what has been counted.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::Manager;
+use crate::error::Error;
+use crate::gate::attempt::{Attempt, Report};
+use crate::gate::closing::Closing;
+use crate::gate::counters::Counters;
+use crate::gate::episodes::Episodes;
+use crate::gate::holders::{HolderRecord, Holders, thread_name};
+use crate::gate::lease::{Lease, Live};
+use crate::gate::patience::Patience;
+use crate::gate::places::{Place, Places};
+use crate::gate::reach::{LimitKnown, Validation};
+use crate::gate::waiter::{Signal, Standing, Waiter, Waiting};
+use crate::gate::{Left, Notice};
+use crate::settings::{Mode, Retry, Settings};
+
+/// What the gate must know of the settings and of the driver.
+pub(crate) struct Rules {
+    pub(crate) mode: Mode,
+    /// pool_size + max_overflow.
+    pub(crate) capacity: u64,
+    pub(crate) pool_size: usize,
+    pub(crate) min_pool_size: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) leak_after: Duration,
+    pub(crate) retry: Retry,
+    /// A connect is local, and runs on the thread of the caller who asked for it.
+    pub(crate) connects_here: bool,
+    pub(crate) clock: Clock,
+}
+
+impl Rules {
+    pub(crate) fn of(settings: &Settings, mode: Mode, connects_here: bool, clock: Clock) -> Self {
+        Rules {
+            mode,
+            capacity: u64::from(settings.pool_size) + u64::from(settings.max_overflow),
+            pool_size: settings.pool_size as usize,
+            min_pool_size: settings.min_pool_size as usize,
+            connect_timeout: settings.connect_timeout,
+            leak_after: settings.leak_after,
+            retry: settings.retry.clone(),
+            connects_here,
+            clock,
+        }
+    }
+}
+
+pub(crate) struct State<M: Manager> {
+    pub(super) rules: Rules,
+    pub(super) places: Places,
+    pub(super) closed: bool,
+    /// The most recently used last.
+    pub(super) idle: Vec<Lease<M>>,
+    /// The oldest first, by ticket; callers asleep between attempts included.
+    pub(super) waiters: VecDeque<Waiting<M>>,
+    next_ticket: u64,
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) next_attempt: u64,
+    /// Connects that succeeded.
+    pub(super) successes: u64,
+    pub(super) patience: Patience,
+    /// Where each warm_up under way hears of another's success and of the pool's end, by its ticket.
+    pub(super) warming: Vec<(u64, Report)>,
+    /// The driver was told that the pool has closed.
+    driver_is_shut: bool,
+    pub(super) closings: Vec<Closing>,
+    /// Driver calls past their limit that have not returned, and hold no place any more.
+    pub(super) hung: usize,
+    /// When a connection was last proved alive: opened, pinged, or returned after use.
+    pub(super) proven: Option<Instant>,
+    pub(super) server_limit: LimitKnown,
+    pub(super) validation: Validation,
+    pub(super) episodes: Episodes,
+    pub(super) counters: Counters,
+    pub(super) holders: Holders,
+    next_connection: u64,
+    /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
+    pub(super) full_since: Option<Instant>,
+    /// When min_pool_size may be filled up again after a failed connect.
+    pub(super) restock_after: Option<Instant>,
+    /// How often in a row that has failed.
+    pub(super) restock_failures: u32,
+    /// A helper goes round the idle connections for keepalive.
+    keeping_alive: bool,
+    /// The connection on which the ping of a health check was abandoned last.
+    pub(super) check_abandoned: Option<u64>,
+    /// When the timer comes next.
+    pub(super) sweep_at: Option<Instant>,
+
+    /// Somebody may now have a connect: a place or a waiter is new, or an attempt has ended.
+    pub(super) may_open: bool,
+    /// What is out or open has changed.
+    pub(super) counts_changed: bool,
+    /// A connection or an attempt has ended, which those hear who wait for the pool to drain.
+    pub(super) something_ended: bool,
+    /// Something is to be done when the lock is let go.
+    left_over: bool,
+    opens: Vec<u64>,
+    wake: Option<Instant>,
+    notices: Vec<Notice>,
+    discarded: Vec<Box<dyn Send>>,
+}
+
+impl<M: Manager> State<M> {
+    pub(super) fn new(rules: Rules, places: Places) -> Self {
+        State {
+            rules,
+            places,
+            closed: false,
+            idle: Vec::new(),
+            waiters: VecDeque::new(),
+            next_ticket: 0,
+            attempts: Vec::new(),
+            next_attempt: 0,
+            successes: 0,
+            patience: Patience::new(),
+            warming: Vec::new(),
+            driver_is_shut: false,
+            closings: Vec::new(),
+            hung: 0,
+            proven: None,
+            server_limit: LimitKnown::Unasked,
+            validation: Validation::Untried,
+            episodes: Episodes::default(),
+            counters: Counters::default(),
+            holders: Holders::default(),
+            next_connection: 1,
+            full_since: None,
+            restock_after: None,
+            restock_failures: 0,
+            keeping_alive: false,
+            check_abandoned: None,
+            sweep_at: None,
+            may_open: false,
+            counts_changed: false,
+            something_ended: false,
+            left_over: false,
+            opens: Vec::new(),
+            wake: None,
+            notices: Vec::new(),
+            discarded: Vec::new(),
+        }
+    }
+
+    // What follows from a change.
+
+    #[inline]
+    pub(super) fn is_changed(&self) -> bool {
+        self.counts_changed || self.may_open || self.something_ended
+    }
+
+    /// Opens for those who wait and notes whether the pool is full.
+    pub(super) fn settle(&mut self) {
+        if mem::take(&mut self.may_open) {
+            self.open_for_waiters();
+        }
+        if mem::take(&mut self.counts_changed) {
+            self.note_fullness();
+        }
+    }
+
+    #[inline]
+    pub(super) fn take_left(&mut self) -> Option<Left> {
+        mem::take(&mut self.left_over).then(|| Left {
+            opens: mem::take(&mut self.opens),
+            wake: self.wake.take(),
+            notices: mem::take(&mut self.notices),
+            discarded: mem::take(&mut self.discarded),
+        })
+    }
+
+    /// Somebody may have a connect now, for a reason that does not show here: time has passed, or a clock was moved.
+    pub(crate) fn look_again(&mut self) {
+        self.may_open = true;
+    }
+
+    /// To be run on a helper thread, once the lock is let go.
+    pub(super) fn open_on_helper(&mut self, attempt: u64) {
+        self.opens.push(attempt);
+        self.left_over = true;
+    }
+
+    /// Makes sure that the timer comes at `at` or before.
+    pub(super) fn wake_at(&mut self, at: Instant) {
+        if self.sweep_at.is_some_and(|planned| planned <= at) {
+            return;
+        }
+        self.sweep_at = Some(at);
+        self.wake = Some(at);
+        self.left_over = true;
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+        self.left_over = true;
+    }
+
+    /// To be dropped once the lock is let go: somebody else's code may run in the drop.
+    pub(super) fn discard(&mut self, what: impl Send + 'static) {
+        self.discarded.push(Box::new(what));
+        self.left_over = true;
+    }
+
+    // Who waits.
+
+    #[inline]
+    pub(crate) fn take_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
+    pub(super) fn enqueue(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>) {
+        self.stand(ticket, waiter, Standing::AtCapacity);
+        self.may_open = true;
+    }
+
+    /// As [`enqueue`](State::enqueue), to sleep until then unless something is there before.
+    pub(crate) fn sleep(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, until: Instant) {
+        self.stand(ticket, waiter, Standing::Asleep { until });
+        self.note_waiting();
+        self.wake_at(until);
+    }
+
+    fn stand(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, standing: Standing) {
+        match self.position(ticket) {
+            Ok(position) => self.waiters[position].standing = standing,
+            Err(position) => self.waiters.insert(
+                position,
+                Waiting {
+                    ticket,
+                    waiter: waiter.clone(),
+                    standing,
+                },
+            ),
+        }
+    }
+
+    /// Called when a caller has joined and is let stay.
+    pub(crate) fn note_waiting(&mut self) {
+        self.counters.waiting(self.waiters.len() as u64);
+    }
+
+    /// Whether no connection is being opened for this caller.
+    pub(crate) fn must_wait(&mut self, ticket: u64) -> bool {
+        self.find(ticket).is_some_and(|waiting| waiting.must_wait())
+    }
+
+    pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
+        let mut waiting = self.waiters.iter().filter(|waiting| waiting.must_wait());
+        waiting.nth(limit as usize).is_some()
+    }
+
+    /// Beyond max_waiting.
+    pub(crate) fn refuse(&mut self, ticket: u64, is_probe: bool) {
+        self.leave(ticket);
+        self.counters.overloaded += u64::from(!is_probe);
+        self.turn_away(ticket, is_probe);
+    }
+
+    pub(super) fn position(&self, ticket: u64) -> Result<usize, usize> {
+        self.waiters
+            .binary_search_by_key(&ticket, |waiting| waiting.ticket)
+    }
+
+    pub(super) fn find(&mut self, ticket: u64) -> Option<&mut Waiting<M>> {
+        self.position(ticket)
+            .ok()
+            .map(|position| &mut self.waiters[position])
+    }
+
+    /// Out of the queue; its attempt is nobody's now. `None`: it is out already, and its waiter has a signal.
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<Standing> {
+        let position = self.position(ticket).ok()?;
+        self.may_open = true;
+        self.remove_waiter(position).map(|waiting| waiting.standing)
+    }
+
+    pub(super) fn remove_waiter(&mut self, position: usize) -> Option<Waiting<M>> {
+        let waiting = self.waiters.remove(position)?;
+        if let Some(attempt) = waiting.standing.attempt() {
+            self.may_open = true;
+            if let Some(attempt) = self.attempt(attempt) {
+                attempt.owner = None;
+            }
+        }
+        Some(waiting)
+    }
+
+    /// A caller's deadline has passed. `None`: a signal came at the last moment, and is to be looked at. Else whether it was
+    /// kept waiting by a connect: its own, or one that it was held back for.
+    pub(super) fn leave_at_deadline(&mut self, ticket: u64, is_probe: bool) -> Option<bool> {
+        if matches!(self.find(ticket)?.standing, Standing::Deciding) {
+            return None;
+        }
+        let standing = self.leave(ticket)?;
+        let connecting = match standing {
+            Standing::AtCapacity | Standing::Deciding => {
+                self.opening() > 0 && self.places.try_take().is_some()
+            }
+            Standing::Connecting(_) | Standing::Relying { .. } | Standing::Asleep { .. } => true,
+        };
+        self.give_up(ticket);
+        self.may_open = true;
+        if !connecting {
+            self.turn_away(ticket, is_probe);
+        }
+        Some(connecting)
+    }
+
+    /// Tells a caller; what it had not read yet is replaced.
+    pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
+        if let Some(unread) = waiter.post(signal) {
+            self.discard(unread);
+        }
+    }
+
+    // What is idle.
+
+    /// The most recently used idle connection, unless somebody with an older ticket waits.
+    pub(crate) fn take_idle(&mut self, ticket: u64) -> Option<Lease<M>> {
+        if self
+            .waiters
+            .front()
+            .is_some_and(|first| first.ticket < ticket)
+        {
+            return None;
+        }
+        self.idle.pop()
+    }
+
+    /// The most recently used idle connection, if nobody waits and it is ready as it is.
+    #[inline]
+    pub(crate) fn take_ready(
+        &mut self,
+        is_ready: impl FnOnce(&Live<M>) -> bool,
+    ) -> Option<Lease<M>> {
+        let ready = self.waiters.is_empty() && is_ready(self.idle.last()?.live());
+        if ready { self.idle.pop() } else { None }
+    }
+
+    /// The least recently used idle connection, which the next caller misses least.
+    pub(crate) fn take_coldest(&mut self) -> Option<Lease<M>> {
+        (!self.idle.is_empty()).then(|| self.idle.remove(0))
+    }
+
+    /// The least recently used idle connection of those that satisfy `wanted`.
+    pub(crate) fn take_first_idle(
+        &mut self,
+        wanted: impl Fn(&Live<M>) -> bool,
+    ) -> Option<Lease<M>> {
+        let position = self.idle.iter().position(|lease| wanted(lease.live()))?;
+        Some(self.idle.remove(position))
+    }
+
+    pub(crate) fn any_idle(&self, wanted: impl Fn(&Live<M>) -> bool) -> bool {
+        self.idle.iter().any(|lease| wanted(lease.live()))
+    }
+
+    /// Idle connections that satisfy `unwanted`, taken out.
+    pub(crate) fn take_idle_where(&mut self, unwanted: impl Fn(&Live<M>) -> bool) -> Vec<Lease<M>> {
+        self.idle
+            .extract_if(.., |lease| unwanted(lease.live()))
+            .collect()
+    }
+
+    /// The longest idle first, while more than min_pool_size are open, in use or idle.
+    pub(crate) fn take_idle_too_long(&mut self, limit: Duration, now: Instant) -> Vec<Lease<M>> {
+        let open = self.counters.total() as usize;
+        let spare = open.saturating_sub(self.rules.min_pool_size);
+        let too_long =
+            |lease: &&Lease<M>| now.saturating_duration_since(lease.live().idle_since) >= limit;
+        let count = self.idle.iter().take(spare).take_while(too_long).count();
+        self.idle.drain(..count).collect()
+    }
+
+    /// In the order of their last use again. Stable, and nearly sorted.
+    pub(crate) fn sort_idle(&mut self) {
+        self.idle.sort_by_key(|lease| lease.live().idle_since);
+    }
+
+    /// To the oldest waiter, else idle, else back to the caller to be closed, and why.
+    pub(crate) fn give(&mut self, mut lease: Lease<M>) -> Option<(Lease<M>, CloseReason)> {
+        if self.closed {
+            return Some((lease, CloseReason::PoolClosed));
+        }
+        if let Some(waiting) = self.remove_waiter(0) {
+            self.post(&waiting.waiter, Signal::Lease(lease));
+            return None;
+        }
+        if self.rules.mode == Mode::Null {
+            return Some((lease, CloseReason::NullPool));
+        }
+        if self.idle.len() >= self.rules.pool_size {
+            return Some((lease, CloseReason::Overflow));
+        }
+        lease.live_mut().unused = false;
+        self.idle.push(lease);
+        None
+    }
+
+    // Checkouts and checkins.
+
+    /// Notes who holds it; the holder's number is given back at the checkin.
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    pub(crate) fn count_checkout(
+        &mut self,
+        lease: &mut Lease<M>,
+        location: &'static Location<'static>,
+        since: Instant,
+        now: Instant,
+    ) -> usize {
+        let at = self.rules.clock.at(now);
+        let live = lease.live_mut();
+        live.unused = false;
+        live.info.checkouts += 1;
+        self.counters
+            .checked_out(now.saturating_duration_since(since));
+        self.counts_changed = true;
+        self.holders.add(HolderRecord {
+            thread: thread_name(),
+            location,
+            since: at,
+            connection_id: live.info.id,
+            warned: false,
+        })
+    }
+
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) {
+        let record = self.holders.remove(holder);
+        let held = self
+            .rules
+            .clock
+            .at(now)
+            .saturating_duration_since(record.since);
+        self.counters.checked_in(held);
+        self.counts_changed = true;
+        // The name of a thread that has ended may go with it.
+        drop(record);
+    }
+
+    /// Its connection is somebody else's now.
+    pub(crate) fn count_detached(&mut self, place: Place) {
+        self.counters.detached += 1;
+        self.ended(place);
+    }
+
+    /// A connection has ended, and its place is free.
+    pub(super) fn ended(&mut self, place: Place) {
+        drop(place);
+        self.counts_changed = true;
+        self.may_open = true;
+        self.something_ended = true;
+    }
+
+    pub(crate) fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The counts, and how many wait; what was most since the last sample begins anew.
+    pub(crate) fn take_sample(&mut self) -> (Counters, u64) {
+        let counters = self.counters.clone();
+        let waiting = self.waiters.len() as u64;
+        self.counters.recent_checked_out = counters.out();
+        self.counters.recent_total = counters.total();
+        self.counters.recent_waiting = waiting;
+        (counters, waiting)
+    }
+
+    pub(crate) fn next_connection(&mut self) -> u64 {
+        self.next_connection += 1;
+        self.next_connection - 1
+    }
+
+    // What can be asked.
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiters.len()
+    }
+
+    pub(crate) fn successes(&self) -> u64 {
+        self.successes
+    }
+
+    /// Whether there is a place that nobody has.
+    pub(crate) fn has_room(&self) -> bool {
+        self.places.try_take().is_some()
+    }
+
+    pub(crate) fn holders(&self) -> impl Iterator<Item = &HolderRecord> {
+        self.holders.iter()
+    }
+
+    /// Nothing is open, opening or closing.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.counters.total() == 0 && self.opening() == 0
+    }
+
+    /// Whether overflow is used up and more than 90 % of the capacity is out.
+    pub(super) fn is_full(&self) -> bool {
+        let capacity = self.rules.capacity;
+        self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
+    }
+
+    /// No place is left, and users hold most of them: not connects, nor pings, which an outage keeps waiting.
+    pub(crate) fn is_used_up(&self) -> bool {
+        let taken = self.counters.total() + self.opening() as u64;
+        taken >= self.rules.capacity && self.counters.out() * 2 > self.rules.capacity
+    }
+
+    /// Whether as many driver calls hang without a place as the pool has places: then no more are begun.
+    pub(crate) fn too_many_hang(&self) -> bool {
+        self.hung as u64 >= self.rules.capacity
+    }
+
+    pub(crate) fn hung(&self) -> usize {
+        self.hung
+    }
+
+    // The end.
+
+    /// From now on nobody waits and nothing is idle: what was idle is to be closed. False where it was closed before.
+    pub(crate) fn close(&mut self) -> (Vec<Lease<M>>, bool) {
+        let is_first = !mem::replace(&mut self.closed, true);
+        while let Some(waiting) = self.remove_waiter(0) {
+            self.post(&waiting.waiter, Signal::Closed);
+        }
+        self.wake_warming();
+        (mem::take(&mut self.idle), is_first)
+    }
+
+    /// True for the one who is to tell the driver.
+    pub(crate) fn shut_driver(&mut self) -> bool {
+        !mem::replace(&mut self.driver_is_shut, true)
+    }
+
+    /// True for the one who is to go round the idle connections.
+    pub(crate) fn begin_keepalive(&mut self) -> bool {
+        !mem::replace(&mut self.keeping_alive, true)
+    }
+
+    pub(crate) fn end_keepalive(&mut self) {
+        self.keeping_alive = false;
+    }
+
+    /// Warns, once, of each who has held a connection for longer than `limit`.
+    pub(crate) fn warn_of_holders(&mut self, limit: Duration, now: Instant) {
+        let mut warnings = Vec::new();
+        for holder in self.holders.iter_mut().filter(|holder| !holder.warned) {
+            let held = now.saturating_duration_since(holder.since);
+            if held >= limit {
+                holder.warned = true;
+                warnings.push(format!(
+                    "connection {} has been held by {} at {} for {held:.1?}",
+                    holder.connection_id, holder.thread, holder.location
+                ));
+            }
+        }
+        for warning in warnings {
+            self.notice(Notice::Warning(warning));
+        }
+    }
+
+    pub(super) fn connect_failed(&mut self, error: &Error) {
+        if let Some(replaced) = self.counters.connect_failed(error) {
+            self.discard(replaced);
+        }
+        if let Some(words) = self.episodes.connect_failed(error) {
+            self.notice(Notice::Warning(words));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A driver call on a connection, within its limit: on this thread where that is sure to end, else on a helper thread.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::abort::Watch;
+use crate::base::slot::Slot;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::gate::lease::{Lease, Live};
+use crate::lifecycle::shared::Shared;
+
+/// A connection on its way to a helper thread: with a job that is never run, it is closed.
+struct Carried<M: Manager>(Arc<Shared<M>>, Option<Box<Live<M>>>);
+
+impl<M: Manager> Carried<M> {
+    fn take(mut self) -> Box<Live<M>> {
+        self.1.take().expect("bug: a connection taken twice")
+    }
+}
+
+impl<M: Manager> Drop for Carried<M> {
+    fn drop(&mut self) {
+        if let Some(live) = self.1.take() {
+            self.0.drop_connection(*live);
+        }
+    }
+}
+
+/// What became of a driver call on a connection.
+pub(crate) type Called<T> = Result<T, Box<dyn Any + Send>>;
+
+impl<M: Manager> Shared<M> {
+    /// Watches a call on this connection, if it can be aborted. A driver that panics when asked has none that can.
+    fn watch(&self, lease: &Lease<M>, limit: Duration) -> Option<Watch> {
+        let connection = &lease.live().connection;
+        let abort = catch_unwind(AssertUnwindSafe(|| self.driver.abort_handle(connection)));
+        Watch::begin(limit, abort.ok()??)
+    }
+
+    /// What ends, on the server, whatever this connection still waits for.
+    fn cancel_handle(&self, lease: &Lease<M>) -> Option<Box<dyn FnOnce() + Send>> {
+        let connection = &lease.live().connection;
+        let asked = AssertUnwindSafe(|| self.driver.cancel_handle(&self.manager, connection));
+        catch_unwind(asked).ok().flatten()
+    }
+
+    /// Runs a driver call on a connection: here if it ends by itself or can be aborted, else on a helper thread, awaited for
+    /// `limit`. `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
+    pub(crate) fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        which: Call,
+        mut lease: Lease<M>,
+        limit: Duration,
+        reason: CloseReason,
+        work: impl FnOnce(&Shared<M>, &mut Live<M>) -> T + Send + 'static,
+    ) -> Option<(Lease<M>, Called<T>)> {
+        if self.facts.is_bounded(which) {
+            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            return Some((lease, result));
+        }
+        if let Some(watch) = self.watch(&lease, limit) {
+            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            if !watch.end() {
+                return Some((lease, result));
+            }
+            self.overran(lease.live().info.id, which, limit);
+            match which {
+                Call::Reset => self.close_lease_and_settle(lease, reason),
+                _ => self.close_lease(lease, reason),
+            }
+            return None;
+        }
+        let cancel = match which {
+            Call::Reset => self.cancel_handle(&lease),
+            _ => None,
+        };
+        let info = lease.live().info.clone();
+        let (place, live) = lease.empty();
+        let slot = Slot::new();
+        let (shared, outcome) = (self.clone(), slot.clone());
+        let carried = Carried(self.clone(), Some(live));
+        let started = self.helpers.run(move || {
+            let mut live = carried.take();
+            let result = catch_unwind(AssertUnwindSafe(|| work(&shared, &mut live)));
+            if let Err((live, _)) = outcome.fill((live, result)) {
+                let id = live.info.id;
+                shared.drop_connection(*live);
+                shared.gate.lock().close_returned(id);
+            }
+        });
+        let ran = started.is_ok();
+        match started {
+            Ok(()) => {
+                if let Some((live, result)) = slot.wait(limit) {
+                    return Some((Lease::new(place, live), result));
+                }
+            }
+            Err(unrun) => {
+                // Closed here, while its place is still taken.
+                drop(unrun.job);
+            }
+        }
+        self.overran(info.id, which, limit);
+        // Abandoned under the gate's lock, so that a helper who comes too late finds the closing entry.
+        let mut gate = self.gate.lock();
+        if let Some((live, result)) = slot.abandon() {
+            drop(gate);
+            return Some((Lease::new(place, live), result));
+        }
+        gate.abandon(info.id, which, place, reason);
+        drop(gate);
+        if !ran {
+            self.gate.lock().close_returned(info.id);
+        } else if let Some(cancel) = cancel {
+            self.on_helper(|_| {
+                // A driver's own; one that fails leaves the call as it is.
+                let _cancelled = catch_unwind(AssertUnwindSafe(cancel));
+            });
+        }
+        // Its failure is counted and logged.
+        let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
+        None
+    }
+
+    /// A driver call on a connection did not end in time.
+    fn overran(&self, connection_id: u64, which: Call, limit: Duration) {
+        let words = format!("connection {connection_id}: {which} did not end within {limit:?}");
+        log::info!(target: &self.target, "{words}");
+        self.gate.lock().note_overrun(&words);
+    }
+}

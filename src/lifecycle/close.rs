@@ -1,0 +1,140 @@
+//! Closing connections: the close hook, the driver's close off the caller's thread, and the place given back.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::slot::Slot;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::gate::lease::{Lease, Live};
+use crate::lifecycle::shared::{Shared, on_a_runtime};
+
+/// How long a caller who returns a connection stays for its close, so that the counts are settled when it goes on.
+const SETTLE: Duration = Duration::from_millis(100);
+
+impl<M: Manager> Shared<M> {
+    /// Closes without waiting for it.
+    pub(crate) fn close_lease(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
+        self.close_and_report(lease, reason);
+    }
+
+    /// Closes and stays for the close, briefly: a mute server holds nobody up.
+    pub(crate) fn close_lease_and_settle(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
+        let closed = self.close_and_report(lease, reason);
+        if let Some(closed) = closed.filter(|_| !on_a_runtime()) {
+            closed.wait(SETTLE);
+        }
+    }
+
+    fn close_and_report(
+        self: &Arc<Self>,
+        lease: Lease<M>,
+        reason: CloseReason,
+    ) -> Option<Arc<Slot<()>>> {
+        self.tell_closing(&lease, reason);
+        let (place, live) = lease.empty();
+        let id = live.info.id;
+        self.gate.lock().begin_closing(id, Some(place), reason);
+        // A customizer's on_release is a user's, and may take any time.
+        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
+            self.drop_connection(*live);
+            self.gate.lock().close_returned(id);
+            return None;
+        }
+        let closed = Slot::new();
+        let (shared, report) = (self.clone(), closed.clone());
+        let started = self.helpers.run(move || {
+            shared.drop_connection(*live);
+            shared.gate.lock().close_returned(id);
+            // Nobody may be waiting.
+            let _ = report.fill(());
+        });
+        if let Err(unrun) = started {
+            (unrun.job)();
+        }
+        Some(closed)
+    }
+
+    /// Closes a connection that was never counted as open: at once where that is local, else on a helper thread, and counted as
+    /// hung after [`CLOSE_LIMIT`].
+    pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
+        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
+            return self.drop_connection(*live);
+        }
+        let connection_id = live.info.id;
+        let mut gate = self.gate.lock();
+        gate.begin_closing(connection_id, None, CloseReason::Overflow);
+        drop(gate);
+        self.on_helper(move |shared| {
+            shared.drop_connection(*live);
+            shared.gate.lock().close_returned(connection_id);
+        });
+    }
+
+    pub(crate) fn tell_closing(&self, lease: &Lease<M>, reason: CloseReason) {
+        let info = &lease.live().info;
+        self.event(format_args!("connection {} is closed: {reason}", info.id));
+        // Its failure is counted and logged; the connection is closed in any case.
+        let _ = self.run_hook("close", |hooks| hooks.closing(info, reason));
+    }
+
+    /// Gives the connection to the customizer that acquired it, else closes it.
+    pub(crate) fn drop_connection(&self, mut live: Live<M>) {
+        self.prepare_to_close(&mut live.connection);
+        let Some(customizer) = live.customizer else {
+            return self.close_driver(live.connection);
+        };
+        let connection = live.connection;
+        // The customizer too, whose own drop is a user's.
+        let released = self.hooks.run_apart(move || {
+            customizer.on_release(connection);
+            Ok(())
+        });
+        self.note_failure("on_release", &released);
+    }
+
+    /// A driver that panics when told is no reason to keep the connection.
+    pub(crate) fn prepare_to_close(&self, connection: &mut M::Connection) {
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.driver.closing(&self.manager, connection)
+        }));
+        if told.is_err() {
+            log::warn!(target: &self.target, "the driver panicked in Driver::closing");
+        }
+    }
+
+    /// A driver's close may panic.
+    pub(crate) fn close_driver(&self, mut connection: M::Connection) {
+        self.prepare_to_close(&mut connection);
+        if catch_unwind(AssertUnwindSafe(|| drop(connection))).is_err() {
+            log::warn!(target: &self.target, "the driver panicked while closing a connection");
+        }
+    }
+
+    /// Gives a connection that nobody used back to the gate.
+    pub(crate) fn put_back(self: &Arc<Self>, lease: Lease<M>) {
+        let leftover = self.gate.lock().give(lease);
+        if let Some((lease, reason)) = leftover {
+            self.close_lease(lease, reason);
+        }
+    }
+
+    /// Back where it was among the idle: nobody has used it.
+    pub(crate) fn put_back_idle(self: &Arc<Self>, lease: Lease<M>) {
+        self.put_back(lease);
+        self.gate.lock().sort_idle();
+    }
+
+    pub(crate) fn close_idle_of_older_generations(self: &Arc<Self>) {
+        let current = self.generation.load(Ordering::Acquire);
+        let older = self
+            .gate
+            .lock()
+            .take_idle_where(|live| live.generation != current);
+        older
+            .into_iter()
+            .for_each(|lease| self.close_lease(lease, CloseReason::Invalidated));
+    }
+}

@@ -1,0 +1,11 @@
+//! What one connection lives through: it is opened, validated, reset and closed, and the driver is called within limits.
+
+mod call;
+mod close;
+mod open;
+mod reset;
+mod server_limit;
+pub(crate) mod shared;
+pub(crate) mod validate;
+pub(crate) mod verdict;
+pub(crate) mod work;

@@ -1,0 +1,182 @@
+//! Opening a connection: connect, customizer, connect hook, and the driver's last word.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::slot::Slot;
+use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+use crate::contract::driver::{Call, ErrorClass, Manager};
+use crate::contract::hooks::Customizer;
+use crate::error::{Error, ErrorKind};
+use crate::gate::closing::CLOSE_LIMIT;
+use crate::gate::failure::Failure;
+use crate::gate::lease::{Lease, Live};
+use crate::gate::opening::{Ended, Opened};
+use crate::lifecycle::shared::Shared;
+
+impl<M: Manager> Shared<M> {
+    /// On a helper thread: one attempt to connect, from its begin to its end.
+    pub(crate) fn attempt(self: &Arc<Self>, id: u64) {
+        if !self.gate.lock().is_wanted(id) {
+            return;
+        }
+        let opened = match self.open(id, self.settings.connect_timeout) {
+            Opened::Ready(lease) => match self.prove_to_check(id, lease) {
+                Ok(lease) => Opened::Ready(lease),
+                Err(failure) => Opened::Failed(failure),
+            },
+            not_ready => not_ready,
+        };
+        let Ended { leftover, report } = self.gate.lock().attempt_ended(id, opened);
+        let leftover = match leftover {
+            // Nothing is ever idle to ask with.
+            Some((lease, CloseReason::NullPool)) => self
+                .ask_server_limit(lease, self.settings.health_check_timeout)
+                .map(|lease| (lease, CloseReason::NullPool)),
+            leftover => leftover,
+        };
+        if let Some(report) = report {
+            // A warm_up that has left does not hear.
+            let _ = report.send(Ok(()));
+        }
+        if let Some((lease, reason)) = leftover {
+            self.close_lease(lease, reason);
+        }
+    }
+
+    /// Connects, counts the connection and runs the connect hook.
+    pub(crate) fn open(self: &Arc<Self>, id: u64, limit: Duration) -> Opened<M> {
+        let live = match self.connect(limit) {
+            Ok(live) => live,
+            Err(failure) => {
+                self.event(format_args!("{}", failure.error));
+                return Opened::Failed(failure);
+            }
+        };
+        let Some(place) = self.gate.lock().admit(id) else {
+            log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
+            self.close_uncounted(live);
+            return Opened::TooLate;
+        };
+        let mut lease = Lease::new(place, live);
+        self.event(format_args!("connection {} opened", lease.live().info.id));
+        if let Err(failure) = self.run_hook("connect", |hooks| {
+            let (connection, info) = lease.live_mut().as_hooks_see_it();
+            hooks.connected(connection, info)
+        }) {
+            self.close_lease(lease, CloseReason::HookFailed);
+            return Opened::Failed(Failure::of_hook("connect", failure));
+        }
+        match self.finish_connecting(&mut lease) {
+            Ok(()) => Opened::Ready(lease),
+            Err(failure) => {
+                self.close_lease(lease, CloseReason::ValidationFailed);
+                Opened::Failed(failure)
+            }
+        }
+    }
+
+    /// The driver's last word on a new connection.
+    fn finish_connecting(&self, lease: &mut Lease<M>) -> Result<(), Failure> {
+        let connection = &mut lease.live_mut().connection;
+        let finish = AssertUnwindSafe(|| self.driver.connected(&self.manager, connection));
+        match catch_unwind(finish) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.refused("connecting failed", error)),
+            Err(panic) => Err(Failure::panicked(&*panic)),
+        }
+    }
+
+    fn connect(self: &Arc<Self>, limit: Duration) -> Result<Box<Live<M>>, Failure> {
+        // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
+        let generation = self.generation.load(Ordering::Acquire);
+        let doubts = self.doubts.load(Ordering::Acquire);
+        let connection = match catch_unwind(AssertUnwindSafe(|| {
+            self.driver.connect(&self.manager, limit)
+        })) {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(self.refused("connecting failed", error)),
+            Err(panic) => return Err(Failure::panicked(&*panic)),
+        };
+        let id = self.gate.lock().next_connection();
+        let (connection, customizer) = match self.hooks.has_customizer {
+            true => self.customize(connection, limit)?,
+            false => (connection, None),
+        };
+        let now = self.clock.now();
+        let info = ConnectionInfo {
+            id,
+            pool: self.name.clone(),
+            opened: now,
+            clock: self.clock.clone(),
+            checkouts: 0,
+        };
+        let expires = self.expiry(now);
+        Ok(Live::new(
+            connection, info, customizer, generation, doubts, expires,
+        ))
+    }
+
+    fn refused(&self, what: &str, error: M::Error) -> Failure {
+        let (class, words) = self.describe(&error);
+        let transient = matches!(
+            class,
+            ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient
+        );
+        let mut message = format!("{what}: {words}");
+        if let Some(explanation) = self.explain(&error) {
+            message.push_str("; ");
+            message.push_str(&explanation);
+        }
+        let error = Error::new(ErrorKind::Connect, message).with_source(Arc::new(error));
+        Failure::new(error, transient)
+    }
+
+    /// The customizer's on_acquire, as r2d2 has it: a part of connecting, and one that fails is a connect that failed.
+    fn customize(
+        self: &Arc<Self>,
+        mut connection: M::Connection,
+        limit: Duration,
+    ) -> Result<(M::Connection, Option<Customizer<M>>), Failure> {
+        let mut customizer = None;
+        let mut refusal = None;
+        let ran = self.run_hook("on_acquire", |hooks| {
+            customizer.clone_from(&hooks.customizer);
+            if let Some(customizer) = &customizer {
+                refusal = customizer.on_acquire(&mut connection).err();
+            }
+            Ok(())
+        });
+        let failure = match (ran, refusal) {
+            (Ok(()), None) => return Ok((connection, customizer)),
+            (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
+            (Err(panic), _) => Failure::of_hook("on_acquire", panic),
+        };
+        // r2d2 releases none that it has not acquired. Its place is the attempt's, which ends when it is closed.
+        if self.facts.is_bounded(Call::Close) || !self.facts.is_bounded(Call::Connect) {
+            self.close_driver(connection);
+        } else {
+            // Connects run on callers' threads, and closes must not.
+            let closed = Slot::new();
+            let report = closed.clone();
+            self.on_helper(move |shared| {
+                shared.close_driver(connection);
+                // Nobody may be waiting.
+                let _ = report.fill(());
+            });
+            closed.wait(limit.min(CLOSE_LIMIT));
+        }
+        Err(failure)
+    }
+
+    /// Its author may have written it to panic.
+    fn explain(&self, error: &M::Error) -> Option<String> {
+        catch_unwind(AssertUnwindSafe(|| {
+            self.driver.explain(&self.manager, error)
+        }))
+        .ok()
+        .flatten()
+    }
+}

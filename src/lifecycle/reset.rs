@@ -1,0 +1,97 @@
+//! What becomes of a connection that comes back: whether it is fit to be kept, and how it is reset.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager, Reset};
+use crate::gate::lease::{Lease, Live};
+use crate::gate::verdict::Verdict;
+use crate::lifecycle::shared::Shared;
+use crate::settings::ResetOnReturn;
+
+impl<M: Manager> Shared<M> {
+    /// The reset hook and the driver's reset. `None`: the reset did not end in time and the connection is abandoned.
+    pub(crate) fn reset(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        how: ResetOnReturn,
+        panicked: bool,
+    ) -> Option<(Lease<M>, Option<CloseReason>)> {
+        if self.hooks.has_reset
+            && self
+                .run_hook("reset", |hooks| {
+                    let (connection, info) = lease.live_mut().as_hooks_see_it();
+                    hooks.resetting(connection, info)
+                })
+                .is_err()
+        {
+            return Some((lease, Some(CloseReason::HookFailed)));
+        }
+        if !self.facts.resets(how) {
+            return Some((lease, panicked.then_some(CloseReason::Panicked)));
+        }
+        let doubts = self.doubts.load(Ordering::Acquire);
+        let limit = self.settings.health_check_timeout;
+        let work = move |shared: &Shared<M>, live: &mut Live<M>| {
+            shared
+                .driver
+                .reset(&shared.manager, &mut live.connection, how)
+        };
+        let (mut lease, result) =
+            self.call(Call::Reset, lease, limit, CloseReason::ResetFailed, work)?;
+        let failed = match result {
+            Ok(Ok(Reset::Done)) => {
+                lease.live_mut().doubts = doubts;
+                return Some((lease, None));
+            }
+            Ok(Ok(Reset::NotSupported)) => {
+                self.facts.note_that_it_resets_nothing();
+                return Some((lease, panicked.then_some(CloseReason::Panicked)));
+            }
+            Ok(Err(error)) => Ok(error),
+            Err(panic) => Err(panic),
+        };
+        let fault = self.fault(&lease, failed);
+        log::debug!(target: &self.target, "a reset failed: {}", fault.words);
+        self.speak_for_others(lease.live(), fault.verdict);
+        let reason = fault.close_reason(CloseReason::ResetFailed);
+        Some((lease, Some(reason)))
+    }
+
+    pub(crate) fn reset_for(&self, panicked: bool) -> ResetOnReturn {
+        if panicked {
+            ResetOnReturn::Full
+        } else {
+            self.settings.reset_on_return
+        }
+    }
+
+    /// Why a returned connection is not kept, as far as can be told without asking the server. One that is lost speaks for
+    /// others.
+    pub(crate) fn unfitness(
+        self: &Arc<Self>,
+        lease: &mut Lease<M>,
+        now: Instant,
+    ) -> Option<CloseReason> {
+        let live = lease.live_mut();
+        let broken = catch_unwind(AssertUnwindSafe(|| {
+            self.driver.is_broken(&self.manager, &mut live.connection)
+        }));
+        // A driver that panics when asked cannot be trusted with the connection; one that calls it broken does not say
+        // why.
+        if broken.unwrap_or(true) {
+            live.verdict = match live.verdict {
+                Verdict::Sound => Verdict::Suspect,
+                noted => noted,
+            };
+        }
+        let verdict = std::mem::replace(&mut live.verdict, Verdict::Sound);
+        self.speak_for_others(lease.live(), verdict);
+        verdict
+            .close_reason()
+            .or_else(|| self.staleness(lease.live(), now))
+    }
+}

@@ -1,0 +1,175 @@
+//! What all handles, guards and helper threads of one pool share.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use crate::base::clock::Clock;
+use crate::base::fork::{FORK_FIRST, Home};
+use crate::base::helpers::Helpers;
+use crate::base::panics::words;
+use crate::base::sync::{AtomicU64, Instant};
+use crate::contract::driver::{Driver, Facts, Manager};
+use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
+use crate::error::{Error, ErrorKind};
+use crate::gate::{Gate, Notice};
+use crate::settings::{Mode, Settings};
+
+pub(crate) struct Shared<M: Manager> {
+    /// In a forked child nothing here is touched: locks may be held by threads that are not there, and the connections are
+    /// the parent's.
+    pub(crate) home: Home,
+    pub(crate) name: Arc<str>,
+    /// The log target, `queuepool::<name>`.
+    pub(crate) target: String,
+    pub(crate) settings: Settings,
+    pub(crate) mode: Mode,
+    /// pool_size + max_overflow.
+    pub(crate) capacity: u64,
+    pub(crate) manager: M,
+    pub(crate) driver: Box<dyn Driver<M>>,
+    pub(crate) facts: Facts,
+    /// Counted up when a connection is lost and it is unclear whether the server went too.
+    pub(crate) doubts: AtomicU64,
+    pub(crate) hooks: HookSet<M>,
+    pub(crate) helpers: Helpers,
+    pub(crate) clock: Clock,
+    /// On that clock.
+    pub(crate) built: Instant,
+    /// Raised when all connections opened so far must be replaced.
+    pub(crate) generation: AtomicU64,
+    /// The one lock, and all that is behind it.
+    pub(crate) gate: Gate<M>,
+    pub(crate) handles: AtomicUsize,
+}
+
+impl<M: Manager> Shared<M> {
+    /// Calls that may wait are refused in a forked child, inside this pool's hooks and on an async runtime's own thread.
+    pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
+        if self.home.is_left() {
+            return Err(Error::unsupported(format!(
+                "{call}: the pool {} was built before this process was forked off, and its connections are the \
+                 parent's: {FORK_FIRST}",
+                self.name
+            )));
+        }
+        if self.hooks.inside() {
+            return Err(Error::unsupported(format!(
+                "{call} inside a hook of the same pool would wait for itself"
+            )));
+        }
+        if on_async_runtime_thread() {
+            return Err(Error::unsupported(format!(
+                "{call} blocks, and this is a thread of an async runtime: call it in spawn_blocking or block_in_place"
+            )));
+        }
+        Ok(())
+    }
+
+    /// In a forked child: neither closed nor counted, and what is shared stays for good, with all that is idle in it.
+    pub(crate) fn forget(self: &Arc<Self>, of_the_parent: impl Sized) {
+        std::mem::forget(of_the_parent);
+        std::mem::forget(self.clone());
+    }
+
+    /// A lifecycle event: debug, or info with echo_pool.
+    pub(crate) fn event(&self, words: std::fmt::Arguments<'_>) {
+        let level = if self.settings.echo_pool {
+            log::Level::Info
+        } else {
+            log::Level::Debug
+        };
+        log::log!(target: &self.target, level, "{words}");
+    }
+
+    /// Runs a hook; its failure is counted and logged, a refusal as what it is and a panic as a fault.
+    pub(crate) fn run_hook(
+        &self,
+        name: &str,
+        call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
+    ) -> Result<(), HookFailure> {
+        let result = self.hooks.run(call);
+        self.note_failure(name, &result);
+        result
+    }
+
+    pub(crate) fn note_failure(&self, name: &str, result: &Result<(), HookFailure>) {
+        if let Err(failure) = result {
+            self.gate.lock().counters_mut().hook_failures += 1;
+            match failure {
+                HookFailure::Refused(error) => {
+                    log::info!(target: &self.target, "the {name} hook refused a connection: {error}");
+                }
+                HookFailure::Panicked(panic) => {
+                    log::warn!(target: &self.target, "the {name} hook panicked: {}", words(&**panic));
+                }
+            }
+        }
+    }
+
+    /// `QueuePool` or `NullPool`.
+    pub(crate) fn pool_type(&self) -> &'static str {
+        match self.mode {
+            Mode::Queue => "QueuePool",
+            Mode::Null => "NullPool",
+        }
+    }
+
+    pub(crate) fn closed_error(&self) -> Error {
+        Error::new(
+            ErrorKind::Closed,
+            format!("the pool {} is closed", self.name),
+        )
+    }
+
+    /// Runs on a helper; where none can be had, here.
+    pub(crate) fn on_helper(self: &Arc<Self>, work: impl FnOnce(&Arc<Shared<M>>) + Send + 'static) {
+        let shared = self.clone();
+        if let Err(unrun) = self.helpers.run(move || work(&shared)) {
+            (unrun.job)();
+        }
+    }
+
+    /// Tells the driver, once.
+    pub(crate) fn shut_driver(&self) {
+        if self.gate.lock().shut_driver() {
+            let told = catch_unwind(AssertUnwindSafe(|| self.driver.shutdown(&self.manager)));
+            if told.is_err() {
+                log::warn!(target: &self.target, "the driver panicked in Driver::shutdown");
+            }
+        }
+    }
+
+    pub(crate) fn tell(&self, notice: Notice) {
+        match notice {
+            Notice::Warning(words) => log::warn!(target: &self.target, "{words}"),
+            Notice::Event(words) => self.event(format_args!("{words}")),
+        }
+    }
+}
+
+impl<M: Manager> Drop for Shared<M> {
+    fn drop(&mut self) {
+        // Where connections were still out when the last handle went.
+        self.shut_driver();
+        self.helpers.stop();
+    }
+}
+
+/// Whether blocking here would block an async runtime; `spawn_blocking` and `block_in_place` are fine. The postgres
+/// driver aborts the process there.
+pub(crate) fn on_async_runtime_thread() -> bool {
+    let Ok(handle) = tokio::runtime::Handle::try_current() else {
+        return false;
+    };
+    if cfg!(panic = "abort") {
+        // The trial would end the process where it finds something.
+        return false;
+    }
+    std::panic::catch_unwind(|| handle.block_on(std::future::ready(()))).is_err()
+}
+
+/// Whether this thread belongs to an async runtime, for blocking work or not.
+pub(crate) fn on_a_runtime() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}

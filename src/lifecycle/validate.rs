@@ -1,0 +1,166 @@
+//! Whether a connection may be used again: same generation, not too old, proved alive.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::{Call, Manager};
+use crate::error::{Error, ErrorKind};
+use crate::gate::failure::Failure;
+use crate::gate::lease::{Lease, Live};
+use crate::lifecycle::shared::Shared;
+use crate::lifecycle::verdict::Fault;
+use crate::settings::PrePing;
+
+/// How a ping ended.
+pub(crate) enum Pinged<M: Manager> {
+    Alive(Lease<M>),
+    /// The validation_query is wrong, and the connection no worse than it was.
+    QueryRefused(Lease<M>, Error),
+    Failed(Lease<M>, Fault),
+    /// Not within its limit; the connection has been abandoned.
+    NoAnswer,
+}
+
+impl<M: Manager> Shared<M> {
+    /// Why a connection may not be used again, whatever a ping would say.
+    pub(crate) fn staleness(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
+        if live.generation != self.generation.load(Ordering::Acquire) {
+            return Some(CloseReason::Invalidated);
+        }
+        live.expires
+            .is_some_and(|expires| now > expires)
+            .then_some(CloseReason::Recycled)
+    }
+
+    /// As [`staleness`](Shared::staleness), but a new connection is handed out once to whom it was opened for, even if it is
+    /// too old by then: the next would be too.
+    pub(crate) fn staleness_before_use(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
+        match live.unused {
+            true => None,
+            false => self.staleness(live, now),
+        }
+    }
+
+    /// When a connection opened at `birth` is too old: `recycle`, shortened by a jitter drawn now and once.
+    pub(crate) fn expiry(&self, birth: Instant) -> Option<Instant> {
+        let shortened = self.settings.recycle_jitter * fastrand::f64();
+        (self.settings.recycle != Duration::MAX)
+            .then(|| later(birth, self.settings.recycle.mul_f64(1.0 - shortened)))
+    }
+
+    pub(crate) fn ping_is_due(&self, live: &Live<M>, now: Instant) -> bool {
+        match self.settings.pre_ping {
+            _ if live.unused => false,
+            // Another was lost, and the server perhaps with it.
+            _ if self.is_doubted(live) => true,
+            PrePing::Never => false,
+            PrePing::Always => true,
+            PrePing::IdleFor(window) => now.saturating_duration_since(live.proven) > window,
+        }
+    }
+
+    /// Runs the driver's ping within `limit`.
+    pub(crate) fn ping(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Pinged<M> {
+        let doubts = self.doubts.load(Ordering::Acquire);
+        let called = self.call(
+            Call::Ping,
+            lease,
+            limit,
+            CloseReason::ValidationFailed,
+            move |shared, live| {
+                shared
+                    .driver
+                    .ping(&shared.manager, &mut live.connection, limit)
+            },
+        );
+        let (mut lease, result) = match called {
+            Some(ended) => ended,
+            None => return Pinged::NoAnswer,
+        };
+        let failed = match result {
+            Ok(Ok(())) => {
+                let live = lease.live_mut();
+                live.proven = self.clock.now();
+                live.doubts = doubts;
+                self.gate.lock().note_answer();
+                return Pinged::Alive(lease);
+            }
+            Ok(Err(error)) if self.refuses_query(&error) => match self.note_refused_query(&error) {
+                Some(refusal) => return Pinged::QueryRefused(lease, refusal),
+                None => Ok(error),
+            },
+            Ok(Err(error)) => Ok(error),
+            Err(panic) => Err(panic),
+        };
+        let mut fault = self.fault(&lease, failed);
+        fault.verdict = fault.verdict.found_by_ping();
+        Pinged::Failed(lease, fault)
+    }
+
+    /// The error of a validation_query that is wrong in itself and tells nothing of the connection; `None`: it has succeeded
+    /// before, and so does.
+    fn note_refused_query(&self, error: &M::Error) -> Option<Error> {
+        let query = self
+            .settings
+            .validation_query
+            .as_deref()
+            .unwrap_or_default();
+        let message = format!(
+            "the validation_query {query:?} was refused: {}; expected SQL that this database runs and this user may run",
+            self.describe(error).1
+        );
+        let error = Error::new(ErrorKind::Validation, message);
+        if !self.gate.lock().note_refused_query(&error) {
+            return None;
+        }
+        Some(error)
+    }
+
+    /// Pings a connection that a check has opened, while that check still waits: something before the database, such as
+    /// PgBouncer, may let clients in without it. One that fails tells of itself only, and is closed.
+    pub(crate) fn prove_to_check(
+        self: &Arc<Self>,
+        attempt: u64,
+        lease: Lease<M>,
+    ) -> Result<Lease<M>, Failure> {
+        let until = self.gate.lock().check_until(attempt);
+        let left = until.map_or(Duration::ZERO, |until| {
+            until.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
+            return Ok(lease);
+        }
+        let failure = |message: String| Failure {
+            transient: true,
+            ..Failure::permanent(ErrorKind::Validation, message)
+        };
+        let connection = lease.live().info.id;
+        let (lease, fault) = match self.ping(lease, left) {
+            Pinged::Alive(lease) => return Ok(lease),
+            Pinged::QueryRefused(lease, error) => {
+                self.put_back(lease);
+                return Err(Failure {
+                    error,
+                    ..failure(String::new())
+                });
+            }
+            Pinged::Failed(lease, fault) => (lease, fault),
+            Pinged::NoAnswer => {
+                self.gate.lock().note_check_abandoned(connection);
+                return Err(failure(format!(
+                    "a new connection gave no answer within {left:?}"
+                )));
+            }
+        };
+        let reason = fault.close_reason(CloseReason::ValidationFailed);
+        self.close_lease_and_settle(lease, reason);
+        Err(failure(format!(
+            "a new connection failed its ping: {}",
+            fault.words
+        )))
+    }
+}

@@ -1,0 +1,103 @@
+//! The monitor: one thread of the pool's own that checks the database and takes samples, each at its interval.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::{Condvar, Instant, Mutex, spawn};
+use crate::contract::driver::Manager;
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::shared::Shared;
+use crate::upkeep::Care;
+use crate::upkeep::health_check::health_check;
+
+/// How the monitor is told to end. Its thread holds the pool weakly.
+pub(crate) struct MonitorSwitch {
+    off: Mutex<bool>,
+    switched: Condvar,
+}
+
+impl MonitorSwitch {
+    pub(crate) fn new() -> Self {
+        MonitorSwitch {
+            off: Mutex::new(false),
+            switched: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn switch_off(&self) {
+        *self.off.lock() = true;
+        self.switched.notify_all();
+    }
+
+    /// Waits until then. False when it was switched off.
+    fn wait_until(&self, moment: Instant) -> bool {
+        let mut off = self.off.lock();
+        while !*off {
+            if self.switched.wait_until(&mut off, moment).timed_out() {
+                return !*off;
+            }
+        }
+        false
+    }
+}
+
+/// Starts the monitor if the settings ask for it.
+pub(crate) fn start<M: Manager>(shared: &Arc<Shared<M>>, care: &Arc<Care>) -> Result<(), Error> {
+    if !shared.settings.enable_pool_metrics || cfg!(queuepool_loom) {
+        return Ok(());
+    }
+    let (pool, care) = (Arc::downgrade(shared), care.clone());
+    let sampling = shared.settings.metrics_collection_interval;
+    let checking = shared.settings.health_check_interval;
+    let name = format!("{}-monitor", shared.name);
+    spawn(name, move || watch(&pool, &care, sampling, checking)).map_err(|error| {
+        Error::new(
+            ErrorKind::Connect,
+            format!("no thread could be started for the monitor: {error}"),
+        )
+    })
+}
+
+/// Notes what the pool has done since the last sample.
+pub(crate) fn sample<M: Manager>(shared: &Shared<M>, care: &Care) {
+    let (counters, waiting) = shared.gate.lock().take_sample();
+    let taken = shared.clock.now();
+    care.history.lock().note(counters, waiting, taken);
+}
+
+fn watch<M: Manager>(
+    pool: &Weak<Shared<M>>,
+    care: &Arc<Care>,
+    sampling: Duration,
+    checking: Duration,
+) {
+    let mut next_sample = Instant::now();
+    let mut next_check = later(next_sample, checking);
+    while care.monitor.wait_until(next_sample.min(next_check)) {
+        let Some(shared) = pool.upgrade() else {
+            return;
+        };
+        let now = Instant::now();
+        if next_sample <= now {
+            sample(&shared, care);
+            // In step, unless this thread or the machine slept over one.
+            next_sample = later(next_sample, sampling);
+            if next_sample <= now {
+                next_sample = later(now, sampling);
+            }
+        }
+        if next_check <= now {
+            next_check = later(now, checking);
+            // It may take as long as health_check_timeout, and samples are not to wait for it. One that would only wait for
+            // another's result would keep a helper from callers.
+            if !care.checking.is_under_way() {
+                let care = care.clone();
+                shared.on_helper(move |shared| {
+                    // Closed, or a result that the status shows.
+                    let _ = health_check(shared, &care.checking);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The end of a pool: close, and the last handle's drop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::contract::connection_info::CloseReason;
+use crate::contract::driver::Manager;
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::shared::Shared;
+
+impl<M: Manager> Shared<M> {
+    pub(crate) fn close(self: &Arc<Self>, deadline: Duration) -> Result<(), Error> {
+        self.may_block_here("close")?;
+        let end = later(Instant::now(), deadline);
+        self.shut();
+        let gate = self.gate.wait_until_drained(end);
+        let result = if gate.is_drained() {
+            Ok(())
+        } else {
+            let message = format!(
+                "the pool {} did not drain within {deadline:?}: {} connections are out, {} are being opened, {} are \
+                 being closed{}",
+                self.name,
+                gate.counters().out(),
+                gate.opening(),
+                gate.closing(),
+                self.evidence(&gate),
+            );
+            Err(Error::new(ErrorKind::Timeout, message))
+        };
+        drop(gate);
+        self.shut_driver();
+        self.hooks.discard();
+        result
+    }
+
+    /// Closed from now on: nobody waits, nothing is idle. Waits for nothing.
+    pub(crate) fn shut(self: &Arc<Self>) {
+        let mut gate = self.gate.lock();
+        let (idle, is_first) = gate.close();
+        let drained = gate.is_drained();
+        drop(gate);
+        if is_first {
+            self.event(format_args!("the pool {} is closed", self.name));
+        }
+        idle.into_iter()
+            .for_each(|lease| self.close_lease(lease, CloseReason::PoolClosed));
+        if drained {
+            self.shut_driver();
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The timer: it comes when the gate wants to be looked at. It holds the pool weakly.
+
+use std::sync::{Arc, Weak};
+
+use crate::base::sync::Instant;
+use crate::base::timer::TIMER;
+use crate::contract::driver::Manager;
+use crate::lifecycle::shared::Shared;
+
+/// Lets the gate sweep at that moment.
+pub(crate) fn wake<M: Manager>(pool: &Weak<Shared<M>>, at: Instant) {
+    if cfg!(queuepool_loom) {
+        return; // a model lets time pass itself
+    }
+    let pool = pool.clone();
+    TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
+        if let Some(shared) = pool.upgrade() {
+            shared.gate.sweep(Instant::now());
+            leave_timer(shared);
+        }
+    });
+}
+
+/// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
+/// hooks have captured) ends on a helper.
+pub(crate) fn leave_timer<M: Manager>(shared: Arc<Shared<M>>) {
+    if Arc::strong_count(&shared) == 1 {
+        let helpers = shared.helpers.clone();
+        if let Err(unrun) = helpers.run(move || drop(shared)) {
+            (unrun.job)();
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Filling a pool ahead of use.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use crate::base::clock::later;
+use crate::base::sync::Instant;
+use crate::contract::driver::Manager;
+use crate::error::{Error, ErrorKind};
+use crate::gate::attempt::Report;
+use crate::lifecycle::shared::Shared;
+use crate::settings::Mode;
+
+/// How often warm_up looks for room that others left.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// A warm_up under way, which is told when it need not sleep on.
+struct Warming<'a, M: Manager> {
+    pool: &'a Shared<M>,
+    number: u64,
+}
+
+impl<'a, M: Manager> Warming<'a, M> {
+    fn register(pool: &'a Shared<M>, report: &Report) -> Self {
+        let number = pool.gate.lock().begin_warming(report);
+        Warming { pool, number }
+    }
+}
+
+impl<M: Manager> Drop for Warming<'_, M> {
+    fn drop(&mut self) {
+        self.pool.gate.lock().end_warming(self.number);
+    }
+}
+
+impl<M: Manager> Shared<M> {
+    pub(crate) fn warm_up(self: &Arc<Self>, connections: u32) -> Result<(), Error> {
+        self.may_block_here("warm_up")?;
+        if self.mode == Mode::Null && connections > 0 {
+            return Err(Error::setting(
+                "warm_up",
+                connections,
+                "null mode keeps no connections; use 0",
+            ));
+        }
+        if connections > self.settings.pool_size {
+            let accepted = format!("at most pool_size, which is {}", self.settings.pool_size);
+            return Err(Error::setting("warm_up", connections, accepted));
+        }
+        let timeout = self.settings.timeout;
+        let deadline = later(Instant::now(), timeout);
+        let (report, outcomes) = mpsc::channel();
+        let _registered = Warming::register(self, &report);
+        let mut failures = 0;
+        let mut last_error: Option<Error> = None;
+        let mut asleep_until = Instant::now();
+        loop {
+            let now = Instant::now();
+            // Also tells of the pool's end, and of connections that others opened.
+            {
+                let mut gate = self.gate.lock();
+                if gate.is_closed() {
+                    drop(gate);
+                    return Err(self.closed_error());
+                }
+                if gate.warm(connections as usize, asleep_until <= now, &report) {
+                    return Ok(());
+                }
+            }
+            let remaining = deadline.saturating_duration_since(now);
+            if remaining.is_zero() {
+                return Err(self.warming_timed_out(connections, last_error));
+            }
+            match outcomes.recv_timeout(remaining.min(LOOK_AGAIN)) {
+                // A connect has succeeded, of whomever: there is no reason to sleep on.
+                Ok(Ok(())) => asleep_until = Instant::now(),
+                Ok(Err((error, transient))) => {
+                    let now = Instant::now();
+                    // Those that fail together count once.
+                    if asleep_until <= now {
+                        failures += 1;
+                        let delay = self.settings.retry.delay_after(failures);
+                        match delay.filter(|_| transient) {
+                            Some(delay) => asleep_until = later(now, delay),
+                            None => return Err(error),
+                        }
+                    }
+                    last_error = Some(error);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn warming_timed_out(&self, connections: u32, last_error: Option<Error>) -> Error {
+        let seconds = self.settings.timeout.as_secs_f64();
+        let gate = self.gate.lock();
+        let evidence = self.evidence(&gate);
+        let open = gate.counters().total();
+        let opening = gate.opening();
+        drop(gate);
+        let progress = format!(
+            "warm_up({connections}) did not finish, timeout {seconds:.2}: {open} connections are open"
+        );
+        match last_error {
+            Some(last) => {
+                let error = Error::new(ErrorKind::Connect, format!("{last}; {progress}"));
+                match last.shared_source() {
+                    Some(source) => error.with_source(source),
+                    None => error,
+                }
+            }
+            None if opening > 0 => Error::new(
+                ErrorKind::Connect,
+                format!("{progress}, {opening} are being opened{evidence}"),
+            ),
+            None => Error::new(ErrorKind::Timeout, format!("{progress}{evidence}")),
+        }
+    }
+}
