@@ -53,9 +53,12 @@ mod upkeep;
 pub use base::clock::Clock;
 pub use base::histogram::Histogram;
 pub use checkout::connection::Connection;
+pub use contract::call::{Call, Reset};
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
-pub use contract::driver::{Call, Driver, ErrorClass, Extent, Manager, Reset, ServerLimit};
+pub use contract::driver::{Driver, Manager};
+pub use contract::error_class::{ErrorClass, Extent};
 pub use contract::hooks::HookError;
+pub use contract::server_limit::ServerLimit;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]

@@ -8,6 +8,7 @@ pub(crate) mod histogram;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
 pub(crate) mod panics;
+pub(crate) mod runtime;
 pub(crate) mod slot;
 pub(crate) mod sync;
 pub(crate) mod timer;

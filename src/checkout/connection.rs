@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::base::sync::Instant;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;

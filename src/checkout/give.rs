@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::base::runtime::on_a_runtime;
 use crate::base::sync::Instant;
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager};
+use crate::contract::driver::Manager;
 use crate::gate::lease::Lease;
-use crate::lifecycle::shared::{Shared, on_a_runtime};
+use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
 
 impl<M: Manager> Shared<M> {

@@ -1,11 +1,10 @@
 //! What the pool must know of a driver beyond opening a connection.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::base::panics::words;
+use crate::contract::call::{Call, Reset};
+use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
@@ -13,130 +12,6 @@ use crate::settings::{Mode, ResetOnReturn, Settings};
 pub trait Manager: r2d2::ManageConnection<Error: Send + Sync> {}
 
 impl<M: r2d2::ManageConnection<Error: Send + Sync>> Manager for M {}
-
-/// What a driver's error means for its connection, for the other connections, and for trying again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorClass {
-    /// The connection is gone (reset by the peer, killed, server restarted, refused). It is closed, and what becomes of the
-    /// connections opened before it is up to [`Driver::extent`]. A connect that fails so is worth another attempt.
-    Lost,
-    /// The driver gave up on an answer that the server may still send: a time-out at the client, a row too large for it, an
-    /// answer read halfway. The next statement on this connection could be given that answer, so the connection is
-    /// closed when it comes back, whatever `reset_on_return` says. No other connection is affected. A connect that fails so
-    /// is worth another attempt.
-    Owed,
-    /// The server cannot take us now (starting up, too many connections). Worth another attempt; a connection that is open
-    /// stays open.
-    Transient,
-    /// Trying again changes nothing (wrong password, unknown database). A connection that is open stays open.
-    Permanent,
-    /// The server refused a statement; the connection is sound.
-    Statement,
-}
-
-/// How far an error of class [`Lost`](ErrorClass::Lost) reaches: what it says of the connections opened before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Extent {
-    /// The server ended this one session, by an idle limit for example. The others are not affected.
-    Session,
-    /// The session has ended, and the server may have gone or not (an administrator's kill and a shutdown say the same). The
-    /// others are pinged before their next use, however recently they were used; if one of them is lost too, all are
-    /// replaced, and so they are if it was a ping that found it.
-    Unclear,
-    /// The server has gone, or is another one now: every connection opened before is replaced, without a ping.
-    Server,
-}
-
-/// What came of [`Driver::reset`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reset {
-    /// The connection is as clean as was asked for, and it has answered.
-    Done,
-    /// This driver resets nothing. The pool remembers it and does not ask again.
-    NotSupported,
-}
-
-/// The driver calls that may block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Call {
-    /// `ManageConnection::connect`.
-    Connect,
-    /// [`Driver::ping`].
-    Ping,
-    /// [`Driver::reset`].
-    Reset,
-    /// Dropping the connection.
-    Close,
-    /// [`Driver::server_limit`].
-    ServerLimit,
-}
-
-impl Call {
-    pub(crate) const ALL: [Call; 5] = [
-        Call::Connect,
-        Call::Ping,
-        Call::Reset,
-        Call::Close,
-        Call::ServerLimit,
-    ];
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Call::Connect => "connect",
-            Call::Ping => "ping",
-            Call::Reset => "reset",
-            Call::Close => "close",
-            Call::ServerLimit => "the question for the server's limit",
-        })
-    }
-}
-
-/// How many connections a server takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
-#[non_exhaustive]
-pub struct ServerLimit {
-    /// In all, over all its clients: `max_connections` on PostgreSQL, MySQL and MariaDB.
-    pub max_connections: u64,
-    /// Kept back for administrators, within `max_connections`: `superuser_reserved_connections` and
-    /// `reserved_connections` on PostgreSQL. MySQL and MariaDB admit one administrator beyond `max_connections`: 0.
-    pub reserved: u64,
-}
-
-impl ServerLimit {
-    /// A limit of `max_connections`, of which `reserved` are kept back.
-    #[must_use]
-    pub fn new(max_connections: u64, reserved: u64) -> Self {
-        ServerLimit {
-            max_connections,
-            reserved,
-        }
-    }
-
-    /// What is left for applications.
-    #[must_use]
-    pub fn available(&self) -> u64 {
-        self.max_connections.saturating_sub(self.reserved)
-    }
-
-    /// How many pools of this capacity fit, when nobody else connects.
-    #[must_use]
-    pub fn instances_of(&self, capacity: u64) -> u64 {
-        self.available() / capacity.max(1)
-    }
-
-    /// How many connections are left when as many pools of this capacity as fit are full.
-    #[must_use]
-    pub fn remaining_of(&self, capacity: u64) -> u64 {
-        self.available() % capacity.max(1)
-    }
-}
 
 /// What the pool must know of a driver beyond opening a connection: how to ping and reset, what its errors mean, and
 /// which of its calls end by themselves.
@@ -319,59 +194,6 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// Called once, when the pool has closed: let go of what the manager keeps open outside the pool.
     fn shutdown(&self, _manager: &M) {}
-}
-
-/// What a driver says once for a pool's whole life, asked when the pool is built.
-pub(crate) struct Facts {
-    bounded: [bool; Call::ALL.len()],
-    pub(crate) proves: bool,
-    /// Until the driver has said that it resets nothing.
-    resets: AtomicBool,
-}
-
-impl Facts {
-    /// # Errors
-    /// Unsupported for a driver that panics when asked.
-    pub(crate) fn of<M: Manager>(
-        driver: &dyn Driver<M>,
-        manager: &M,
-        is_described: bool,
-    ) -> Result<Self, Error> {
-        let mut bounded = [false; Call::ALL.len()];
-        for call in Call::ALL {
-            bounded[call as usize] = ask_driver("is_bounded", || driver.is_bounded(call))?;
-        }
-        Ok(Facts {
-            bounded,
-            proves: ask_driver("proves", || driver.proves(manager))?,
-            // A driver of our own that resets nothing need not be asked.
-            resets: AtomicBool::new(is_described),
-        })
-    }
-
-    pub(crate) fn is_bounded(&self, call: Call) -> bool {
-        self.bounded[call as usize]
-    }
-
-    /// Whether there is anything to call [`Driver::reset`] for.
-    pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
-        (how != ResetOnReturn::Never || self.proves) && self.resets.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn note_that_it_resets_nothing(&self) {
-        self.resets.store(false, Ordering::Relaxed);
-    }
-}
-
-/// Asks the driver while the pool is being built.
-///
-/// # Errors
-/// Unsupported where it panics.
-pub(crate) fn ask_driver<T>(what: &str, ask: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| {
-        let words = words(&*panic);
-        Error::unsupported(format!("the driver panicked in Driver::{what}: {words}"))
-    })
 }
 
 /// The driver of a manager that nobody described.

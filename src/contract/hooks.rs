@@ -10,7 +10,8 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 
 /// The error a connect or checkout hook may return.
 pub type HookError = Box<dyn StdError + Send + Sync>;

@@ -1,5 +1,9 @@
 //! What others implement or are told: managers, drivers, hooks, connections as hooks see them.
 
+pub(crate) mod call;
 pub(crate) mod connection_info;
 pub(crate) mod driver;
+pub(crate) mod error_class;
+pub(crate) mod facts;
 pub(crate) mod hooks;
+pub(crate) mod server_limit;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::checkout::connection::Connection;
 use crate::contract::connection_info::ConnectionInfo;
-use crate::contract::driver::{ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::drivers::FirstValue;
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::{self, MySqlManager};

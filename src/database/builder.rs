@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::contract::hooks::{CloseHook, ErrorHook, HookError, TimeoutHook};
 use crate::database::{Database, Kind};
 #[cfg(feature = "mysql")]

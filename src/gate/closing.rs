@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::base::sync::Instant;
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager};
+use crate::contract::driver::Manager;
 use crate::gate::attempt::Attempt;
 use crate::gate::places::Place;
 use crate::gate::state::State;

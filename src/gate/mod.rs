@@ -59,15 +59,19 @@
 pub(crate) mod attempt;
 pub(crate) mod closing;
 pub(crate) mod counters;
+mod counting;
+mod demand;
 pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
 mod faults;
 pub(crate) mod holders;
+mod idle;
 pub(crate) mod lease;
 pub(crate) mod opening;
 pub(crate) mod patience;
 pub(crate) mod places;
+mod queue;
 pub(crate) mod reach;
 pub(crate) mod reading;
 mod state;
@@ -157,6 +161,11 @@ impl<M: Manager> Gate<M> {
     /// Ends what is past its time.
     pub(crate) fn sweep(&self, now: Instant) {
         self.lock().sweep(now);
+    }
+
+    /// Opens what is to be open.
+    pub(crate) fn look_again(&self) {
+        self.lock().look_again();
     }
 
     /// Waits until nothing is open, opening or closing, or until `end`.

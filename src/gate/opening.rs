@@ -15,10 +15,6 @@ use crate::gate::places::Place;
 use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing};
 
-/// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
-const YOUNG_ATTEMPTS: usize = 16;
-pub(super) const YOUNG: Duration = Duration::from_secs(1);
-
 /// How an attempt to connect ended on the side of the driver and the hooks.
 pub(crate) enum Opened<M: Manager> {
     Ready(Lease<M>),
@@ -28,55 +24,6 @@ pub(crate) enum Opened<M: Manager> {
 }
 
 impl<M: Manager> State<M> {
-    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_pool_size.
-    pub(super) fn open_for_waiters(&mut self) {
-        if self.closed {
-            return;
-        }
-        let now = Instant::now();
-        let mut position = 0;
-        while position < self.waiters.len() {
-            if !self.waiters[position].wants_attempt(now) {
-                position += 1;
-                continue;
-            }
-            if self.adopt(position, now) {
-                self.wake_at(now + self.patience.limit());
-                position += 1;
-                continue;
-            }
-            if !self.may_start(now) {
-                self.wake_at(now + YOUNG);
-                return;
-            }
-            if let Some(look_again) = self.enough_are_opening(now) {
-                self.wake_at(look_again);
-                return;
-            }
-            if self.too_many_hang() {
-                // They wait for what comes back, or until one of those calls ends.
-                return;
-            }
-            let Some(place) = self.places.try_take().or_else(|| self.displace(now)) else {
-                return;
-            };
-            let ticket = self.waiters[position].ticket;
-            let attempt = self.add_attempt(place, For::Caller(ticket), now);
-            if self.rules.connects_here {
-                let waiting = self
-                    .waiters
-                    .remove(position)
-                    .expect("bug: the position was just looked at");
-                self.post(&waiting.waiter, Signal::Open(attempt));
-            } else {
-                self.waiters[position].standing = Standing::Connecting(attempt);
-                self.start(attempt);
-                position += 1;
-            }
-        }
-        self.restock(now);
-    }
-
     /// Runs the attempt on a helper thread.
     pub(super) fn start(&mut self, attempt: u64) {
         self.wake_at(later(Instant::now(), self.rules.connect_timeout));
@@ -87,112 +34,6 @@ impl<M: Manager> State<M> {
     pub(super) fn could_not_start(&mut self, attempt: u64, error: &io::Error) {
         let words = format!("no thread could be started to connect on: {error}");
         self.fail(attempt, Failure::transient(words));
-    }
-
-    /// Lets the waiter at `position` rely on a connect that nobody else relies on.
-    fn adopt(&mut self, position: usize, now: Instant) -> bool {
-        let slow = self.patience.slow();
-        let Some(attempt) = self
-            .attempts
-            .iter_mut()
-            .find(|attempt| attempt.is_adoptable(now, slow))
-        else {
-            return false;
-        };
-        let waiting = &mut self.waiters[position];
-        attempt.owner = Some(waiting.ticket);
-        waiting.standing = Standing::Relying {
-            on: attempt.id,
-            since: now,
-        };
-        true
-    }
-
-    /// Callers who rely on somebody else's connect for longer than their patience may have their own.
-    pub(super) fn doubt_adopted(&mut self, now: Instant) {
-        let patience = self.patience.limit();
-        for waiting in &mut self.waiters {
-            let Standing::Relying { on, since } = waiting.standing else {
-                continue;
-            };
-            if since + patience > now {
-                continue;
-            }
-            waiting.standing = Standing::AtCapacity;
-            self.may_open = true;
-            if let Some(attempt) = self.attempts.iter_mut().find(|attempt| attempt.id == on) {
-                attempt.owner = None;
-                attempt.doubted_by = Some(waiting.ticket);
-            }
-        }
-    }
-
-    /// A caller timed out: the connects that it started, or lost [`Patience`](super::patience::Patience) with, may lose their
-    /// places. Not one that it relied on for less: who comes for 5 ms would end every connect that takes longer than that.
-    pub(super) fn give_up(&mut self, ticket: u64) {
-        for attempt in &mut self.attempts {
-            attempt.given_up |=
-                attempt.starter() == Some(ticket) || attempt.doubted_by == Some(ticket);
-        }
-    }
-
-    /// Takes the place of a connect on which a caller timed out.
-    fn displace(&mut self, now: Instant) -> Option<Place> {
-        let slow = self.patience.slow();
-        let attempt = self
-            .attempts
-            .iter_mut()
-            .find(|attempt| attempt.is_displaceable(now, slow))?;
-        let Stage::Connecting(place) = mem::replace(&mut attempt.stage, Stage::Abandoned) else {
-            unreachable!("bug: an attempt that holds a place is connecting");
-        };
-        self.note_abandoned();
-        Some(place)
-    }
-
-    /// Whether another connect may start now.
-    pub(super) fn may_start(&self, now: Instant) -> bool {
-        let young = |attempt: &&Attempt| {
-            attempt.holds_place() && now.duration_since(attempt.started) < YOUNG
-        };
-        self.attempts.len() < YOUNG_ATTEMPTS
-            || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
-    }
-
-    /// When to look again, where enough connects are under way for those who wait, given how long connections are held and how
-    /// long a connect takes: where 25 callers wait for connections that are held for 20 ms and opened in 250, two more clear
-    /// the queue while a third is being opened. A connect that takes longer than patience allows is not counted on.
-    fn enough_are_opening(&self, now: Instant) -> Option<Instant> {
-        let patience = self.patience.limit();
-        let counted_on = self.attempts.iter().filter(|attempt| {
-            attempt.holds_place() && !attempt.given_up && attempt.started + patience > now
-        });
-        let oldest = counted_on.clone().map(|attempt| attempt.started).min()?;
-        // Before the first success nothing is known of either, and where none is open, none can come back.
-        let connect = self
-            .patience
-            .usual()
-            .filter(|_| self.counters.total() > 0)?;
-        let waiting = self.waiters.len() as f64;
-        let at = self.rules.clock.at(now);
-        let needed = waiting * self.usual_hold(at).as_secs_f64() / connect.as_secs_f64();
-        // Those that are out grow older meanwhile, and more may be needed.
-        let again = (oldest + patience).min(now + connect / 4);
-        (counted_on.count() as f64 >= needed).then_some(again)
-    }
-
-    /// How long a connection is held: lately on average, or, where those that are out have been out for longer than that, as
-    /// long as these.
-    fn usual_hold(&self, at: Instant) -> Duration {
-        let ages = self
-            .holders
-            .iter()
-            .map(|holder| at.saturating_duration_since(holder.since));
-        let (count, sum) = ages.fold((0, Duration::ZERO), |(count, sum), age| {
-            (count + 1, sum + age)
-        });
-        let by_age = sum.checked_div(count).unwrap_or_default();
-        self.counters.usual_hold().unwrap_or_default().max(by_age)
     }
 
     /// Its number.

@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
-use crate::contract::driver::{Manager, ServerLimit};
+use crate::contract::driver::Manager;
+use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::gate::state::State;
 

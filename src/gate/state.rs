@@ -2,25 +2,22 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::base::sync::Instant;
-use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::attempt::{Attempt, Report};
 use crate::gate::closing::Closing;
 use crate::gate::counters::Counters;
 use crate::gate::episodes::Episodes;
-use crate::gate::holders::{HolderRecord, Holders, thread_name};
-use crate::gate::lease::{Lease, Live};
+use crate::gate::holders::{HolderRecord, Holders};
+use crate::gate::lease::Lease;
 use crate::gate::patience::Patience;
-use crate::gate::places::{Place, Places};
+use crate::gate::places::Places;
 use crate::gate::reach::{LimitKnown, Validation};
-use crate::gate::waiter::{Signal, Standing, Waiter, Waiting};
+use crate::gate::waiter::{Signal, Waiting};
 use crate::gate::{Left, Notice};
 use crate::settings::{Mode, Retry, Settings};
 
@@ -211,259 +208,6 @@ impl<M: Manager> State<M> {
         self.left_over = true;
     }
 
-    // Who waits.
-
-    #[inline]
-    pub(crate) fn take_ticket(&mut self) -> u64 {
-        self.next_ticket += 1;
-        self.next_ticket
-    }
-
-    /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
-    pub(super) fn enqueue(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>) {
-        self.stand(ticket, waiter, Standing::AtCapacity);
-        self.may_open = true;
-    }
-
-    /// As [`enqueue`](State::enqueue), to sleep until then unless something is there before.
-    pub(crate) fn sleep(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, until: Instant) {
-        self.stand(ticket, waiter, Standing::Asleep { until });
-        self.note_waiting();
-        self.wake_at(until);
-    }
-
-    fn stand(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, standing: Standing) {
-        match self.position(ticket) {
-            Ok(position) => self.waiters[position].standing = standing,
-            Err(position) => self.waiters.insert(
-                position,
-                Waiting {
-                    ticket,
-                    waiter: waiter.clone(),
-                    standing,
-                },
-            ),
-        }
-    }
-
-    /// Called when a caller has joined and is let stay.
-    pub(crate) fn note_waiting(&mut self) {
-        self.counters.waiting(self.waiters.len() as u64);
-    }
-
-    /// Whether no connection is being opened for this caller.
-    pub(crate) fn must_wait(&mut self, ticket: u64) -> bool {
-        self.find(ticket).is_some_and(|waiting| waiting.must_wait())
-    }
-
-    pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
-        let mut waiting = self.waiters.iter().filter(|waiting| waiting.must_wait());
-        waiting.nth(limit as usize).is_some()
-    }
-
-    /// Beyond max_waiting.
-    pub(crate) fn refuse(&mut self, ticket: u64, is_probe: bool) {
-        self.leave(ticket);
-        self.counters.overloaded += u64::from(!is_probe);
-        self.turn_away(ticket, is_probe);
-    }
-
-    pub(super) fn position(&self, ticket: u64) -> Result<usize, usize> {
-        self.waiters
-            .binary_search_by_key(&ticket, |waiting| waiting.ticket)
-    }
-
-    pub(super) fn find(&mut self, ticket: u64) -> Option<&mut Waiting<M>> {
-        self.position(ticket)
-            .ok()
-            .map(|position| &mut self.waiters[position])
-    }
-
-    /// Out of the queue; its attempt is nobody's now. `None`: it is out already, and its waiter has a signal.
-    pub(crate) fn leave(&mut self, ticket: u64) -> Option<Standing> {
-        let position = self.position(ticket).ok()?;
-        self.may_open = true;
-        self.remove_waiter(position).map(|waiting| waiting.standing)
-    }
-
-    pub(super) fn remove_waiter(&mut self, position: usize) -> Option<Waiting<M>> {
-        let waiting = self.waiters.remove(position)?;
-        if let Some(attempt) = waiting.standing.attempt() {
-            self.may_open = true;
-            if let Some(attempt) = self.attempt(attempt) {
-                attempt.owner = None;
-            }
-        }
-        Some(waiting)
-    }
-
-    /// A caller's deadline has passed. `None`: a signal came at the last moment, and is to be looked at. Else whether it was
-    /// kept waiting by a connect: its own, or one that it was held back for.
-    pub(super) fn leave_at_deadline(&mut self, ticket: u64, is_probe: bool) -> Option<bool> {
-        if matches!(self.find(ticket)?.standing, Standing::Deciding) {
-            return None;
-        }
-        let standing = self.leave(ticket)?;
-        let connecting = match standing {
-            Standing::AtCapacity | Standing::Deciding => {
-                self.opening() > 0 && self.places.try_take().is_some()
-            }
-            Standing::Connecting(_) | Standing::Relying { .. } | Standing::Asleep { .. } => true,
-        };
-        self.give_up(ticket);
-        self.may_open = true;
-        if !connecting {
-            self.turn_away(ticket, is_probe);
-        }
-        Some(connecting)
-    }
-
-    /// Tells a caller; what it had not read yet is replaced.
-    pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
-        if let Some(unread) = waiter.post(signal) {
-            self.discard(unread);
-        }
-    }
-
-    // What is idle.
-
-    /// The most recently used idle connection, unless somebody with an older ticket waits.
-    pub(crate) fn take_idle(&mut self, ticket: u64) -> Option<Lease<M>> {
-        if self
-            .waiters
-            .front()
-            .is_some_and(|first| first.ticket < ticket)
-        {
-            return None;
-        }
-        self.idle.pop()
-    }
-
-    /// The most recently used idle connection, if nobody waits and it is ready as it is.
-    #[inline]
-    pub(crate) fn take_ready(
-        &mut self,
-        is_ready: impl FnOnce(&Live<M>) -> bool,
-    ) -> Option<Lease<M>> {
-        let ready = self.waiters.is_empty() && is_ready(self.idle.last()?.live());
-        if ready { self.idle.pop() } else { None }
-    }
-
-    /// The least recently used idle connection, which the next caller misses least.
-    pub(crate) fn take_coldest(&mut self) -> Option<Lease<M>> {
-        (!self.idle.is_empty()).then(|| self.idle.remove(0))
-    }
-
-    /// The least recently used idle connection of those that satisfy `wanted`.
-    pub(crate) fn take_first_idle(
-        &mut self,
-        wanted: impl Fn(&Live<M>) -> bool,
-    ) -> Option<Lease<M>> {
-        let position = self.idle.iter().position(|lease| wanted(lease.live()))?;
-        Some(self.idle.remove(position))
-    }
-
-    pub(crate) fn any_idle(&self, wanted: impl Fn(&Live<M>) -> bool) -> bool {
-        self.idle.iter().any(|lease| wanted(lease.live()))
-    }
-
-    /// Idle connections that satisfy `unwanted`, taken out.
-    pub(crate) fn take_idle_where(&mut self, unwanted: impl Fn(&Live<M>) -> bool) -> Vec<Lease<M>> {
-        self.idle
-            .extract_if(.., |lease| unwanted(lease.live()))
-            .collect()
-    }
-
-    /// The longest idle first, while more than min_pool_size are open, in use or idle.
-    pub(crate) fn take_idle_too_long(&mut self, limit: Duration, now: Instant) -> Vec<Lease<M>> {
-        let open = self.counters.total() as usize;
-        let spare = open.saturating_sub(self.rules.min_pool_size);
-        let too_long =
-            |lease: &&Lease<M>| now.saturating_duration_since(lease.live().idle_since) >= limit;
-        let count = self.idle.iter().take(spare).take_while(too_long).count();
-        self.idle.drain(..count).collect()
-    }
-
-    /// In the order of their last use again. Stable, and nearly sorted.
-    pub(crate) fn sort_idle(&mut self) {
-        self.idle.sort_by_key(|lease| lease.live().idle_since);
-    }
-
-    /// To the oldest waiter, else idle, else back to the caller to be closed, and why.
-    pub(crate) fn give(&mut self, mut lease: Lease<M>) -> Option<(Lease<M>, CloseReason)> {
-        if self.closed {
-            return Some((lease, CloseReason::PoolClosed));
-        }
-        if let Some(waiting) = self.remove_waiter(0) {
-            self.post(&waiting.waiter, Signal::Lease(lease));
-            return None;
-        }
-        if self.rules.mode == Mode::Null {
-            return Some((lease, CloseReason::NullPool));
-        }
-        if self.idle.len() >= self.rules.pool_size {
-            return Some((lease, CloseReason::Overflow));
-        }
-        lease.live_mut().unused = false;
-        self.idle.push(lease);
-        None
-    }
-
-    // Checkouts and checkins.
-
-    /// Notes who holds it; the holder's number is given back at the checkin.
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
-    pub(crate) fn count_checkout(
-        &mut self,
-        lease: &mut Lease<M>,
-        location: &'static Location<'static>,
-        since: Instant,
-        now: Instant,
-    ) -> usize {
-        let at = self.rules.clock.at(now);
-        let live = lease.live_mut();
-        live.unused = false;
-        live.info.checkouts += 1;
-        self.counters
-            .checked_out(now.saturating_duration_since(since));
-        self.counts_changed = true;
-        self.holders.add(HolderRecord {
-            thread: thread_name(),
-            location,
-            since: at,
-            connection_id: live.info.id,
-            warned: false,
-        })
-    }
-
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
-    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) {
-        let record = self.holders.remove(holder);
-        let held = self
-            .rules
-            .clock
-            .at(now)
-            .saturating_duration_since(record.since);
-        self.counters.checked_in(held);
-        self.counts_changed = true;
-        // The name of a thread that has ended may go with it.
-        drop(record);
-    }
-
-    /// Its connection is somebody else's now.
-    pub(crate) fn count_detached(&mut self, place: Place) {
-        self.counters.detached += 1;
-        self.ended(place);
-    }
-
-    /// A connection has ended, and its place is free.
-    pub(super) fn ended(&mut self, place: Place) {
-        drop(place);
-        self.counts_changed = true;
-        self.may_open = true;
-        self.something_ended = true;
-    }
-
     pub(crate) fn counters_mut(&mut self) -> &mut Counters {
         &mut self.counters
     }
@@ -472,19 +216,15 @@ impl<M: Manager> State<M> {
         &self.counters
     }
 
-    /// The counts, and how many wait; what was most since the last sample begins anew.
-    pub(crate) fn take_sample(&mut self) -> (Counters, u64) {
-        let counters = self.counters.clone();
-        let waiting = self.waiters.len() as u64;
-        self.counters.recent_checked_out = counters.out();
-        self.counters.recent_total = counters.total();
-        self.counters.recent_waiting = waiting;
-        (counters, waiting)
-    }
-
     pub(crate) fn next_connection(&mut self) -> u64 {
         self.next_connection += 1;
         self.next_connection - 1
+    }
+
+    #[inline]
+    pub(crate) fn take_ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
     }
 
     // What can be asked.
@@ -560,24 +300,6 @@ impl<M: Manager> State<M> {
 
     pub(crate) fn end_keepalive(&mut self) {
         self.keeping_alive = false;
-    }
-
-    /// Warns, once, of each who has held a connection for longer than `limit`.
-    pub(crate) fn warn_of_holders(&mut self, limit: Duration, now: Instant) {
-        let mut warnings = Vec::new();
-        for holder in self.holders.iter_mut().filter(|holder| !holder.warned) {
-            let held = now.saturating_duration_since(holder.since);
-            if held >= limit {
-                holder.warned = true;
-                warnings.push(format!(
-                    "connection {} has been held by {} at {} for {held:.1?}",
-                    holder.connection_id, holder.thread, holder.location
-                ));
-            }
-        }
-        for warning in warnings {
-            self.notice(Notice::Warning(warning));
-        }
     }
 
     pub(super) fn connect_failed(&mut self, error: &Error) {

@@ -8,8 +8,8 @@ use crate::contract::driver::Manager;
 use crate::error::ErrorKind;
 use crate::gate::Notice;
 use crate::gate::attempt::{Attempt, Stage};
+use crate::gate::demand::YOUNG;
 use crate::gate::failure::Failure;
-use crate::gate::opening::YOUNG;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
 

@@ -1,7 +1,7 @@
 //! What is known against a connection.
 
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{ErrorClass, Extent};
+use crate::contract::error_class::{ErrorClass, Extent};
 
 /// What is known against a connection; the later in this order, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,10 +10,10 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::base::runtime::on_async_runtime_thread;
 use crate::error::{Error, ErrorKind};
 use crate::http::Response;
 use crate::http::limits::CHECKED_AT_ONCE;
-use crate::lifecycle::shared::on_async_runtime_thread;
 use crate::observe::checked::HealthCheck;
 use crate::observe::health::Health;
 use crate::observe::status::Status;

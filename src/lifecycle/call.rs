@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::base::abort::Watch;
 use crate::base::slot::Slot;
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager};
+use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::lifecycle::shared::Shared;
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::runtime::on_a_runtime;
 use crate::base::slot::Slot;
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager};
+use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
-use crate::lifecycle::shared::{Shared, on_a_runtime};
+use crate::lifecycle::shared::Shared;
 
 /// How long a caller who returns a connection stays for its close, so that the counts are settled when it goes on.
 const SETTLE: Duration = Duration::from_millis(100);

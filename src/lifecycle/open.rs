@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::base::slot::Slot;
+use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{Call, ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::contract::hooks::Customizer;
 use crate::error::{Error, ErrorKind};
 use crate::gate::closing::CLOSE_LIMIT;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::sync::Instant;
+use crate::contract::call::{Call, Reset};
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager, Reset};
+use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, ErrorClass, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::gate::lease::Lease;
 use crate::gate::reach::LimitKnown;
 use crate::lifecycle::shared::Shared;

@@ -8,8 +8,10 @@ use crate::base::clock::Clock;
 use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::panics::words;
+use crate::base::runtime::on_async_runtime_thread;
 use crate::base::sync::{AtomicU64, Instant};
-use crate::contract::driver::{Driver, Facts, Manager};
+use crate::contract::driver::{Driver, Manager};
+use crate::contract::facts::Facts;
 use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::error::{Error, ErrorKind};
 use crate::gate::{Gate, Notice};
@@ -154,22 +156,4 @@ impl<M: Manager> Drop for Shared<M> {
         self.shut_driver();
         self.helpers.stop();
     }
-}
-
-/// Whether blocking here would block an async runtime; `spawn_blocking` and `block_in_place` are fine. The postgres
-/// driver aborts the process there.
-pub(crate) fn on_async_runtime_thread() -> bool {
-    let Ok(handle) = tokio::runtime::Handle::try_current() else {
-        return false;
-    };
-    if cfg!(panic = "abort") {
-        // The trial would end the process where it finds something.
-        return false;
-    }
-    std::panic::catch_unwind(|| handle.block_on(std::future::ready(()))).is_err()
-}
-
-/// Whether this thread belongs to an async runtime, for blocking work or not.
-pub(crate) fn on_a_runtime() -> bool {
-    tokio::runtime::Handle::try_current().is_ok()
 }

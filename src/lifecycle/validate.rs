@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::base::clock::later;
 use crate::base::sync::Instant;
+use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::{Call, Manager};
+use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::gate::failure::Failure;
 use crate::gate::lease::{Lease, Live};

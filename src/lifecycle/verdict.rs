@@ -13,7 +13,8 @@ use std::sync::atomic::Ordering;
 
 use crate::base::panics::words;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{ErrorClass, Extent, Manager};
+use crate::contract::driver::Manager;
+use crate::contract::error_class::{ErrorClass, Extent};
 use crate::gate::lease::{Lease, Live};
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serializer;
 
-use crate::contract::driver::ServerLimit;
+use crate::contract::server_limit::ServerLimit;
 
 /// The server's limit, shared among pools of one capacity.
 #[derive(Debug, Clone, serde::Serialize)]

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::driver::ServerLimit;
+use crate::contract::server_limit::ServerLimit;
 use crate::observe::health::Health;
 use crate::observe::history::{LastHour, Recent};
 use crate::settings::Settings;

@@ -7,8 +7,11 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 use crate::base::fork::Home;
 use crate::base::helpers::Helpers;
+use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
-use crate::contract::driver::{Call, Driver, ErrorClass, Facts, Manager, Undescribed, ask_driver};
+use crate::contract::driver::{Driver, Manager, Undescribed};
+use crate::contract::error_class::ErrorClass;
+use crate::contract::facts::{Facts, ask_driver};
 use crate::contract::hooks::{HookError, HookSet, Hooks};
 use crate::error::Error;
 use crate::gate::places::Places;
@@ -319,7 +322,7 @@ impl<M: Manager> Builder<M> {
         if pool.settings().warm_up > 0 {
             pool.warm_up(pool.settings().warm_up)?;
         }
-        pool.shared.gate.lock().look_again();
+        pool.shared.gate.look_again();
         Ok(pool)
     }
 }

@@ -2,73 +2,10 @@
 
 use std::time::SystemTime;
 
-use prometheus_client::registry::Unit;
-
-use crate::base::histogram::Histogram;
 use crate::contract::connection_info::CloseReason;
 use crate::observe::health::Health;
-use crate::observe::status::Status;
+use crate::prometheus::family::{Family, Read, counter, family, gauge, in_seconds, real, time};
 use crate::settings::PrePing;
-
-/// The metrics of one name: a sample of each pool, or several that differ in one more label.
-pub(super) struct Family {
-    /// Without the unit and without `_total`.
-    pub(super) name: &'static str,
-    pub(super) unit: Option<Unit>,
-    pub(super) help: &'static str,
-    pub(super) read: Read,
-}
-
-/// A value of one more label, and what it counts.
-pub(super) type Labelled = Vec<(String, u64)>;
-
-/// How the samples of a pool are read from its snapshot.
-pub(super) enum Read {
-    Counter(fn(&Status) -> u64),
-    /// By the label named first.
-    CounterBy(&'static str, fn(&Status) -> Labelled),
-    Gauge(fn(&Status) -> Option<u64>),
-    /// By the label named first.
-    GaugeBy(&'static str, fn(&Status) -> Labelled),
-    Real(fn(&Status) -> Option<f64>),
-    Histogram(fn(&Status) -> &Histogram),
-    /// Labels that say what the pool is.
-    Info(fn(&Status) -> Vec<(&'static str, String)>),
-}
-
-const fn family(name: &'static str, help: &'static str, read: Read) -> Family {
-    Family {
-        name,
-        unit: None,
-        help,
-        read,
-    }
-}
-
-const fn in_seconds(name: &'static str, help: &'static str, read: Read) -> Family {
-    Family {
-        name,
-        unit: Some(Unit::Seconds),
-        help,
-        read,
-    }
-}
-
-const fn gauge(name: &'static str, help: &'static str, read: fn(&Status) -> Option<u64>) -> Family {
-    family(name, help, Read::Gauge(read))
-}
-
-const fn counter(name: &'static str, help: &'static str, read: fn(&Status) -> u64) -> Family {
-    family(name, help, Read::Counter(read))
-}
-
-const fn real(name: &'static str, help: &'static str, read: fn(&Status) -> Option<f64>) -> Family {
-    family(name, help, Read::Real(read))
-}
-
-const fn time(name: &'static str, help: &'static str, read: fn(&Status) -> Option<f64>) -> Family {
-    in_seconds(name, help, Read::Real(read))
-}
 
 fn since_epoch(moment: Option<SystemTime>) -> Option<f64> {
     moment?

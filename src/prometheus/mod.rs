@@ -56,6 +56,7 @@
 //! | `use_time` | `db_pool_hold_time_seconds` |
 
 mod families;
+mod family;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -71,7 +72,8 @@ use crate::base::histogram::Histogram;
 use crate::observe::status::Status;
 use crate::registry::Registry;
 
-use families::{FAMILIES, Family, Labelled, Read};
+use families::FAMILIES;
+use family::{Family, Labelled, Read};
 
 /// The content type of what [`text`] returns: Prometheus' text format, which every version of every scraper reads.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

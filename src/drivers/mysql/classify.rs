@@ -10,7 +10,7 @@ use ::mysql::{DriverError, Error as MyError};
 use nix::errno::Errno;
 
 use super::owed::Unfit;
-use crate::contract::driver::{ErrorClass, Extent};
+use crate::contract::error_class::{ErrorClass, Extent};
 use crate::tls::{TlsCause, Unusable};
 
 pub(super) fn classify(error: &MyError) -> ErrorClass {

@@ -14,7 +14,10 @@ use super::classify::{classify, extent, refuses_query};
 use super::inside::Inside;
 use super::owed::{Socket, another_answer, is_unread, listen};
 use super::strictly::ROLLBACK;
-use crate::contract::driver::{Driver, ErrorClass, Extent, Reset, ServerLimit};
+use crate::contract::call::Reset;
+use crate::contract::driver::Driver;
+use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 

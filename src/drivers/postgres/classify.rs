@@ -11,7 +11,7 @@ use ::postgres::Error as PgError;
 use ::postgres::error::{DbError, Severity};
 
 use super::proof::is_another_answer;
-use crate::contract::driver::{ErrorClass, Extent};
+use crate::contract::error_class::{ErrorClass, Extent};
 
 /// tokio-postgres' words when an answer is not of the kind that it asked for. After `COPY … FROM STDIN` as a plain statement, for
 /// example, the server waits for data that nobody will send, and takes whatever comes next for it.
@@ -172,7 +172,7 @@ fn io_cause(error: &PgError) -> Option<&io::Error> {
 #[cfg(test)]
 mod tests {
     use super::{classify_state, extent_of_state, is_about_the_statement, is_bouncers_limit};
-    use crate::contract::driver::{ErrorClass, Extent};
+    use crate::contract::error_class::{ErrorClass, Extent};
 
     #[test]
     fn what_a_server_refuses_in_a_sessions_life_says_nothing_of_the_connection() {

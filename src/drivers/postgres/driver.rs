@@ -8,7 +8,10 @@ use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::reset::reset;
 use super::validation::Validation;
-use crate::contract::driver::{Call, Driver, ErrorClass, Extent, Reset, ServerLimit};
+use crate::contract::call::{Call, Reset};
+use crate::contract::driver::Driver;
+use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 

@@ -21,7 +21,7 @@ use opening::Opening;
 
 use super::FirstValue;
 use super::dsn::Dsn;
-use crate::contract::driver::ServerLimit;
+use crate::contract::server_limit::ServerLimit;
 use crate::error::{Error, ErrorKind, chain};
 use crate::settings::Settings;
 use crate::tls::{Encryption, Names, SslMode, Tls};

@@ -7,7 +7,9 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::busy::{failure, is_busy};
 use super::manager::SqliteManager;
 use super::place::{Place, complaint};
-use crate::contract::driver::{Call, Driver, ErrorClass, Reset};
+use crate::contract::call::{Call, Reset};
+use crate::contract::driver::Driver;
+use crate::contract::error_class::ErrorClass;
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Mode, ResetOnReturn, Settings};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::pragmas::JournalMode;
+use super::modes::JournalMode;
 
 /// What outlives the connections. Guarded by `SqliteManager::kept`.
 #[derive(Default)]

@@ -4,6 +4,7 @@ mod busy;
 mod driver;
 mod kept;
 mod manager;
+mod modes;
 mod opening;
 mod place;
 mod pragmas;
@@ -17,7 +18,8 @@ use crate::drivers::FirstValue;
 
 pub use driver::SqliteDriver;
 pub use manager::SqliteManager;
-pub use pragmas::{JournalMode, Pragmas, Synchronous, TempStore};
+pub use modes::{JournalMode, Synchronous, TempStore};
+pub use pragmas::Pragmas;
 
 /// Begins a transaction that may write: `BEGIN IMMEDIATE`, which waits up to busy_timeout for other writers. It is
 /// rolled back when dropped without [`commit`](Transaction::commit).

@@ -12,8 +12,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use super::busy::{failure, persist};
 use super::kept::{Kept, file_id};
 use super::manager::SqliteManager;
+use super::modes::JournalMode;
 use super::place::Place;
-use super::pragmas::JournalMode;
 
 /// While connecting, `persist` does the waiting: it knows the deadline. SQLite's own wait comes first for its finer steps.
 const BUSY_WHILE_CONNECTING: Duration = Duration::from_millis(20);

@@ -1,0 +1,51 @@
+//! The driver calls that may block, and what comes of a reset.
+
+use std::fmt;
+
+/// What came of [`Driver::reset`](crate::Driver::reset).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reset {
+    /// The connection is as clean as was asked for, and it has answered.
+    Done,
+    /// This driver resets nothing. The pool remembers it and does not ask again.
+    NotSupported,
+}
+
+/// The driver calls that may block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Call {
+    /// `ManageConnection::connect`.
+    Connect,
+    /// [`Driver::ping`](crate::Driver::ping).
+    Ping,
+    /// [`Driver::reset`](crate::Driver::reset).
+    Reset,
+    /// Dropping the connection.
+    Close,
+    /// [`Driver::server_limit`](crate::Driver::server_limit).
+    ServerLimit,
+}
+
+impl Call {
+    pub(crate) const ALL: [Call; 5] = [
+        Call::Connect,
+        Call::Ping,
+        Call::Reset,
+        Call::Close,
+        Call::ServerLimit,
+    ];
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Call::Connect => "connect",
+            Call::Ping => "ping",
+            Call::Reset => "reset",
+            Call::Close => "close",
+            Call::ServerLimit => "the question for the server's limit",
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! What a driver says once for a pool's whole life, asked when the pool is built.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::base::panics::words;
+use crate::contract::call::Call;
+use crate::contract::driver::{Driver, Manager};
+use crate::error::Error;
+use crate::settings::ResetOnReturn;
+
+/// What a driver says once for a pool's whole life, asked when the pool is built.
+pub(crate) struct Facts {
+    bounded: [bool; Call::ALL.len()],
+    pub(crate) proves: bool,
+    /// Until the driver has said that it resets nothing.
+    resets: AtomicBool,
+}
+
+impl Facts {
+    /// # Errors
+    /// Unsupported for a driver that panics when asked.
+    pub(crate) fn of<M: Manager>(
+        driver: &dyn Driver<M>,
+        manager: &M,
+        is_described: bool,
+    ) -> Result<Self, Error> {
+        let mut bounded = [false; Call::ALL.len()];
+        for call in Call::ALL {
+            bounded[call as usize] = ask_driver("is_bounded", || driver.is_bounded(call))?;
+        }
+        Ok(Facts {
+            bounded,
+            proves: ask_driver("proves", || driver.proves(manager))?,
+            // A driver of our own that resets nothing need not be asked.
+            resets: AtomicBool::new(is_described),
+        })
+    }
+
+    pub(crate) fn is_bounded(&self, call: Call) -> bool {
+        self.bounded[call as usize]
+    }
+
+    /// Whether there is anything to call [`Driver::reset`] for.
+    pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
+        (how != ResetOnReturn::Never || self.proves) && self.resets.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_that_it_resets_nothing(&self) {
+        self.resets.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Asks the driver while the pool is being built.
+///
+/// # Errors
+/// Unsupported where it panics.
+pub(crate) fn ask_driver<T>(what: &str, ask: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| {
+        let words = words(&*panic);
+        Error::unsupported(format!("the driver panicked in Driver::{what}: {words}"))
+    })
+}

@@ -1,0 +1,96 @@
+//! Checkouts and checkins: counted, and who holds what.
+
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::base::sync::Instant;
+use crate::contract::driver::Manager;
+use crate::gate::Notice;
+use crate::gate::counters::Counters;
+use crate::gate::holders::{HolderRecord, thread_name};
+use crate::gate::lease::Lease;
+use crate::gate::places::Place;
+use crate::gate::state::State;
+
+impl<M: Manager> State<M> {
+    /// Notes who holds it; the holder's number is given back at the checkin.
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    pub(crate) fn count_checkout(
+        &mut self,
+        lease: &mut Lease<M>,
+        location: &'static Location<'static>,
+        since: Instant,
+        now: Instant,
+    ) -> usize {
+        let at = self.rules.clock.at(now);
+        let live = lease.live_mut();
+        live.unused = false;
+        live.info.checkouts += 1;
+        self.counters
+            .checked_out(now.saturating_duration_since(since));
+        self.counts_changed = true;
+        self.holders.add(HolderRecord {
+            thread: thread_name(),
+            location,
+            since: at,
+            connection_id: live.info.id,
+            warned: false,
+        })
+    }
+
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) {
+        let record = self.holders.remove(holder);
+        let held = self
+            .rules
+            .clock
+            .at(now)
+            .saturating_duration_since(record.since);
+        self.counters.checked_in(held);
+        self.counts_changed = true;
+        // The name of a thread that has ended may go with it.
+        drop(record);
+    }
+
+    /// Its connection is somebody else's now.
+    pub(crate) fn count_detached(&mut self, place: Place) {
+        self.counters.detached += 1;
+        self.ended(place);
+    }
+
+    /// A connection has ended, and its place is free.
+    pub(super) fn ended(&mut self, place: Place) {
+        drop(place);
+        self.counts_changed = true;
+        self.may_open = true;
+        self.something_ended = true;
+    }
+
+    /// The counts, and how many wait; what was most since the last sample begins anew.
+    pub(crate) fn take_sample(&mut self) -> (Counters, u64) {
+        let counters = self.counters.clone();
+        let waiting = self.waiters.len() as u64;
+        self.counters.recent_checked_out = counters.out();
+        self.counters.recent_total = counters.total();
+        self.counters.recent_waiting = waiting;
+        (counters, waiting)
+    }
+
+    /// Warns, once, of each who has held a connection for longer than `limit`.
+    pub(crate) fn warn_of_holders(&mut self, limit: Duration, now: Instant) {
+        let mut warnings = Vec::new();
+        for holder in self.holders.iter_mut().filter(|holder| !holder.warned) {
+            let held = now.saturating_duration_since(holder.since);
+            if held >= limit {
+                holder.warned = true;
+                warnings.push(format!(
+                    "connection {} has been held by {} at {} for {held:.1?}",
+                    holder.connection_id, holder.thread, holder.location
+                ));
+            }
+        }
+        for warning in warnings {
+            self.notice(Notice::Warning(warning));
+        }
+    }
+}

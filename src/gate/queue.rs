@@ -1,0 +1,116 @@
+//! Who waits, in the order of arrival.
+
+use std::sync::Arc;
+
+use crate::base::sync::Instant;
+use crate::contract::driver::Manager;
+use crate::gate::state::State;
+use crate::gate::waiter::{Signal, Standing, Waiter, Waiting};
+
+impl<M: Manager> State<M> {
+    /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
+    pub(super) fn enqueue(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>) {
+        self.stand(ticket, waiter, Standing::AtCapacity);
+        self.may_open = true;
+    }
+
+    /// As [`enqueue`](State::enqueue), to sleep until then unless something is there before.
+    pub(crate) fn sleep(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, until: Instant) {
+        self.stand(ticket, waiter, Standing::Asleep { until });
+        self.note_waiting();
+        self.wake_at(until);
+    }
+
+    fn stand(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, standing: Standing) {
+        match self.position(ticket) {
+            Ok(position) => self.waiters[position].standing = standing,
+            Err(position) => self.waiters.insert(
+                position,
+                Waiting {
+                    ticket,
+                    waiter: waiter.clone(),
+                    standing,
+                },
+            ),
+        }
+    }
+
+    /// Called when a caller has joined and is let stay.
+    pub(crate) fn note_waiting(&mut self) {
+        self.counters.waiting(self.waiters.len() as u64);
+    }
+
+    /// Whether no connection is being opened for this caller.
+    pub(crate) fn must_wait(&mut self, ticket: u64) -> bool {
+        self.find(ticket).is_some_and(|waiting| waiting.must_wait())
+    }
+
+    pub(crate) fn wait_more_than(&self, limit: u32) -> bool {
+        let mut waiting = self.waiters.iter().filter(|waiting| waiting.must_wait());
+        waiting.nth(limit as usize).is_some()
+    }
+
+    /// Beyond max_waiting.
+    pub(crate) fn refuse(&mut self, ticket: u64, is_probe: bool) {
+        self.leave(ticket);
+        self.counters.overloaded += u64::from(!is_probe);
+        self.turn_away(ticket, is_probe);
+    }
+
+    pub(super) fn position(&self, ticket: u64) -> Result<usize, usize> {
+        self.waiters
+            .binary_search_by_key(&ticket, |waiting| waiting.ticket)
+    }
+
+    pub(super) fn find(&mut self, ticket: u64) -> Option<&mut Waiting<M>> {
+        self.position(ticket)
+            .ok()
+            .map(|position| &mut self.waiters[position])
+    }
+
+    /// Out of the queue; its attempt is nobody's now. `None`: it is out already, and its waiter has a signal.
+    pub(crate) fn leave(&mut self, ticket: u64) -> Option<Standing> {
+        let position = self.position(ticket).ok()?;
+        self.may_open = true;
+        self.remove_waiter(position).map(|waiting| waiting.standing)
+    }
+
+    pub(super) fn remove_waiter(&mut self, position: usize) -> Option<Waiting<M>> {
+        let waiting = self.waiters.remove(position)?;
+        if let Some(attempt) = waiting.standing.attempt() {
+            self.may_open = true;
+            if let Some(attempt) = self.attempt(attempt) {
+                attempt.owner = None;
+            }
+        }
+        Some(waiting)
+    }
+
+    /// A caller's deadline has passed. `None`: a signal came at the last moment, and is to be looked at. Else whether it was
+    /// kept waiting by a connect: its own, or one that it was held back for.
+    pub(super) fn leave_at_deadline(&mut self, ticket: u64, is_probe: bool) -> Option<bool> {
+        if matches!(self.find(ticket)?.standing, Standing::Deciding) {
+            return None;
+        }
+        let standing = self.leave(ticket)?;
+        let connecting = match standing {
+            Standing::AtCapacity | Standing::Deciding => {
+                self.opening() > 0 && self.places.try_take().is_some()
+            }
+            Standing::Connecting(_) | Standing::Relying { .. } | Standing::Asleep { .. } => true,
+        };
+        self.give_up(ticket);
+        self.may_open = true;
+        if !connecting {
+            self.turn_away(ticket, is_probe);
+        }
+        Some(connecting)
+    }
+
+    /// Tells a caller; what it had not read yet is replaced.
+    pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
+        if let Some(unread) = waiter.post(signal) {
+            self.discard(unread);
+        }
+    }
+}
