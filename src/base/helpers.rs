@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::log::say;
+use crate::base::panics::catch;
 use crate::base::sync::{Condvar, Instant, Mutex, spawn};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
@@ -105,8 +106,8 @@ impl Shared {
     fn work(&self, first: Option<Job>) {
         let mut next = first;
         while let Some(job) = next.take().or_else(|| self.next_job()) {
-            if catch_unwind(AssertUnwindSafe(job)).is_err() {
-                log::error!("queuepool: a job of {} panicked", self.name);
+            if catch(job).is_err() {
+                say!(Error, "queuepool", "a job of {} panicked", self.name);
             }
         }
     }

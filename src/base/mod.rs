@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod fork;
 pub(crate) mod helpers;
 pub(crate) mod histogram;
+pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
 pub(crate) mod panics;

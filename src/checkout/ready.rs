@@ -3,6 +3,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use crate::base::log::say;
 use crate::checkout::turn::Turn;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
@@ -96,7 +97,11 @@ impl<M: Manager> Shared<M> {
         if !turn.is_probe {
             self.gate.lock().counters_mut().validation_failures += 1;
         }
-        log::info!(target: &self.target, "a connection failed its test and is replaced: {cause}");
+        say!(
+            Info,
+            &self.target,
+            "a connection failed its test and is replaced: {cause}"
+        );
         turn.validation_failures += 1;
         if turn.remaining().is_zero() {
             self.count_timeout(turn);

@@ -1,9 +1,8 @@
 //! What a driver says once for a pool's whole life, asked when the pool is built.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::base::panics::words;
+use crate::base::panics::catch;
 use crate::contract::call::Call;
 use crate::contract::driver::{Driver, Manager};
 use crate::error::Error;
@@ -56,8 +55,7 @@ impl Facts {
 /// # Errors
 /// Unsupported where it panics.
 pub(crate) fn ask_driver<T>(what: &str, ask: impl FnOnce() -> T) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(ask)).map_err(|panic| {
-        let words = words(&*panic);
+    catch(ask).map_err(|words| {
         Error::unsupported(format!("the driver panicked in Driver::{what}: {words}"))
     })
 }

@@ -3,12 +3,14 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error as StdError;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::base::panics::let_go;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
@@ -59,6 +61,21 @@ impl<M: Manager> Default for Hooks<M> {
             error: Vec::new(),
             customizer: None,
         }
+    }
+}
+
+impl<M: Manager> Drop for Hooks<M> {
+    /// One by one: what a hook has captured may panic when it is dropped, and two such panics at once would end the process.
+    fn drop(&mut self) {
+        mem::take(&mut self.connect).into_iter().for_each(let_go);
+        mem::take(&mut self.checkout).into_iter().for_each(let_go);
+        mem::take(&mut self.checkin).into_iter().for_each(let_go);
+        mem::take(&mut self.reset).into_iter().for_each(let_go);
+        mem::take(&mut self.invalidate).into_iter().for_each(let_go);
+        mem::take(&mut self.close).into_iter().for_each(let_go);
+        mem::take(&mut self.timeout).into_iter().for_each(let_go);
+        mem::take(&mut self.error).into_iter().for_each(let_go);
+        let_go(self.customizer.take());
     }
 }
 
@@ -200,7 +217,7 @@ impl<M: Manager> HookSet<M> {
 
     pub(crate) fn discard(&self) {
         let hooks = self.hooks.write().take();
-        drop(hooks);
+        let_go(hooks);
     }
 
     /// Runs `call` on the hooks, if they are still there. Never under a lock: hooks are users' code.
@@ -211,7 +228,10 @@ impl<M: Manager> HookSet<M> {
         let Some(hooks) = self.hooks.read().clone() else {
             return Ok(());
         };
-        self.run_apart(|| call(&hooks))
+        let result = self.run_apart(|| call(&hooks));
+        // Perhaps the last: the pool may have been closed meanwhile.
+        let_go(hooks);
+        result
     }
 
     /// Runs users' code as a hook, whether the hooks are still there or not.

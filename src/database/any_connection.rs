@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::log::say;
 use crate::checkout::connection::Connection;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
@@ -178,7 +179,7 @@ impl AnyConnection {
 
     fn echo(&self, sql: &str) {
         if let Some(target) = &self.echo_target {
-            log::debug!(target: target, "{sql}");
+            say!(Debug, target, "{sql}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::base::panics::words;
+use crate::base::panics::{text, words};
 use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
 
@@ -32,8 +32,8 @@ impl Failure {
         Failure::new(Error::new(kind, message), false)
     }
 
-    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Self {
-        let message = format!("the driver panicked while connecting: {}", words(panic));
+    pub(crate) fn panicked(said: &str) -> Self {
+        let message = format!("the driver panicked while connecting: {said}");
         Failure::permanent(ErrorKind::Connect, message)
     }
 
@@ -44,7 +44,8 @@ impl Failure {
     pub(crate) fn of_hook(hook: &str, failure: HookFailure) -> Self {
         match failure {
             HookFailure::Refused(source) => {
-                let message = format!("the {hook} hook refused the connection: {source}");
+                let words = text(&*source);
+                let message = format!("the {hook} hook refused the connection: {words}");
                 let error = Error::new(ErrorKind::Hook, message).with_source(Arc::from(source));
                 Failure::new(error, false)
             }

@@ -85,6 +85,7 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
+use crate::base::panics::let_go;
 use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
 use crate::contract::driver::Manager;
 use crate::gate::holders::HolderRecord;
@@ -193,7 +194,7 @@ impl<M: Manager> Gate<M> {
             discarded,
         }) = next.take()
         {
-            drop(discarded);
+            discarded.into_iter().for_each(let_go);
             if let Some(at) = wake {
                 (self.doors.wake)(at);
             }

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::base::log::say;
 use crate::http::Response;
 use crate::http::answers::Answers;
 use crate::http::limits::{CONNECTIONS, HEADER_BYTES, HEADER_TIME};
@@ -45,7 +46,11 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 if !refused {
-                    log::warn!(target: "queuepool::http", "no connection can be accepted: {error}");
+                    say!(
+                        Warn,
+                        "queuepool::http",
+                        "no connection can be accepted: {error}"
+                    );
                 }
                 refused = true;
                 seats.free_one();

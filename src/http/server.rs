@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use crate::base::fork::Home;
+use crate::base::log::say;
 use crate::error::{Error, ErrorKind};
 use crate::http::address::listen;
 use crate::http::answers::Answers;
@@ -65,7 +66,11 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
         Ok(result) => result.map_err(unstarted)?,
         Err(_) => return Err(unstarted(io::Error::other("its thread panicked"))),
     }
-    log::info!(target: "queuepool::http", "Serving health, metrics and a page at http://{local}/");
+    say!(
+        Info,
+        "queuepool::http",
+        "Serving health, metrics and a page at http://{local}/"
+    );
     Ok(Server {
         local,
         stop: Some(stop),

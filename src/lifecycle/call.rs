@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::abort::Watch;
+use crate::base::log::say;
+use crate::base::panics::catch;
 use crate::base::slot::Slot;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
@@ -37,15 +39,16 @@ impl<M: Manager> Shared<M> {
     /// Watches a call on this connection, if it can be aborted. A driver that panics when asked has none that can.
     fn watch(&self, lease: &Lease<M>, limit: Duration) -> Option<Watch> {
         let connection = &lease.live().connection;
-        let abort = catch_unwind(AssertUnwindSafe(|| self.driver.abort_handle(connection)));
+        let abort = catch(|| self.driver.abort_handle(connection));
         Watch::begin(limit, abort.ok()??)
     }
 
     /// What ends, on the server, whatever this connection still waits for.
     fn cancel_handle(&self, lease: &Lease<M>) -> Option<Box<dyn FnOnce() + Send>> {
         let connection = &lease.live().connection;
-        let asked = AssertUnwindSafe(|| self.driver.cancel_handle(&self.manager, connection));
-        catch_unwind(asked).ok().flatten()
+        catch(|| self.driver.cancel_handle(&self.manager, connection))
+            .ok()
+            .flatten()
     }
 
     /// Runs a driver call on a connection: here if it ends by itself or can be aborted, else on a helper thread, awaited for
@@ -118,7 +121,7 @@ impl<M: Manager> Shared<M> {
         } else if let Some(cancel) = cancel {
             self.on_helper(|_| {
                 // A driver's own; one that fails leaves the call as it is.
-                let _cancelled = catch_unwind(AssertUnwindSafe(cancel));
+                let _cancelled = catch(cancel);
             });
         }
         // Its failure is counted and logged.
@@ -129,7 +132,7 @@ impl<M: Manager> Shared<M> {
     /// A driver call on a connection did not end in time.
     fn overran(&self, connection_id: u64, which: Call, limit: Duration) {
         let words = format!("connection {connection_id}: {which} did not end within {limit:?}");
-        log::info!(target: &self.target, "{words}");
+        say!(Info, &self.target, "{words}");
         self.gate.lock().note_overrun(&words);
     }
 }

@@ -1,10 +1,11 @@
 //! Closing connections: the close hook, the driver's close off the caller's thread, and the place given back.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::log::say;
+use crate::base::panics::catch;
 use crate::base::runtime::on_a_runtime;
 use crate::base::slot::Slot;
 use crate::contract::call::Call;
@@ -99,19 +100,21 @@ impl<M: Manager> Shared<M> {
 
     /// A driver that panics when told is no reason to keep the connection.
     pub(crate) fn prepare_to_close(&self, connection: &mut M::Connection) {
-        let told = catch_unwind(AssertUnwindSafe(|| {
-            self.driver.closing(&self.manager, connection)
-        }));
+        let told = catch(|| self.driver.closing(&self.manager, connection));
         if told.is_err() {
-            log::warn!(target: &self.target, "the driver panicked in Driver::closing");
+            say!(Warn, &self.target, "the driver panicked in Driver::closing");
         }
     }
 
     /// A driver's close may panic.
     pub(crate) fn close_driver(&self, mut connection: M::Connection) {
         self.prepare_to_close(&mut connection);
-        if catch_unwind(AssertUnwindSafe(|| drop(connection))).is_err() {
-            log::warn!(target: &self.target, "the driver panicked while closing a connection");
+        if catch(|| drop(connection)).is_err() {
+            say!(
+                Warn,
+                &self.target,
+                "the driver panicked while closing a connection"
+            );
         }
     }
 

@@ -1,10 +1,11 @@
 //! Opening a connection: connect, customizer, connect hook, and the driver's last word.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::log::say;
+use crate::base::panics::catch;
 use crate::base::slot::Slot;
 use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
@@ -58,7 +59,12 @@ impl<M: Manager> Shared<M> {
             }
         };
         let Some(place) = self.gate.lock().admit(id) else {
-            log::debug!(target: &self.target, "connection {} came too late and is closed", live.info.id);
+            say!(
+                Debug,
+                &self.target,
+                "connection {} came too late and is closed",
+                live.info.id
+            );
             self.close_uncounted(live);
             return Opened::TooLate;
         };
@@ -83,11 +89,10 @@ impl<M: Manager> Shared<M> {
     /// The driver's last word on a new connection.
     fn finish_connecting(&self, lease: &mut Lease<M>) -> Result<(), Failure> {
         let connection = &mut lease.live_mut().connection;
-        let finish = AssertUnwindSafe(|| self.driver.connected(&self.manager, connection));
-        match catch_unwind(finish) {
+        match catch(|| self.driver.connected(&self.manager, connection)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.refused("connecting failed", error)),
-            Err(panic) => Err(Failure::panicked(&*panic)),
+            Err(said) => Err(Failure::panicked(&said)),
         }
     }
 
@@ -95,12 +100,10 @@ impl<M: Manager> Shared<M> {
         // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
         let generation = self.generation.load(Ordering::Acquire);
         let doubts = self.doubts.load(Ordering::Acquire);
-        let connection = match catch_unwind(AssertUnwindSafe(|| {
-            self.driver.connect(&self.manager, limit)
-        })) {
+        let connection = match catch(|| self.driver.connect(&self.manager, limit)) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(self.refused("connecting failed", error)),
-            Err(panic) => return Err(Failure::panicked(&*panic)),
+            Err(said) => return Err(Failure::panicked(&said)),
         };
         let id = self.gate.lock().next_connection();
         let (connection, customizer) = match self.hooks.has_customizer {
@@ -175,10 +178,8 @@ impl<M: Manager> Shared<M> {
 
     /// Its author may have written it to panic.
     fn explain(&self, error: &M::Error) -> Option<String> {
-        catch_unwind(AssertUnwindSafe(|| {
-            self.driver.explain(&self.manager, error)
-        }))
-        .ok()
-        .flatten()
+        catch(|| self.driver.explain(&self.manager, error))
+            .ok()
+            .flatten()
     }
 }

@@ -1,9 +1,10 @@
 //! What becomes of a connection that comes back: whether it is fit to be kept, and how it is reset.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::base::log::say;
+use crate::base::panics::catch;
 use crate::base::sync::Instant;
 use crate::contract::call::{Call, Reset};
 use crate::contract::connection_info::CloseReason;
@@ -56,7 +57,7 @@ impl<M: Manager> Shared<M> {
             Err(panic) => Err(panic),
         };
         let fault = self.fault(&lease, failed);
-        log::debug!(target: &self.target, "a reset failed: {}", fault.words);
+        say!(Debug, &self.target, "a reset failed: {}", fault.words);
         self.speak_for_others(lease.live(), fault.verdict);
         let reason = fault.close_reason(CloseReason::ResetFailed);
         Some((lease, Some(reason)))
@@ -78,9 +79,7 @@ impl<M: Manager> Shared<M> {
         now: Instant,
     ) -> Option<CloseReason> {
         let live = lease.live_mut();
-        let broken = catch_unwind(AssertUnwindSafe(|| {
-            self.driver.is_broken(&self.manager, &mut live.connection)
-        }));
+        let broken = catch(|| self.driver.is_broken(&self.manager, &mut live.connection));
         // A driver that panics when asked cannot be trusted with the connection; one that calls it broken does not say
         // why.
         if broken.unwrap_or(true) {

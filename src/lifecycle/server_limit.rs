@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::log::say;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
@@ -47,7 +48,12 @@ impl<M: Manager> Shared<M> {
                     ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
                 };
                 let fault = self.fault(&lease, Ok(error));
-                log::debug!(target: &self.target, "the server does not tell how many connections it takes: {}", fault.words);
+                say!(
+                    Debug,
+                    &self.target,
+                    "the server does not tell how many connections it takes: {}",
+                    fault.words
+                );
                 self.speak_for_others(lease.live(), fault.verdict);
                 let reason = fault.close_reason(CloseReason::ValidationFailed);
                 (Some(lease), Some(reason), answer)

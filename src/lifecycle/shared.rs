@@ -1,13 +1,13 @@
 //! What all handles, guards and helper threads of one pool share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::base::clock::Clock;
 use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
-use crate::base::panics::words;
+use crate::base::log::{say, write};
+use crate::base::panics::{catch, words};
 use crate::base::runtime::on_async_runtime_thread;
 use crate::base::sync::{AtomicU64, Instant};
 use crate::contract::driver::{Driver, Manager};
@@ -81,7 +81,7 @@ impl<M: Manager> Shared<M> {
         } else {
             log::Level::Debug
         };
-        log::log!(target: &self.target, level, "{words}");
+        write(level, &self.target, words);
     }
 
     /// Runs a hook; its failure is counted and logged, a refusal as what it is and a panic as a fault.
@@ -100,10 +100,19 @@ impl<M: Manager> Shared<M> {
             self.gate.lock().counters_mut().hook_failures += 1;
             match failure {
                 HookFailure::Refused(error) => {
-                    log::info!(target: &self.target, "the {name} hook refused a connection: {error}");
+                    say!(
+                        Info,
+                        &self.target,
+                        "the {name} hook refused a connection: {error}"
+                    );
                 }
                 HookFailure::Panicked(panic) => {
-                    log::warn!(target: &self.target, "the {name} hook panicked: {}", words(&**panic));
+                    say!(
+                        Warn,
+                        &self.target,
+                        "the {name} hook panicked: {}",
+                        words(&**panic)
+                    );
                 }
             }
         }
@@ -135,16 +144,20 @@ impl<M: Manager> Shared<M> {
     /// Tells the driver, once.
     pub(crate) fn shut_driver(&self) {
         if self.gate.lock().shut_driver() {
-            let told = catch_unwind(AssertUnwindSafe(|| self.driver.shutdown(&self.manager)));
+            let told = catch(|| self.driver.shutdown(&self.manager));
             if told.is_err() {
-                log::warn!(target: &self.target, "the driver panicked in Driver::shutdown");
+                say!(
+                    Warn,
+                    &self.target,
+                    "the driver panicked in Driver::shutdown"
+                );
             }
         }
     }
 
     pub(crate) fn tell(&self, notice: Notice) {
         match notice {
-            Notice::Warning(words) => log::warn!(target: &self.target, "{words}"),
+            Notice::Warning(words) => say!(Warn, &self.target, "{words}"),
             Notice::Event(words) => self.event(format_args!("{words}")),
         }
     }

@@ -7,11 +7,11 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::base::panics::words;
+use crate::base::log::say;
+use crate::base::panics::{catch, let_go, words};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::{ErrorClass, Extent};
@@ -40,11 +40,11 @@ impl Fault {
 impl<M: Manager> Shared<M> {
     /// What a driver's error means, in words too. Its author may have written either to panic.
     pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
-        let class = catch_unwind(AssertUnwindSafe(|| self.driver.classify(error)));
-        let text = catch_unwind(AssertUnwindSafe(|| crate::error::chain(error)));
+        let class = catch(|| self.driver.classify(error));
+        let text = catch(|| crate::error::chain(error));
         (
             class.unwrap_or(ErrorClass::Permanent),
-            text.unwrap_or_else(|panic| format!("an error that panics: {}", words(&*panic))),
+            text.unwrap_or_else(|said| format!("an error that panics: {said}")),
         )
     }
 
@@ -57,13 +57,13 @@ impl<M: Manager> Shared<M> {
     ) -> (ErrorClass, Verdict) {
         let own = own_error::<M>(error);
         let by_driver = || {
-            let class = catch_unwind(AssertUnwindSafe(|| match own {
+            let class = catch(|| match own {
                 Some(own) => self.driver.classify(own),
                 None => self
                     .driver
                     .classify_other(error)
                     .unwrap_or(ErrorClass::Statement),
-            }));
+            });
             class.unwrap_or(ErrorClass::Owed)
         };
         let by_hook = self.class_by_hook(error, info);
@@ -75,7 +75,7 @@ impl<M: Manager> Shared<M> {
             if by_hook.is_some() && by_driver() != ErrorClass::Lost {
                 return Extent::Server;
             }
-            catch_unwind(AssertUnwindSafe(|| self.driver.extent(own))).unwrap_or(Extent::Unclear)
+            catch(|| self.driver.extent(own)).unwrap_or(Extent::Unclear)
         };
         (class, Verdict::of(class, extent))
     }
@@ -125,11 +125,15 @@ impl<M: Manager> Shared<M> {
                     source: Some(Arc::new(error)),
                 }
             }
-            Err(panic) => Fault {
-                verdict: Verdict::Sound,
-                words: format!("the driver panicked: {}", words(&*panic)),
-                source: None,
-            },
+            Err(panic) => {
+                let said = format!("the driver panicked: {}", words(&*panic));
+                let_go(panic);
+                Fault {
+                    verdict: Verdict::Sound,
+                    words: said,
+                    source: None,
+                }
+            }
         }
     }
 
@@ -152,7 +156,11 @@ impl<M: Manager> Shared<M> {
             Ordering::Acquire,
         );
         if next.is_ok() {
-            log::info!(target: &self.target, "a connection was found lost: all opened before are replaced");
+            say!(
+                Info,
+                &self.target,
+                "a connection was found lost: all opened before are replaced"
+            );
             self.close_idle_of_older_generations();
         }
     }
@@ -173,7 +181,7 @@ impl<M: Manager> Shared<M> {
     /// Whether the ping failed because the validation_query itself is wrong.
     pub(crate) fn refuses_query(&self, error: &M::Error) -> bool {
         self.settings.validation_query.is_some()
-            && catch_unwind(AssertUnwindSafe(|| self.driver.refuses_query(error))).unwrap_or(false)
+            && catch(|| self.driver.refuses_query(error)).unwrap_or(false)
     }
 }
 
@@ -184,9 +192,7 @@ fn own_error<'e, M: Manager>(error: &'e (dyn StdError + 'static)) -> Option<&'e 
         if let Some(own) = error.downcast_ref() {
             return Some(own);
         }
-        next = catch_unwind(AssertUnwindSafe(|| error.source()))
-            .ok()
-            .flatten();
+        next = catch(|| error.source()).ok().flatten();
     }
     None
 }

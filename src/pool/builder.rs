@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 use crate::base::fork::Home;
 use crate::base::helpers::Helpers;
+use crate::base::log::say;
 use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::{Driver, Manager, Undescribed};
@@ -273,8 +274,9 @@ impl<M: Manager> Builder<M> {
             require_tls(&mut manager);
             let honoured = ask_driver("honours_require_tls", || driver.honours_require_tls())?;
             if !honoured && bundled::<M>().is_none() {
-                log::warn!(
-                    target: &format!("queuepool::{name}"),
+                say!(
+                    Warn,
+                    &format!("queuepool::{name}"),
                     "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"
                 );
             }
@@ -310,8 +312,9 @@ impl<M: Manager> Builder<M> {
             handles: AtomicUsize::new(0),
             settings,
         });
-        log::info!(
-            target: &shared.target,
+        say!(
+            Info,
+            &shared.target,
             "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}",
             shared.settings.pool_size,
             shared.settings.max_overflow,

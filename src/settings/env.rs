@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use super::overlay::{Overlay, Written};
 use super::provenance::Source;
 use super::{Settings, table};
+use crate::base::log::say;
 use crate::error::{Error, ErrorKind};
 
 const PREFIXES: [&str; 2] = ["DB_", "DATABASE_"];
@@ -67,7 +68,11 @@ pub(crate) fn from_vars(
             };
             overlay.insert(&name, written)?;
         } else if name.starts_with("pool_") {
-            log::warn!("the environment variable {variable} is no setting of queuepool; ignored");
+            say!(
+                Warn,
+                "queuepool::settings::env",
+                "the environment variable {variable} is no setting of queuepool; ignored"
+            );
         }
     }
     overlay.finish()

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Identity, Names, Roots, SslMode};
+use crate::base::log::say;
 use crate::error::{Error, ErrorKind};
 
 /// What holds for a pool's connections.
@@ -113,8 +114,9 @@ impl Encryption {
             ));
         }
         if mode == SslMode::VerifyCa && self.roots.is_none() {
-            log::warn!(
-                target: &format!("queuepool::{pool_name}"),
+            say!(
+                Warn,
+                &format!("queuepool::{pool_name}"),
                 "{parameter}=verify-ca without {} trusts any server with a certificate from a public authority: name yours, \
                  or write {parameter}=verify-full",
                 names.roots[0]

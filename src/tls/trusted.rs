@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::log::say;
+
 use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -97,7 +99,11 @@ pub(crate) fn system_roots() -> Result<Arc<Trusted>, Unusable> {
     }
     let loaded = rustls_native_certs::load_native_certs();
     for error in &loaded.errors {
-        log::warn!(target: "queuepool", "of the system's root certificates some cannot be read: {error}");
+        say!(
+            Warn,
+            "queuepool",
+            "of the system's root certificates some cannot be read: {error}"
+        );
     }
     let mut trusted = Trusted::default();
     for certificate in loaded.certs {

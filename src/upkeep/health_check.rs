@@ -4,6 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
 use crate::base::clock::later;
+use crate::base::log::say;
 use crate::base::sync::{Condvar, Instant, Mutex};
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
@@ -168,7 +169,11 @@ impl<M: Manager> Shared<M> {
             Pinged::NoAnswer => return None,
         };
         let words = &fault.words;
-        log::info!(target: &self.target, "a connection failed its health check and is replaced: {words}");
+        say!(
+            Info,
+            &self.target,
+            "a connection failed its health check and is replaced: {words}"
+        );
         self.speak_for_others(lease.live(), fault.verdict);
         // The connect that decides may need its place.
         let reason = fault.close_reason(CloseReason::ValidationFailed);

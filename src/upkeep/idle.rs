@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::log::say;
 use crate::base::sync::Instant;
 use crate::base::timer::TIMER;
 use crate::contract::connection_info::CloseReason;
@@ -116,7 +117,7 @@ impl<M: Manager> Shared<M> {
         match self.ping(lease, self.settings.health_check_timeout) {
             Pinged::Alive(lease) => self.put_back_idle(lease),
             Pinged::QueryRefused(lease, error) => {
-                log::warn!(target: &self.target, "keepalive: {error}");
+                say!(Warn, &self.target, "keepalive: {error}");
                 self.put_back_idle(lease);
                 // The others would fare no better, and this one is still due.
                 return false;

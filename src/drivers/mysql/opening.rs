@@ -7,6 +7,7 @@ use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder};
 use parking_lot::Mutex;
 
 use super::MySqlManager;
+use crate::base::log::say;
 use crate::tls::SslMode;
 
 /// When a server was found to have no TLS. To ask it takes a login that is broken off, which the server puts into its log.
@@ -49,7 +50,11 @@ impl MySqlManager {
     /// It is no error of the pool's: the other way may do.
     fn note_fallback(&self, what: &str, error: &MyError, instead: &str) {
         let (mode, words) = (self.encryption.mode, crate::error::chain(error));
-        log::debug!(target: &self.target, "ssl-mode={mode}: {what} failed ({words}); trying {instead}");
+        say!(
+            Debug,
+            &self.target,
+            "ssl-mode={mode}: {what} failed ({words}); trying {instead}"
+        );
     }
 
     fn allow(&self) -> Result<Conn, MyError> {

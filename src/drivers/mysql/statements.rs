@@ -4,12 +4,13 @@ use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Error as MyError, Value};
 
 use super::MySqlManager;
+use crate::base::log::say;
 use crate::drivers::FirstValue;
 
 impl MySqlManager {
     pub(super) fn note(&self, sql: &str) {
         if self.echo {
-            log::debug!(target: &self.target, "{sql}");
+            say!(Debug, &self.target, "{sql}");
         }
     }
 

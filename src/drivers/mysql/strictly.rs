@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::base::log::say;
+
 use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Error as MyError, Row};
 
@@ -31,8 +33,9 @@ impl MySqlManager {
                 let row = self.run_one_by_one(connection, statements, question)?;
                 if !self.one_by_one.swap(true, Ordering::Relaxed) {
                     let words = crate::error::chain(&refusal);
-                    log::debug!(
-                        target: &self.target,
+                    say!(
+                        Debug,
+                        &self.target,
                         "several statements at once were refused ({words}): they are sent one by one from now on"
                     );
                 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ::postgres::{CancelToken, Config, Error as PgError, SimpleQueryMessage};
 
 use super::opening::Opening;
+use crate::base::log::say;
 use crate::tls::Encryption;
 
 /// A setting of no meaning: the server keeps any that has a dot in its name.
@@ -57,7 +58,11 @@ impl Canceller {
                 crate::error::chain(&error)
             ),
         };
-        log::debug!(target: &self.target, "a statement that outlasted its connection's reset {words}");
+        say!(
+            Debug,
+            &self.target,
+            "a statement that outlasted its connection's reset {words}"
+        );
     }
 
     fn leads_to_postgres(&self) -> Result<bool, PgError> {

@@ -21,6 +21,7 @@ use opening::Opening;
 
 use super::FirstValue;
 use super::dsn::Dsn;
+use crate::base::log::say;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::{Error, ErrorKind, chain};
 use crate::settings::Settings;
@@ -221,7 +222,7 @@ impl PostgresManager {
 
     fn note(&self, sql: &str) {
         if let Some(target) = &self.echo {
-            log::debug!(target: target, "{sql}");
+            say!(Debug, target, "{sql}");
         }
     }
 

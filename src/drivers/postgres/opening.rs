@@ -6,6 +6,7 @@ use ::postgres::{CancelToken, Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
+use crate::base::log::say;
 use crate::tls::{Encryption, SslMode, Unusable};
 
 #[cfg(feature = "tls")]
@@ -76,7 +77,11 @@ impl Opening {
     /// It is no error of the pool's: the other way may do.
     fn note_fallback(&self, what: &str, error: &PgError, instead: &str) {
         let (mode, words) = (self.mode, crate::error::chain(error));
-        log::debug!(target: &self.target, "sslmode={mode}: {what} failed ({words}); trying {instead}");
+        say!(
+            Debug,
+            &self.target,
+            "sslmode={mode}: {what} failed ({words}); trying {instead}"
+        );
     }
 
     fn allow(&self) -> Result<Client, PgError> {

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::busy::{failure, is_busy};
 use super::manager::SqliteManager;
 use super::place::{Place, complaint};
+use crate::base::log::say;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
 use crate::contract::error_class::ErrorClass;
@@ -56,10 +57,16 @@ impl Driver<SqliteManager> for SqliteDriver {
             }
         }
         let target = format!("queuepool::{pool_name}");
-        log::info!(target: &target, "pool {pool_name}: the SQLite database is {}", manager.place());
+        say!(
+            Info,
+            &target,
+            "pool {pool_name}: the SQLite database is {}",
+            manager.place()
+        );
         if let Some(limit) = settings.command_timeout {
-            log::info!(
-                target: &target,
+            say!(
+                Info,
+                &target,
                 "pool {pool_name}: command_timeout = {limit:?} is not applied, as SQLite has no server to enforce it"
             );
         }

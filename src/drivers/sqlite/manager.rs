@@ -13,6 +13,7 @@ use super::kept::Kept;
 use super::place::{Place, explain};
 use super::pragmas::Pragmas;
 use super::url;
+use crate::base::log::say;
 use crate::error::Error;
 
 /// Opens SQLite connections with their [`Pragmas`], on a file or in memory.
@@ -177,7 +178,7 @@ impl SqliteManager {
 
     pub(super) fn log_sql(&self, sql: &str) {
         if self.echo {
-            log::debug!(target: &self.log_target, "{sql}");
+            say!(Debug, &self.log_target, "{sql}");
         }
     }
 

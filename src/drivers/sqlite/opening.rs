@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::base::log::say;
+
 use parking_lot::MutexGuard;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use r2d2::ManageConnection;
@@ -135,8 +137,9 @@ impl SqliteManager {
             Err(error) => return Err(error),
         };
         if settled != wanted.as_str() {
-            log::warn!(
-                target: &self.log_target,
+            say!(
+                Warn,
+                &self.log_target,
                 "the SQLite database {} stays in journal mode {settled}: {} is not possible there",
                 self.place,
                 wanted.as_str()
@@ -167,8 +170,9 @@ impl SqliteManager {
                 drop(of_another_file);
             }
             // It makes things faster, nothing else: the next connect tries again.
-            Err(error) => log::debug!(
-                target: &self.log_target,
+            Err(error) => say!(
+                Debug,
+                &self.log_target,
                 "no connection of its own on {}: {error}",
                 self.place
             ),
