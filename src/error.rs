@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Connect,
     /// Connections failed their test `max_validation_failures` times in a row within one checkout, or until its deadline.
     Validation,
+    /// This machine has no more of what the call needs: no thread could be started. The database was not asked.
+    Resources,
     /// The pool is closed.
     Closed,
     /// As many callers wait as the setting [`max_waiting`](crate::Settings#structfield.max_waiting) admits.
@@ -42,6 +44,7 @@ pub struct Error(Box<Shared>);
 struct Shared {
     kind: ErrorKind,
     message: String,
+    transient: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -50,6 +53,18 @@ impl Error {
         Error(Box::new(Shared {
             kind,
             message: message.into(),
+            transient: match kind {
+                ErrorKind::Timeout
+                | ErrorKind::Connect
+                | ErrorKind::Validation
+                | ErrorKind::Resources
+                | ErrorKind::Overloaded => true,
+                ErrorKind::Closed
+                | ErrorKind::Settings
+                | ErrorKind::Hook
+                | ErrorKind::Statement
+                | ErrorKind::Unsupported => false,
+            },
             source: None,
         }))
     }
@@ -75,8 +90,23 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_transience(mut self, transient: bool) -> Self {
+        self.0.transient = transient;
+        self
+    }
+
     pub(crate) fn shared_source(&self) -> Option<Arc<dyn StdError + Send + Sync>> {
         self.0.source.clone()
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything: timeouts, overload, a lack of
+    /// [resources](ErrorKind::Resources), failed validation, and a connect that failed for a reason that passes (the server is
+    /// starting, unreachable or full). False for a wrong password, an unknown database, a setting out of range, a closed pool, a hook
+    /// that refused, and whatever a statement failed with. The pool itself has retried a failed connect by the setting `retry`
+    /// already.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.0.transient
     }
 
     /// What kind of failure this is.

@@ -44,7 +44,7 @@ fn without_threads_a_connect_fails_and_the_pool_recovers() {
     let pool = without_threads(|| {
         let pool = server.pool(settings);
         let error = pool.get().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+        assert_eq!(error.kind(), ErrorKind::Resources, "{error}");
         pool
     });
     let all: Vec<_> = (0..30).map(|_| pool.get().unwrap()).collect();

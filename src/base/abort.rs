@@ -137,7 +137,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::base::timer::TIMER;
+    use crate::base::timer;
 
     const LONG: Duration = Duration::from_secs(10);
 
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_call_on_the_timers_own_thread_is_aborted_too() {
         let (ended, ends) = channel();
-        TIMER.execute_after(Duration::ZERO, move || {
+        timer::after(Duration::ZERO, move || {
             let (abort, is_aborted) = signal();
             let watch = Watch::begin(Duration::from_millis(20), abort).expect("a thread");
             let aborted = is_aborted();

@@ -34,7 +34,7 @@ impl Home {
     fn here() -> Result<Self, Error> {
         forkguard::Guard::try_new().map(Home).map_err(|error| {
             Error::new(
-                ErrorKind::Connect,
+                ErrorKind::Resources,
                 format!("a fork of this process could not be noticed: {error}"),
             )
         })

@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// What a panic said.
-pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
+fn words(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
@@ -14,13 +14,54 @@ pub(crate) fn words(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without words")
 }
 
+/// Something that somebody else wrote: should its drop panic, that ends here.
+pub(crate) struct Foreign<T>(Option<T>);
+
+/// A panic of somebody else's code, caught.
+pub(crate) type Panic = Foreign<Box<dyn Any + Send>>;
+
+impl<T> Foreign<T> {
+    pub(crate) fn new(what: T) -> Self {
+        Foreign(Some(what))
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        self.0.as_ref().expect("bug: it was taken out")
+    }
+
+    pub(crate) fn into_inner(mut self) -> T {
+        self.0.take().expect("bug: it was taken out")
+    }
+}
+
+impl<T> Drop for Foreign<T> {
+    fn drop(&mut self) {
+        if let Some(what) = self.0.take() {
+            let_go(what);
+        }
+    }
+}
+
+impl Panic {
+    /// What it said.
+    pub(crate) fn words(&self) -> &str {
+        words(&**self.get())
+    }
+
+    /// Goes on with it on this thread.
+    pub(crate) fn resume(self) -> ! {
+        resume_unwind(self.into_inner())
+    }
+}
+
+/// Runs somebody else's code, and keeps its panic.
+pub(crate) fn keep_panic<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(Foreign::new)
+}
+
 /// Runs somebody else's code; where it panics, what it said.
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
-        let said = words(&*panic).to_owned();
-        let_go(panic);
-        said
-    })
+    keep_panic(run).map_err(|panic| panic.words().to_owned())
 }
 
 /// Drops what somebody else wrote, whose drop may panic.

@@ -1,6 +1,5 @@
 //! The way out: the next connection whose turn it is, made ready, under one deadline.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::base::clock::later;
@@ -174,7 +173,7 @@ impl<M: Manager> Shared<M> {
             return Err(self.closed_error());
         }
         match failure.panic {
-            Some(panic) => resume_unwind(panic),
+            Some(panic) => panic.resume(),
             None => Err(failure.error),
         }
     }
@@ -229,7 +228,7 @@ impl<M: Manager> Shared<M> {
         self.open_here(attempt, turn)
             .map(Some)
             .map_err(|failure| match failure.panic {
-                Some(panic) => resume_unwind(panic),
+                Some(panic) => panic.resume(),
                 None => failure.error,
             })
     }

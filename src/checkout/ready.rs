@@ -1,6 +1,5 @@
 //! Before hand-out: not stale, proved alive where a ping is due, accepted by the checkout hook.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use crate::base::log::say;
@@ -69,14 +68,14 @@ impl<M: Manager> Shared<M> {
                 }
                 Err(error)
             }
-            Pinged::Failed(lease, fault) => {
+            Pinged::Failed(lease, mut fault) => {
                 let reason = fault.close_reason(CloseReason::ValidationFailed);
                 self.speak_for_others(lease.live(), fault.verdict);
                 self.close_lease(lease, reason);
-                let cause = Error::new(ErrorKind::Validation, fault.words);
+                let cause = Error::new(ErrorKind::Validation, std::mem::take(&mut fault.words));
                 self.validation_failed(
                     turn,
-                    match fault.source {
+                    match fault.source.take() {
                         Some(source) => cause.with_source(source),
                         None => cause,
                     },
@@ -134,7 +133,7 @@ impl<M: Manager> Shared<M> {
         self.close_lease(lease, CloseReason::HookFailed);
         turn.refusals += 1;
         match failure {
-            HookFailure::Panicked(panic) => resume_unwind(panic),
+            HookFailure::Panicked(panic) => panic.resume(),
             refused if turn.refusals >= REFUSALS => {
                 Err(Failure::of_hook("checkout", refused).error)
             }

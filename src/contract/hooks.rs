@@ -1,16 +1,14 @@
 //! What users' code is told: connect, checkout, checkin, reset, invalidate, close and timeout.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 
-use crate::base::panics::let_go;
+use crate::base::panics::{Foreign, Panic, keep_panic, let_go};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
@@ -155,8 +153,8 @@ impl<M: Manager> Hooks<M> {
 
 /// How a hook ended badly.
 pub(crate) enum HookFailure {
-    Refused(HookError),
-    Panicked(Box<dyn Any + Send>),
+    Refused(Foreign<HookError>),
+    Panicked(Panic),
 }
 
 /// The hooks of a pool until it is closed; then they are dropped, because one may have captured the pool.
@@ -240,9 +238,9 @@ impl<M: Manager> HookSet<M> {
         call: impl FnOnce() -> Result<(), HookError>,
     ) -> Result<(), HookFailure> {
         let _inside = Inside::enter(self.pool);
-        match catch_unwind(AssertUnwindSafe(call)) {
+        match keep_panic(call) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(HookFailure::Refused(error)),
+            Ok(Err(error)) => Err(HookFailure::Refused(Foreign::new(error))),
             Err(panic) => Err(HookFailure::Panicked(panic)),
         }
     }

@@ -1,9 +1,8 @@
 //! Why an attempt to connect brought no connection.
 
-use std::any::Any;
 use std::sync::Arc;
 
-use crate::base::panics::{text, words};
+use crate::base::panics::{Panic, text};
 use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
 
@@ -13,7 +12,7 @@ pub(crate) struct Failure {
     /// Whether the retry policy applies.
     pub(crate) transient: bool,
     /// A connect hook's panic, to be resumed in the caller.
-    pub(crate) panic: Option<Box<dyn Any + Send>>,
+    pub(crate) panic: Option<Panic>,
     /// How many connects had succeeded by then: after another success nobody sleeps.
     pub(crate) successes: u64,
 }
@@ -21,7 +20,7 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(error: Error, transient: bool) -> Self {
         Failure {
-            error,
+            error: error.with_transience(transient),
             transient,
             panic: None,
             successes: 0,
@@ -32,25 +31,32 @@ impl Failure {
         Failure::new(Error::new(kind, message), false)
     }
 
+    /// Worth another attempt.
+    pub(crate) fn transient(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Failure::new(Error::new(kind, message), true)
+    }
+
     pub(crate) fn panicked(said: &str) -> Self {
         let message = format!("the driver panicked while connecting: {said}");
         Failure::permanent(ErrorKind::Connect, message)
     }
 
-    pub(crate) fn transient(message: impl Into<String>) -> Self {
-        Failure::new(Error::new(ErrorKind::Connect, message), true)
+    /// The machine has no more of what it takes.
+    pub(crate) fn of_resources(message: impl Into<String>) -> Self {
+        Failure::new(Error::new(ErrorKind::Resources, message), true)
     }
 
     pub(crate) fn of_hook(hook: &str, failure: HookFailure) -> Self {
         match failure {
             HookFailure::Refused(source) => {
+                let source = source.into_inner();
                 let words = text(&*source);
                 let message = format!("the {hook} hook refused the connection: {words}");
                 let error = Error::new(ErrorKind::Hook, message).with_source(Arc::from(source));
                 Failure::new(error, false)
             }
             HookFailure::Panicked(panic) => {
-                let message = format!("the {hook} hook panicked: {}", words(&*panic));
+                let message = format!("the {hook} hook panicked: {}", panic.words());
                 Failure {
                     panic: Some(panic),
                     ..Failure::permanent(ErrorKind::Hook, message)

@@ -100,7 +100,8 @@ pub(crate) struct Doors {
     pub(crate) open: Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>,
     /// Calls [`Gate::sweep`] at that moment.
     pub(crate) wake: Box<dyn Fn(Instant) + Send + Sync>,
-    pub(crate) tell: Box<dyn Fn(Notice) + Send + Sync>,
+    /// Logs these.
+    pub(crate) tell: Box<dyn Fn(Vec<Notice>) + Send + Sync>,
 }
 
 /// What the log is told.
@@ -204,7 +205,9 @@ impl<M: Manager> Gate<M> {
                     failed.push((attempt, error));
                 }
             }
-            notices.into_iter().for_each(&self.doors.tell);
+            if !notices.is_empty() {
+                (self.doors.tell)(notices);
+            }
             if failed.is_empty() {
                 return;
             }

@@ -33,7 +33,7 @@ impl<M: Manager> State<M> {
     /// No thread could be had to connect on.
     pub(super) fn could_not_start(&mut self, attempt: u64, error: &io::Error) {
         let words = format!("no thread could be started to connect on: {error}");
-        self.fail(attempt, Failure::transient(words));
+        self.fail(attempt, Failure::of_resources(words));
     }
 
     /// Its number.
@@ -158,13 +158,10 @@ impl<M: Manager> State<M> {
                 }
                 Err(failure)
             }
-            Opened::TooLate => Err(Failure {
-                transient: true,
-                ..Failure::permanent(
-                    ErrorKind::Connect,
-                    "connecting ended after connect_timeout, and its place was taken by then",
-                )
-            }),
+            Opened::TooLate => Err(Failure::transient(
+                ErrorKind::Connect,
+                "connecting ended after connect_timeout, and its place was taken by then",
+            )),
         };
         self.end_attempt(id);
         let successes = self.successes;

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use crate::base::timer::TIMER;
+use crate::base::timer::timer;
 use crate::error::{Error, ErrorKind};
 
 /// The r2d2 manager of places: there is nothing in them that could break.
@@ -50,12 +50,12 @@ impl Places {
             .idle_timeout(None)
             .connection_timeout(Duration::from_secs(30))
             .error_handler(Box::new(r2d2::NopErrorHandler))
-            .thread_pool(TIMER.clone())
+            .thread_pool(timer()?)
             .build(PlaceMaker)
             .map(Places)
             .map_err(|_| {
                 Error::new(
-                    ErrorKind::Connect,
+                    ErrorKind::Resources,
                     "the pool's places were not made within 30 s: the machine is overloaded",
                 )
             })

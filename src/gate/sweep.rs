@@ -49,9 +49,8 @@ impl<M: Manager> State<M> {
             self.note_abandoned();
             let message = format!("connecting did not finish within connect_timeout {limit:?}");
             let failure = Failure {
-                transient: true,
                 successes: self.successes,
-                ..Failure::permanent(ErrorKind::Connect, message)
+                ..Failure::transient(ErrorKind::Connect, message)
             };
             self.connect_failed(&failure.error);
             self.notice(Notice::Event(failure.error.to_string()));

@@ -31,13 +31,13 @@ const THREAD: &str = "queuepool-http";
 ///
 /// # Errors
 /// Settings for an address that is malformed or cannot be had, with the system's error as source; Unsupported in a process
-/// that was forked off after a pool was built; Connect when no thread or runtime can be started.
+/// that was forked off after a pool was built; Resources when no thread or runtime can be started.
 pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
     let home = Home::of_a_pool()?;
     let listener = listen(address)?;
     let unstarted = |error: io::Error| {
         Error::new(
-            ErrorKind::Connect,
+            ErrorKind::Resources,
             format!("the server for {address:?} could not be started: {error}"),
         )
     };

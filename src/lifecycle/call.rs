@@ -1,13 +1,11 @@
 //! A driver call on a connection, within its limit: on this thread where that is sure to end, else on a helper thread.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::abort::Watch;
 use crate::base::log::say;
-use crate::base::panics::catch;
+use crate::base::panics::{Panic, catch, keep_panic};
 use crate::base::slot::Slot;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
@@ -33,7 +31,7 @@ impl<M: Manager> Drop for Carried<M> {
 }
 
 /// What became of a driver call on a connection.
-pub(crate) type Called<T> = Result<T, Box<dyn Any + Send>>;
+pub(crate) type Called<T> = Result<T, Panic>;
 
 impl<M: Manager> Shared<M> {
     /// Watches a call on this connection, if it can be aborted. A driver that panics when asked has none that can.
@@ -62,11 +60,11 @@ impl<M: Manager> Shared<M> {
         work: impl FnOnce(&Shared<M>, &mut Live<M>) -> T + Send + 'static,
     ) -> Option<(Lease<M>, Called<T>)> {
         if self.facts.is_bounded(which) {
-            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            let result = keep_panic(|| work(self, lease.live_mut()));
             return Some((lease, result));
         }
         if let Some(watch) = self.watch(&lease, limit) {
-            let result = catch_unwind(AssertUnwindSafe(|| work(self, lease.live_mut())));
+            let result = keep_panic(|| work(self, lease.live_mut()));
             if !watch.end() {
                 return Some((lease, result));
             }
@@ -88,7 +86,7 @@ impl<M: Manager> Shared<M> {
         let carried = Carried(self.clone(), Some(live));
         let started = self.helpers.run(move || {
             let mut live = carried.take();
-            let result = catch_unwind(AssertUnwindSafe(|| work(&shared, &mut live)));
+            let result = keep_panic(|| work(&shared, &mut live));
             if let Err((live, _)) = outcome.fill((live, result)) {
                 let id = live.info.id;
                 shared.drop_connection(*live);

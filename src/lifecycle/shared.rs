@@ -1,5 +1,7 @@
 //! What all handles, guards and helper threads of one pool share.
 
+use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -7,9 +9,10 @@ use crate::base::clock::Clock;
 use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::log::{say, write};
-use crate::base::panics::{catch, words};
+use crate::base::panics::catch;
 use crate::base::runtime::on_async_runtime_thread;
-use crate::base::sync::{AtomicU64, Instant};
+use crate::base::sync::{AtomicU64, Instant, Mutex};
+use crate::base::timer;
 use crate::contract::driver::{Driver, Manager};
 use crate::contract::facts::Facts;
 use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
@@ -43,7 +46,19 @@ pub(crate) struct Shared<M: Manager> {
     /// The one lock, and all that is behind it.
     pub(crate) gate: Gate<M>,
     pub(crate) handles: AtomicUsize,
+    /// Never taken together with another lock.
+    pub(crate) telling: Mutex<Telling>,
 }
+
+/// What the timer has for the log.
+#[derive(Default)]
+pub(crate) struct Telling {
+    is_under_way: bool,
+    waiting: VecDeque<Notice>,
+}
+
+/// A logger that blocks for good keeps no more than the latest of these.
+const MOST_NOTICES: usize = 100;
 
 impl<M: Manager> Shared<M> {
     /// Calls that may wait are refused in a forked child, inside this pool's hooks and on an async runtime's own thread.
@@ -100,6 +115,7 @@ impl<M: Manager> Shared<M> {
             self.gate.lock().counters_mut().hook_failures += 1;
             match failure {
                 HookFailure::Refused(error) => {
+                    let error = error.get();
                     say!(
                         Info,
                         &self.target,
@@ -111,7 +127,7 @@ impl<M: Manager> Shared<M> {
                         Warn,
                         &self.target,
                         "the {name} hook panicked: {}",
-                        words(&**panic)
+                        panic.words()
                     );
                 }
             }
@@ -155,7 +171,40 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    pub(crate) fn tell(&self, notice: Notice) {
+    /// Logs these: here, or, since a logger may block and the timer must not, on a helper, where one at a time does it.
+    pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>) {
+        if !timer::is_this_thread() {
+            return notices.into_iter().for_each(|notice| self.log(notice));
+        }
+        {
+            let mut telling = self.telling.lock();
+            telling.waiting.extend(notices);
+            let too_many = telling.waiting.len().saturating_sub(MOST_NOTICES);
+            telling.waiting.drain(..too_many);
+            if mem::replace(&mut telling.is_under_way, true) {
+                return;
+            }
+        }
+        let shared = self.clone();
+        let telling = self.helpers.run(move || {
+            while let Some(notice) = shared.next_notice() {
+                shared.log(notice);
+            }
+        });
+        if telling.is_err() {
+            // They wait for the next.
+            self.telling.lock().is_under_way = false;
+        }
+    }
+
+    fn next_notice(&self) -> Option<Notice> {
+        let mut telling = self.telling.lock();
+        let next = telling.waiting.pop_front();
+        telling.is_under_way = next.is_some();
+        next
+    }
+
+    fn log(&self, notice: Notice) {
         match notice {
             Notice::Warning(words) => say!(Warn, &self.target, "{words}"),
             Notice::Event(words) => self.event(format_args!("{words}")),

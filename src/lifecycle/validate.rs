@@ -114,7 +114,7 @@ impl<M: Manager> Shared<M> {
             "the validation_query {query:?} was refused: {}; expected SQL that this database runs and this user may run",
             self.describe(error).1
         );
-        let error = Error::new(ErrorKind::Validation, message);
+        let error = Error::new(ErrorKind::Validation, message).with_transience(false);
         if !self.gate.lock().note_refused_query(&error) {
             return None;
         }
@@ -135,10 +135,7 @@ impl<M: Manager> Shared<M> {
         if left.is_zero() {
             return Ok(lease);
         }
-        let failure = |message: String| Failure {
-            transient: true,
-            ..Failure::permanent(ErrorKind::Validation, message)
-        };
+        let failure = |message: String| Failure::transient(ErrorKind::Validation, message);
         let connection = lease.live().info.id;
         let (lease, fault) = match self.ping(lease, left) {
             Pinged::Alive(lease) => return Ok(lease),

@@ -5,13 +5,12 @@
 //! connection that has not answered since is due for a ping, however fresh it is. A ping that finds one lost, which nobody
 //! was using, raises the generation even where that is unclear. Nobody raises it for connections newer than his own.
 
-use std::any::Any;
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::base::log::say;
-use crate::base::panics::{catch, let_go, words};
+use crate::base::panics::{Panic, catch, let_go};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::{ErrorClass, Extent};
@@ -34,6 +33,13 @@ impl Fault {
             true => CloseReason::Lost,
             false => otherwise,
         }
+    }
+}
+
+impl Drop for Fault {
+    /// The drop of a driver's error may panic, and its connection is still to be closed.
+    fn drop(&mut self) {
+        let_go(self.source.take());
     }
 }
 
@@ -110,11 +116,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Why a connection is closed after a call that failed: with an error, or by a panic of the driver.
-    pub(crate) fn fault(
-        &self,
-        lease: &Lease<M>,
-        failed: Result<M::Error, Box<dyn Any + Send>>,
-    ) -> Fault {
+    pub(crate) fn fault(&self, lease: &Lease<M>, failed: Result<M::Error, Panic>) -> Fault {
         match failed {
             Ok(error) => {
                 let (_, verdict) = self.judge(&error, &lease.live().info);
@@ -125,15 +127,11 @@ impl<M: Manager> Shared<M> {
                     source: Some(Arc::new(error)),
                 }
             }
-            Err(panic) => {
-                let said = format!("the driver panicked: {}", words(&*panic));
-                let_go(panic);
-                Fault {
-                    verdict: Verdict::Sound,
-                    words: said,
-                    source: None,
-                }
-            }
+            Err(panic) => Fault {
+                verdict: Verdict::Sound,
+                words: format!("the driver panicked: {}", panic.words()),
+                source: None,
+            },
         }
     }
 

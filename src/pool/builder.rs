@@ -1,7 +1,7 @@
 //! Describing a pool before it is built.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::base::clock::Clock;
@@ -16,13 +16,13 @@ use crate::contract::facts::{Facts, ask_driver};
 use crate::contract::hooks::{HookError, HookSet, Hooks};
 use crate::error::Error;
 use crate::gate::places::Places;
-use crate::gate::{Doors, Gate, Rules};
+use crate::gate::{Gate, Rules};
 use crate::lifecycle::shared::Shared;
-use crate::lifecycle::work;
 use crate::pool::Pool;
 use crate::pool::bundled::{bundled, require_tls};
+use crate::pool::doors::doors;
 use crate::settings::{Settings, UrlSettings};
-use crate::upkeep::{Care, monitor, sweep};
+use crate::upkeep::{Care, monitor};
 
 /// The name of a pool that was given none.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";
@@ -233,7 +233,8 @@ impl<M: Manager> Builder<M> {
     ///
     /// # Errors
     /// Settings for nonsense in the settings or a blank name; Unsupported for a setting that the driver cannot honour, and in
-    /// a process that was forked off from one with a pool; with warm_up also the errors of [`Pool::warm_up`].
+    /// a process that was forked off from one with a pool; Resources where a thread that it needs cannot be started, and a later
+    /// build may succeed; with warm_up also the errors of [`Pool::warm_up`].
     pub fn build(self) -> Result<Pool<M>, Error> {
         static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
         let Builder {
@@ -310,6 +311,7 @@ impl<M: Manager> Builder<M> {
             generation: Default::default(),
             gate: Gate::new(rules, places, doors(pool)),
             handles: AtomicUsize::new(0),
+            telling: Default::default(),
             settings,
         });
         say!(
@@ -320,29 +322,12 @@ impl<M: Manager> Builder<M> {
             shared.settings.max_overflow,
         );
         let pool = Pool::new(shared, Care::new());
-        pool.shared.start_upkeep();
+        pool.shared.start_upkeep()?;
         monitor::start(&pool.shared, &pool.care)?;
         if pool.settings().warm_up > 0 {
             pool.warm_up(pool.settings().warm_up)?;
         }
         pool.shared.gate.look_again();
         Ok(pool)
-    }
-}
-
-/// What the gate has done outside of its lock. It holds the pool weakly, of which it is a part.
-fn doors<M: Manager>(pool: &Weak<Shared<M>>) -> Doors {
-    let (opening, waking, telling) = (pool.clone(), pool.clone(), pool.clone());
-    Doors {
-        open: Box::new(move |attempt| match opening.upgrade() {
-            Some(shared) => work::open(&shared, attempt),
-            None => Ok(()),
-        }),
-        wake: Box::new(move |at| sweep::wake(&waking, at)),
-        tell: Box::new(move |notice| {
-            if let Some(shared) = telling.upgrade() {
-                shared.tell(notice);
-            }
-        }),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod bundled;
+mod doors;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod sources;
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::base::log::say;
 use crate::base::sync::Instant;
-use crate::base::timer::TIMER;
+use crate::base::timer::timer;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
+use crate::error::Error;
 use crate::gate::lease::Live;
 use crate::lifecycle::shared::Shared;
 use crate::lifecycle::validate::Pinged;
@@ -24,13 +25,16 @@ fn unanswered_for<M: Manager>(live: &Live<M>, now: Instant) -> Duration {
 
 impl<M: Manager> Shared<M> {
     /// Starts the regular look at idle connections.
-    pub(crate) fn start_upkeep(self: &Arc<Self>) {
+    ///
+    /// # Errors
+    /// Resources where no timer can be had.
+    pub(crate) fn start_upkeep(self: &Arc<Self>) -> Result<(), Error> {
         if cfg!(queuepool_loom) {
-            return;
+            return Ok(());
         }
         let pool = Arc::downgrade(self);
         let tick = self.tick();
-        TIMER.execute_with_dynamic_delay(tick, move || {
+        timer()?.execute_with_dynamic_delay(tick, move || {
             let shared = pool.upgrade()?;
             let closed = shared.gate.lock().is_closed();
             if !closed {
@@ -39,6 +43,7 @@ impl<M: Manager> Shared<M> {
             leave_timer(shared);
             (!closed).then_some(tick)
         });
+        Ok(())
     }
 
     /// A tenth of the shortest time that upkeep has to watch, within [`TICK`].

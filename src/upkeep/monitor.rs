@@ -53,7 +53,7 @@ pub(crate) fn start<M: Manager>(shared: &Arc<Shared<M>>, care: &Arc<Care>) -> Re
     let name = format!("{}-monitor", shared.name);
     spawn(name, move || watch(&pool, &care, sampling, checking)).map_err(|error| {
         Error::new(
-            ErrorKind::Connect,
+            ErrorKind::Resources,
             format!("no thread could be started for the monitor: {error}"),
         )
     })

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::base::sync::Instant;
-use crate::base::timer::TIMER;
+use crate::base::timer;
 use crate::contract::driver::Manager;
 use crate::lifecycle::shared::Shared;
 
@@ -13,7 +13,7 @@ pub(crate) fn wake<M: Manager>(pool: &Weak<Shared<M>>, at: Instant) {
         return; // a model lets time pass itself
     }
     let pool = pool.clone();
-    TIMER.execute_after(at.saturating_duration_since(Instant::now()), move || {
+    timer::after(at.saturating_duration_since(Instant::now()), move || {
         if let Some(shared) = pool.upgrade() {
             shared.gate.sweep(Instant::now());
             leave_timer(shared);

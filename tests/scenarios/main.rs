@@ -13,6 +13,7 @@ mod fairness;
 mod hooks;
 mod leaks;
 mod lifecycle;
+mod others_code;
 mod overload;
 mod panics;
 mod proportion;

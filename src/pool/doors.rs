@@ -1,0 +1,26 @@
+//! What the gate wants done once its lock is let go, and who does it.
+
+use std::sync::Weak;
+
+use crate::contract::driver::Manager;
+use crate::gate::Doors;
+use crate::lifecycle::shared::Shared;
+use crate::lifecycle::work;
+use crate::upkeep::sweep;
+
+/// They hold the pool weakly, since the gate that holds them is a part of it.
+pub(super) fn doors<M: Manager>(pool: &Weak<Shared<M>>) -> Doors {
+    let (opening, waking, telling) = (pool.clone(), pool.clone(), pool.clone());
+    Doors {
+        open: Box::new(move |attempt| match opening.upgrade() {
+            Some(shared) => work::open(&shared, attempt),
+            None => Ok(()),
+        }),
+        wake: Box::new(move |at| sweep::wake(&waking, at)),
+        tell: Box::new(move |notices| {
+            if let Some(shared) = telling.upgrade() {
+                shared.tell(notices);
+            }
+        }),
+    }
+}
