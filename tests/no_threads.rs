@@ -6,26 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use queuepool::{ErrorKind, PrePing, Retry, Settings};
 
 #[path = "support/scripted.rs"]
 #[allow(dead_code)]
 mod scripted;
+#[path = "support/without_threads.rs"]
+mod without_threads;
 
 use scripted::*;
-
-/// Less than a thread's stack is left.
-fn without_threads<T>(work: impl FnOnce() -> T) -> T {
-    let (before, most) = getrlimit(Resource::RLIMIT_AS).unwrap();
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: u64 = statm.split(' ').next().unwrap().parse().unwrap();
-    setrlimit(Resource::RLIMIT_AS, pages * 4096 + (1 << 20), most).unwrap();
-    assert!(thread::Builder::new().spawn(|| ()).is_err());
-    let result = work();
-    setrlimit(Resource::RLIMIT_AS, before, most).unwrap();
-    result
-}
+use without_threads::without_threads;
 
 #[test]
 fn without_threads_a_connect_fails_and_the_pool_recovers() {

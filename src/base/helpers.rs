@@ -1,13 +1,12 @@
 //! Threads that run the driver calls which may block, so that no caller hangs with them.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::log::say;
 use crate::base::panics::catch;
-use crate::base::sync::{Condvar, Instant, Mutex, spawn};
+use crate::base::sync::{Mutex, Receiver, Sender, spawn, unbounded};
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,28 +23,31 @@ struct Shared {
     /// `<pool name>-helper`, cut by the system to what it can show.
     name: String,
     limit: usize,
-    state: Mutex<State>,
-    work: Condvar,
+    /// Sent to under the lock of `count`; `None` wakes a thread so that it looks whether it is to end.
+    jobs: Sender<Option<Job>>,
+    work: Receiver<Option<Job>>,
+    count: Mutex<Count>,
 }
 
 #[derive(Default)]
-struct State {
-    jobs: VecDeque<Job>,
+struct Count {
     threads: usize,
-    /// Threads that wait for work, those already notified included until they have taken it.
-    idle: usize,
+    /// Threads that wait for work, less what has been sent and not yet been taken. Below zero: so many jobs wait for a thread.
+    free: isize,
     stopped: bool,
 }
 
 impl Helpers {
     /// At most `limit` threads.
     pub(crate) fn new(pool: &str, limit: usize) -> Self {
+        let (jobs, work) = unbounded();
         Helpers {
             shared: Arc::new(Shared {
                 name: format!("{pool}-helper"),
                 limit,
-                state: Mutex::default(),
-                work: Condvar::new(),
+                jobs,
+                work,
+                count: Mutex::default(),
             }),
         }
     }
@@ -60,8 +62,9 @@ impl Helpers {
 
     /// Idle threads end; busy ones finish what they were given.
     pub(crate) fn stop(&self) {
-        self.shared.state.lock().stopped = true;
-        self.shared.work.notify_all();
+        let mut count = self.shared.count.lock();
+        count.stopped = true;
+        self.shared.wake_to_end(&mut count);
     }
 }
 
@@ -73,10 +76,9 @@ pub(crate) struct Unrun {
 
 impl Shared {
     fn run(self: &Arc<Self>, job: Job) -> Result<(), Unrun> {
-        let mut state = self.state.lock();
-        if state.idle > state.jobs.len() || state.threads >= self.limit {
-            state.jobs.push_back(job);
-            self.work.notify_one();
+        let mut count = self.count.lock();
+        if count.free > 0 || count.threads >= self.limit {
+            self.send(&mut count, Some(job));
             return Ok(());
         }
         // In a cell, because a spawn that fails drops what it was given. Under the lock, so that no job is left to a
@@ -88,19 +90,24 @@ impl Shared {
             shared.work(job);
         });
         let Err(error) = spawned else {
-            state.threads += 1;
+            count.threads += 1;
             return Ok(());
         };
         let job = first
             .lock()
             .take()
             .expect("bug: a job ran on a thread that was not started");
-        if state.threads == 0 {
+        if count.threads == 0 {
             return Err(Unrun { error, job });
         }
-        state.jobs.push_back(job);
-        self.work.notify_one();
+        self.send(&mut count, Some(job));
         Ok(())
+    }
+
+    fn send(&self, count: &mut Count, job: Option<Job>) {
+        count.free -= 1;
+        // `work` stands beside it, so there is always a receiver.
+        let _ = self.jobs.send(job);
     }
 
     fn work(&self, first: Option<Job>) {
@@ -112,20 +119,39 @@ impl Shared {
         }
     }
 
+    /// `None`: this thread is to end, and is no longer counted.
     fn next_job(&self) -> Option<Job> {
-        let mut state = self.state.lock();
-        let end = Instant::now() + IDLE;
-        loop {
-            if let Some(job) = state.jobs.pop_front() {
+        let stopped = {
+            let mut count = self.count.lock();
+            count.free += 1;
+            count.stopped
+        };
+        let received = match stopped {
+            true => None,
+            false => self.work.recv_timeout(IDLE).ok(),
+        };
+        if let Some(Some(job)) = received {
+            return Some(job);
+        }
+        // Idle for too long, or woken to end. Nothing is sent meanwhile.
+        let mut count = self.count.lock();
+        count.free += isize::from(received.is_some());
+        while let Ok(sent) = self.work.try_recv() {
+            if let Some(job) = sent {
                 return Some(job);
             }
-            if state.stopped || Instant::now() >= end {
-                state.threads -= 1;
-                return None;
-            }
-            state.idle += 1;
-            self.work.wait_until(&mut state, end);
-            state.idle -= 1;
+            count.free += 1;
+        }
+        count.free -= 1;
+        count.threads -= 1;
+        self.wake_to_end(&mut count);
+        None
+    }
+
+    /// Each that ends wakes the next.
+    fn wake_to_end(&self, count: &mut Count) {
+        if count.stopped && count.free > 0 {
+            self.send(count, None);
         }
     }
 }

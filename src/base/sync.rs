@@ -1,10 +1,14 @@
-//! The locks, conditions, atomics, threads and moments that the core is built from, so that a model checker can put its
+//! The locks, conditions, channels, atomics, threads and moments that the core is built from, so that a model checker can put its
 //! own in their place: with `--cfg queuepool_loom` they are those of `loom.rs`.
 
 #[cfg(queuepool_loom)]
-pub(crate) use crate::base::loom::{Condvar, Instant, Mutex, MutexGuard, spawn};
+pub(crate) use crate::base::loom::{
+    Condvar, Instant, Mutex, MutexGuard, Receiver, Sender, spawn, unbounded,
+};
 #[cfg(queuepool_loom)]
 pub(crate) use ::loom::sync::atomic::AtomicU64;
+#[cfg(not(queuepool_loom))]
+pub(crate) use crossbeam_channel::{Receiver, Sender, unbounded};
 #[cfg(not(queuepool_loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(queuepool_loom))]

@@ -1,7 +1,8 @@
 //! A connect under way: for whom it was started, who relies on it, and when its place may be taken.
 
-use std::sync::mpsc::Sender;
 use std::time::Duration;
+
+use crossbeam_channel::Sender;
 
 use crate::base::sync::Instant;
 use crate::error::Error;

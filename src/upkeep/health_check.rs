@@ -1,7 +1,9 @@
 //! Whether the database answers, asked without standing in anybody's way.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use crossbeam_channel::{Receiver, unbounded};
 
 use crate::base::clock::later;
 use crate::base::log::say;
@@ -111,7 +113,7 @@ impl<M: Manager> Shared<M> {
         {
             return Ok(Some(outcome));
         }
-        let (report, reported) = mpsc::channel();
+        let (report, reported) = unbounded();
         let mut gate = self.gate.lock();
         if gate.is_closed() {
             drop(gate);
@@ -133,7 +135,7 @@ impl<M: Manager> Shared<M> {
 
     fn await_connect(
         &self,
-        reported: &mpsc::Receiver<Result<(), (Error, bool)>>,
+        reported: &Receiver<Result<(), (Error, bool)>>,
         left: Duration,
     ) -> Result<(), Error> {
         match reported.recv_timeout(left) {

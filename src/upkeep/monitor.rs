@@ -1,10 +1,14 @@
 //! The monitor: one thread of the pool's own that checks the database and takes samples, each at its interval.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, after, bounded, select};
+use parking_lot::Mutex;
+
 use crate::base::clock::later;
-use crate::base::sync::{Condvar, Instant, Mutex, spawn};
+use crate::base::sync::{Instant, spawn};
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::shared::Shared;
@@ -13,32 +17,31 @@ use crate::upkeep::health_check::health_check;
 
 /// How the monitor is told to end. Its thread holds the pool weakly.
 pub(crate) struct MonitorSwitch {
-    off: Mutex<bool>,
-    switched: Condvar,
+    /// Dropped to end it.
+    on: Mutex<Option<Sender<Infallible>>>,
+    off: Receiver<Infallible>,
 }
 
 impl MonitorSwitch {
     pub(crate) fn new() -> Self {
+        let (on, off) = bounded(0);
         MonitorSwitch {
-            off: Mutex::new(false),
-            switched: Condvar::new(),
+            on: Mutex::new(Some(on)),
+            off,
         }
     }
 
     pub(crate) fn switch_off(&self) {
-        *self.off.lock() = true;
-        self.switched.notify_all();
+        *self.on.lock() = None;
     }
 
-    /// Waits until then. False when it was switched off.
+    /// Waits for the next tick, then. False when it was switched off.
     fn wait_until(&self, moment: Instant) -> bool {
-        let mut off = self.off.lock();
-        while !*off {
-            if self.switched.wait_until(&mut off, moment).timed_out() {
-                return !*off;
-            }
+        let tick = after(moment.saturating_duration_since(Instant::now()));
+        select! {
+            recv(self.off) -> _ => false,
+            recv(tick) -> _ => true,
         }
-        false
     }
 }
 

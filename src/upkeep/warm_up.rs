@@ -1,7 +1,9 @@
 //! Filling a pool ahead of use.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
+
+use crossbeam_channel::unbounded;
 
 use crate::base::clock::later;
 use crate::base::sync::Instant;
@@ -49,7 +51,7 @@ impl<M: Manager> Shared<M> {
         }
         let timeout = self.settings.timeout;
         let deadline = later(Instant::now(), timeout);
-        let (report, outcomes) = mpsc::channel();
+        let (report, outcomes) = unbounded();
         let _registered = Warming::register(self, &report);
         let mut failures = 0;
         let mut last_error: Option<Error> = None;
