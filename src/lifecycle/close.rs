@@ -61,7 +61,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Closes a connection that was never counted as open: at once where that is local, else on a helper thread, and counted as
-    /// hung after [`CLOSE_LIMIT`].
+    /// hung after [`CLOSE_LIMIT`](crate::gate::closing::CLOSE_LIMIT).
     pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
         if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
             return self.drop_connection(*live);

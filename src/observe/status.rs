@@ -115,7 +115,7 @@ pub struct Status {
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
-    /// Health checks that failed: the monitor's, [`Pool::health_check`] and [`Pool::ping`].
+    /// Health checks that failed: the monitor's, [`Pool::health_check`](crate::Pool::health_check) and [`Pool::ping`](crate::Pool::ping).
     pub health_check_failures: u64,
     /// When the last health check ended; `None` before the first. Those skipped do not count, nor a
     /// ping that found the pool used up.
