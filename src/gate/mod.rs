@@ -13,48 +13,50 @@
 //!       └──────────── closing ◄─────────────────┴──────────────────────┘
 //! ```
 //!
-//! A connection that is being opened, is open or is being closed sits in one [place](places::Place) for all that time, and r2d2
-//! holds the places that are free, `pool_size + max_overflow` in all. An *attempt* is a connect under way. A *lease* is an open
-//! connection together with its place. A *closing* keeps the place until the driver's close has returned, or is past its limit:
-//! then the place is given back and the call is counted as *hung*; at most as many calls hang without a place as there are
-//! places.
+//! A connection that is being opened, is open or is being closed occupies one [place](places::Place) all that time. r2d2 holds
+//! the free places: `pool_size + max_overflow` in all. An *attempt* is a connect under way. A *lease* is an open connection
+//! together with its place. A *closing* is a connection whose driver has been told to close it. It keeps its place until that
+//! call returns or has run past its limit; in the second case the place is freed and the call is counted as *hung*. At
+//! most as many calls may hang without a place as there are places, so a dead server costs a bounded number of threads.
 //!
-//! A caller that finds nothing idle draws a ticket, its place in the order of arrival, and becomes a *waiter*. It is
-//! [waiting](waiter::Standing) at capacity, or relies on a connect (its own, or one that somebody else no longer needs), or sleeps
-//! between two attempts, or is deciding what follows from a failure. What it is told is a [`Signal`](waiter::Signal).
+//! A caller that finds nothing idle has a ticket, which is its place in the order of arrival, and becomes a *waiter*. Its
+//! [`Standing`](waiter::Standing) says what it waits for: a connection that comes back (at capacity), a connect of its own, a connect
+//! that was started for somebody else who no longer needs it, the end of a pause between two attempts; or it is deciding what to do
+//! about a failure. What it is told is a [`Signal`](waiter::Signal).
 //!
 //! # The laws, at every instant under the lock
 //!
 //! 1. `created = closed + detached + total`, and `checkouts = checkins + checked_out`.
-//! 2. `total + connects that hold a place + places that are free = pool_size + max_overflow`, and no sum exceeds it.
-//! 3. An idle connection and a waiter at capacity do not stand here together: what comes in goes to the oldest waiter, and only
-//!    without one becomes idle.
-//! 4. Everybody who waits is told something: a connection, leave to open one, a failure, or that the pool has closed; or leaves by
-//!    himself, at his deadline.
-//! 5. `idle ≤ pool_size`, and what is idle is in the order of its last use.
+//! 2. Open connections, connects that hold a place, and free places add up to `pool_size + max_overflow`.
+//! 3. No idle connection stands here while a caller waits at capacity: what comes in goes to the oldest waiter, and becomes idle
+//!    only if there is none.
+//! 4. Every waiter hears something: it is given a connection, leave to open one, a failure, or the news that the pool has
+//!    closed; or it leaves of its own accord at its deadline.
+//! 5. At most `pool_size` connections are idle, in the order of their last use.
 //!
 //! # Why no wake-up is lost
 //!
-//! A caller looks for an idle connection and joins the queue under one hold of the lock, so nothing can come in between. Whoever
-//! brings something (a connection, a place, a failure) takes the waiter out of the queue, or marks it as deciding, and posts
-//! the signal under the same hold. A caller whose deadline passes looks under the lock whether it still stands in the queue:
-//! if it does not, its last signal is there already, and it takes that. `tests/model` checks all interleavings.
+//! A caller looks for an idle connection and joins the queue under one hold of the lock, so nothing can come in between the two.
+//! Whoever brings something (a connection, a free place, a failure) takes the waiter out of the queue, or marks it as deciding, and
+//! posts the signal under that same hold. A caller whose deadline has passed checks under the lock whether it still stands in
+//! the queue. If it does not, its last signal has been posted already, and it takes that. `tests/model` checks all interleavings.
 //!
-//! What follows from a change (a waiter may now have a connect, the pool is full or no longer full, somebody waits for the pool
-//! to drain, the timer must come earlier) need not be remembered by whoever makes it: [`Locked`] sees to it when the lock is let
-//! go ([`Locked::settle`]).
+//! Some things must follow every change: a waiter may now be allowed a connect, the pool may have become full or have stopped
+//! being full, `close` may be waiting for the last connection, the timer may have to come earlier. Whoever makes a
+//! change need not remember any of this. [`Locked`] sees to it when the lock is let go ([`Locked::settle`]).
 //!
 //! # What never happens under the lock
 //!
-//! Nothing connects, pings, resets or closes; no hook runs, nothing is logged, no thread is started, and nothing is dropped that
-//! somebody else wrote: an error, a panic's payload or a signal that is replaced is put aside (`State::discard`) and dropped
-//! after the lock. What is to be done then is carried out by the three [`Doors`], which the builder hands in.
+//! Nothing connects, pings, resets or closes. No hook runs, nothing is logged, no thread is started. Nothing that somebody else
+//! wrote is dropped: an error, a panic's payload or a signal that is replaced is put aside (`State::discard`) and dropped once
+//! the lock is free. Whatever has to be done then goes through the three [`Doors`], which the builder of the pool hands in.
 //!
 //! # The order of locks
 //!
-//! This one first. Inside it, each for an instant: a waiter's own (its signal), r2d2's (the free places), and the pool's
-//! clock has none. The locks of the helpers, the timer, the history, the health check and the hooks are never taken inside it,
-//! nor is this one inside them.
+//! The gate's lock comes first. Two locks are taken inside it, each for an instant: a waiter's own, which guards its signal, and
+//! r2d2's, which guards the free places. All others (the helpers', the timer's, those of the history, the health check, the hooks and
+//! the notices for the log) are taken neither inside the gate's lock nor around it, with one exception: a slot's, in which a helper
+//! leaves the result of a driver call, is taken inside it to decide whether that result came in time (`lifecycle::call`).
 
 pub(crate) mod attempt;
 pub(crate) mod closing;
