@@ -7,8 +7,8 @@ use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Database, ResetOnReturn};
 
 use crate::pool::size;
-use crate::rounds::{Deed, Property, Row, Undone, hold, play};
-use crate::servers::{TestServer, on_each};
+use support::rounds::{Deed, Property, Row, Undone, hold, play};
+use support::servers::{TestServer, on_each};
 
 on_each!([
     never_hands_on_no_answer,

@@ -7,8 +7,8 @@ use queuepool::ResetOnReturn;
 use queuepool::postgres::{PostgresManager, PostgresPool};
 
 use crate::pool::size;
-use crate::rounds::{Deed, Property, Undone, play};
-use crate::servers::{TestServer, on_each};
+use support::rounds::{Deed, Property, Undone, play};
+use support::servers::{TestServer, on_each};
 
 on_each!([
     never_hands_on_no_answer,

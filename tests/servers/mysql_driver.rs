@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use crate::servers::{MariaDb, MySql, PASSWORD, TestServer, free_port, to_nowhere};
 use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Opts, OptsBuilder};
 use queuepool::ErrorKind;
@@ -13,10 +12,11 @@ use queuepool::mysql::{MySqlDriver, MySqlManager};
 use queuepool::{Driver, ErrorClass};
 use queuepool::{ResetOnReturn, Settings};
 use r2d2::ManageConnection;
+use support::servers::{MariaDb, MySql, PASSWORD, TestServer, free_port, to_nowhere};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-crate::servers::on_each!([
+support::servers::on_each!([
     a_healthy_connection_answers_the_ping,
     a_killed_connection_is_lost_and_known_to_be_without_a_round_trip,
     a_connection_killed_while_it_works_is_lost,
@@ -454,7 +454,7 @@ fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: MySq
         // Until the last answer is acknowledged, another timer stands there.
         let limit = Instant::now() + LIMIT;
         let left = loop {
-            match crate::servers::keepalive_seconds(server.port()).as_slice() {
+            match support::servers::keepalive_seconds(server.port()).as_slice() {
                 [left] => break *left,
                 _ if Instant::now() > limit => panic!("no keepalive timer for {parameter:?}"),
                 _ => std::thread::sleep(Duration::from_millis(10)),

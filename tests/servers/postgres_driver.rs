@@ -4,17 +4,17 @@ use std::error::Error as _;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::servers::{PASSWORD, PgBouncer, Postgres, TestServer, free_port, to_nowhere};
 use ::postgres::{Client, Config, SimpleQueryMessage};
 use queuepool::ErrorKind;
 use queuepool::postgres::{PostgresDriver, PostgresManager};
 use queuepool::{Call, Driver, ErrorClass};
 use queuepool::{ResetOnReturn, Settings};
 use r2d2::ManageConnection;
+use support::servers::{PASSWORD, PgBouncer, Postgres, TestServer, free_port, to_nowhere};
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-crate::servers::on_each!([
+support::servers::on_each!([
     a_healthy_connection_answers_the_ping,
     a_terminated_connection_is_lost,
     every_connection_is_lost_when_the_server_stops_or_crashes,
@@ -367,7 +367,7 @@ fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: Test
         // Until the last answer is acknowledged, another timer stands there.
         let limit = Instant::now() + LIMIT;
         let left = loop {
-            match crate::servers::keepalive_seconds(server.port()).as_slice() {
+            match support::servers::keepalive_seconds(server.port()).as_slice() {
                 [left] => break *left,
                 _ if Instant::now() > limit => panic!("no keepalive timer for {parameter:?}"),
                 _ => std::thread::sleep(Duration::from_millis(10)),
@@ -380,7 +380,7 @@ fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: Test
     let _client = manager.connect().expect("a connection");
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(
-        crate::servers::keepalive_seconds(server.port()),
+        support::servers::keepalive_seconds(server.port()),
         Vec::<u64>::new()
     );
     let (manager, _) = prepared("postgresql://h/d?keepalives_count=9", &Settings::default());
