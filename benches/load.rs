@@ -6,7 +6,7 @@
 //! connection takes under 1 ms (median); 1,000 threads do at least 1,000 operations a second. Pooled and unpooled rounds take
 //! turns.
 
-#[path = "../tests/support/servers.rs"]
+#[path = "../tests/support/servers/mod.rs"]
 mod servers;
 
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use queuepool::mysql::{MySqlDriver, MySqlManager};
 use queuepool::postgres::{PostgresDriver, PostgresManager};
 use queuepool::{Driver, Manager};
 
-use crate::servers::{MariaDb, Postgres};
 use crate::subject::Session;
+use support::servers::{MariaDb, Postgres};
 
 pub trait Backend: Sized {
     /// Its name in the table.
@@ -50,7 +50,7 @@ macro_rules! on_both {
             $(
                 #[test]
                 fn $test() {
-                    super::$test::<crate::servers::Postgres>();
+                    super::$test::<support::servers::Postgres>();
                 }
             )+
         }
@@ -59,7 +59,7 @@ macro_rules! on_both {
             $(
                 #[test]
                 fn $test() {
-                    super::$test::<crate::servers::MariaDb>();
+                    super::$test::<support::servers::MariaDb>();
                 }
             )+
         }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::scripted::millis;
 use crate::subject::{End, Round, Subject};
+use support::scripted::millis;
 
 /// A caller that was refused at once does not ask again at once.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(10);

@@ -1,13 +1,5 @@
 //! Faults of real servers, networks and files, and what callers see of them. README.md has the table of results.
 
-#[path = "../support/proxy.rs"]
-mod proxy;
-#[allow(dead_code)]
-#[path = "../support/scripted.rs"]
-mod scripted;
-#[path = "../support/servers.rs"]
-mod servers;
-
 mod backend;
 mod ledger;
 mod load;

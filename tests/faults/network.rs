@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
-use crate::proxy::{Mode, Proxy, Side, When};
-use crate::scripted::{millis, secs};
 use crate::trial::{Begin, Trial};
+use support::proxy::{Mode, Proxy, Side, When};
+use support::scripted::{millis, secs};
 
 crate::backend::on_both! {
     callers_are_slowed_by_a_delay_and_nothing_else,

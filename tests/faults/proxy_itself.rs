@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::proxy::{Mode, Proxy, Side, When};
-use crate::scripted::millis;
+use support::proxy::{Mode, Proxy, Side, When};
+use support::scripted::millis;
 
 /// Long enough for a byte that is on its way.
 const SILENCE: Duration = Duration::from_millis(100);

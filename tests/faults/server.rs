@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use queuepool::Retry;
 
 use crate::backend::Backend;
-use crate::scripted::{assert_laws, eventually, millis, secs};
 use crate::subject::queuepool;
 use crate::trial::{Begin, Trial, settings};
+use support::scripted::{assert_laws, eventually, millis, secs};
 
 crate::backend::on_both! {
     a_killed_server_is_used_again_as_soon_as_it_is_back,

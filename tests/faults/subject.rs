@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ::mysql::prelude::Queryable;
 use queuepool::{CloseReason, Driver, Manager, Pool, Settings};
 
-use crate::scripted::assert_laws;
+use support::scripted::assert_laws;
 
 /// What the load does with a driver's connection.
 pub trait Session: Send + 'static {

@@ -159,7 +159,7 @@ fn line(row: &Row) -> String {
 fn write_table(directory: &Path) {
     const BEGIN: &str = "<!-- rows: written by the suite -->\n";
     const END: &str = "<!-- end of rows -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/README.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/README.md");
     let readme = fs::read_to_string(&path).expect("README.md");
     let (before, rest) = readme.split_once(BEGIN).expect("the first marker");
     let (_, after) = rest.split_once(END).expect("the second marker");

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use crate::load::{Load, Outcome, StopAtEnd};
-use crate::scripted::{millis, secs};
 use crate::subject::{Session, Subject, bare_r2d2, queuepool};
 use crate::table::{Recovery, Row, record};
 use queuepool::Settings;
+use support::scripted::{millis, secs};
 
 /// The first good checkout after the server accepts again.
 const RECOVERY: Duration = Duration::from_millis(250);

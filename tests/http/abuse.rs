@@ -9,9 +9,9 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use queuepool::Registry;
 use queuepool::http::{Server as Http, limits, serve};
 
-use crate::http_client::{Client, get};
-use crate::scripted::{Server, eventually, gated, millis, secs};
 use crate::{registry_of, settings};
+use support::http_client::{Client, get};
+use support::scripted::{Server, eventually, gated, millis, secs};
 
 fn well() -> (Http, SocketAddr) {
     let server = serve("0", registry_of(&Server::new().pool(settings()))).unwrap();

@@ -7,9 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use queuepool::http::serve;
 use queuepool::{ErrorKind, Registry};
 
-use crate::http_client::{Client, get};
-use crate::scripted::{Server, eventually, gated, secs};
 use crate::{registry_of, settings};
+use support::http_client::{Client, get};
+use support::scripted::{Server, eventually, gated, secs};
 
 #[test]
 fn stop_frees_the_port_and_closes_connections_in_whatever_state_they_are() {

@@ -1,15 +1,9 @@
-//! Health, status and metrics over HTTP.
-
-#[allow(dead_code)]
-#[path = "../support/scripted.rs"]
-mod scripted;
-
-#[path = "../support/http_client.rs"]
-mod http_client;
+//! Health, status, metrics and the page over HTTP.
 
 mod abuse;
 mod lifecycle;
 mod one_pool;
+mod page;
 mod refusals;
 mod requests;
 mod several_pools;
@@ -18,7 +12,7 @@ use queuepool::http::{Response, respond};
 use queuepool::{Manager, Pool, Registry, Retry, Settings};
 use serde_json::Value;
 
-use scripted::secs;
+use support::scripted::secs;
 
 /// 2 + 2, of which all four out are critical and three are not.
 fn settings() -> Settings {

@@ -7,8 +7,8 @@ use queuepool::http::respond;
 use queuepool::{ErrorClass, HealthCheck, PrePing, Registry, Settings};
 use serde_json::{Value, json};
 
-use crate::scripted::{Act, Server, eventually, gated, millis, secs};
 use crate::{ask, json, keys, registry_of, settings};
+use support::scripted::{Act, Server, eventually, gated, millis, secs};
 
 #[track_caller]
 fn assert_time(value: &Value) {
@@ -257,7 +257,7 @@ fn a_leak_shows_with_its_holder() {
     let (status, body) = ask(&registry_of(&pool), "/health/db_pool");
     assert_eq!((status, &body["leak_detected"]), (503, &json!(true)));
     let advice = body["recommendations"].to_string();
-    assert!(advice.contains("tests/http/one_pool.rs"), "{advice}");
+    assert!(advice.contains(file!()), "{advice}");
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use queuepool::Registry;
 use serde_json::json;
 
-use crate::scripted::Server;
 use crate::{ask, registry_of, settings};
+use support::scripted::Server;
 
 const OF_A_POOL: [&str; 4] = [
     "/health/database",

@@ -2,9 +2,9 @@
 
 use queuepool::http::{respond, serve};
 
-use crate::http_client::{Client, get};
-use crate::scripted::Server;
 use crate::{registry_of, settings};
+use support::http_client::{Client, get};
+use support::scripted::Server;
 
 #[test]
 fn the_server_answers_what_respond_does() {

@@ -7,9 +7,9 @@ use queuepool::{ErrorClass, Registry};
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::http_client::get;
-use crate::scripted::{Act, Gate, Server, eventually, secs};
 use crate::{ask, keys, registry_of, settings};
+use support::http_client::get;
+use support::scripted::{Act, Gate, Server, eventually, secs};
 
 const OF_A_POOL: [&str; 4] = [
     "/health/database",

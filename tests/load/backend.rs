@@ -6,8 +6,8 @@ use std::thread;
 use queuepool::{AnyConnection, CloseReason, Database, Mode, PrePing, Settings, Status};
 use tempfile::TempDir;
 
-use crate::scripted::{assert_laws, secs};
-use crate::servers::{MariaDb, Postgres};
+use support::scripted::{assert_laws, secs};
+use support::servers::{MariaDb, Postgres};
 
 pub enum Backend {
     Postgres(Postgres),

@@ -3,7 +3,7 @@
 use queuepool::{AnyConnection, Database, Health};
 
 use crate::backend::{Backend, on_each, settings};
-use crate::scripted::{Server, eventually, millis, secs};
+use support::scripted::{Server, eventually, millis, secs};
 
 on_each! {
     leak_detection_tells_who_keeps_the_pool_full_and_ends_when_one_comes_back,

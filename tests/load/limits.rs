@@ -5,7 +5,7 @@ use std::time::Instant;
 use queuepool::{CloseReason, ErrorKind};
 
 use crate::backend::{Backend, ask, assert_all_given_back, closed, on_each, settings};
-use crate::scripted::{assert_laws, eventually, millis, secs, state};
+use support::scripted::{assert_laws, eventually, millis, secs, state};
 
 on_each! {
     overflow_is_opened_under_load_and_closed_after_use,

@@ -2,12 +2,6 @@
 //! recycling (100 sessions), health monitoring, leak detection, recommendations, and pool against no pool. Each on real
 //! PostgreSQL and MariaDB and on SQLite in queue mode, and judged by the data and the status. Times are for `benches/load.rs`.
 
-#[path = "../support/scripted.rs"]
-#[allow(dead_code)]
-mod scripted;
-#[path = "../support/servers.rs"]
-mod servers;
-
 mod backend;
 mod judgement;
 mod limits;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use queuepool::{Database, ErrorKind, Retry, Settings};
 
 use crate::backend::{Backend, ask, on_each, settings};
-use crate::scripted::{eventually, millis, secs};
+use support::scripted::{eventually, millis, secs};
 
 on_each! {
     health_monitoring_moves_on_by_itself,
@@ -81,7 +81,7 @@ fn health_monitoring_sees_the_server_die_and_come_back(backend: &mut Backend) {
     // The driver's own words for a port on which nobody listens.
     let words = check.error.expect("an error");
     assert!(words.contains("onnection refused"), "{words}");
-    assert!(!words.contains(crate::servers::PASSWORD), "{words}");
+    assert!(!words.contains(support::servers::PASSWORD), "{words}");
     let status = database.status();
     assert!(status.last_health_check_error.is_some());
     assert_eq!(

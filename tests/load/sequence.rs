@@ -9,7 +9,7 @@ use queuepool::{
 };
 
 use crate::backend::{Backend, ask, assert_all_given_back, closed, on_each, settings};
-use crate::scripted::{assert_laws, eventually, secs, state};
+use support::scripted::{assert_laws, eventually, secs, state};
 
 on_each! {
     single_connection_is_opened_on_demand_used_and_kept,

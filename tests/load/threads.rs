@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use queuepool::{CloseReason, Database, Mode, PrePing, Settings};
 
 use crate::backend::{Backend, ask, assert_all_given_back, closed, on_each, on_threads, settings};
-use crate::scripted::{Gate, assert_laws, eventually, secs, state};
+use support::scripted::{Gate, assert_laws, eventually, secs, state};
 
 on_each! {
     light_load_of_10_threads_is_served_by_the_kept_connections,

@@ -61,7 +61,7 @@ fn every_metric_has_the_prefix_a_type_and_a_help_of_whole_sentences() {
 fn a_pool_added_later_is_in_the_next_scrape() {
     let registry = Registry::new();
     let clone = registry.clone();
-    let pool = crate::scripted::Server::new().pool(crate::subject::settings(1, 0));
+    let pool = support::scripted::Server::new().pool(crate::subject::settings(1, 0));
     clone.add("late", pool).unwrap();
     assert!(prometheus::text(&registry).contains("db_pool_size{pool=\"late\"} 1\n"));
 }

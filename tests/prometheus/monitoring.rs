@@ -13,7 +13,7 @@ use crate::subject::subject;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples/monitoring")
+        .join("../examples/monitoring")
         .join(name)
 }
 

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use queuepool::{CloseReason, Health, Histogram, PrePing, Registry, Status, prometheus};
 
 use crate::exposition::{Exposition, Form, Labels, labels, read};
-use crate::scripted::Server;
 use crate::subject::{ODD, settings, subject};
+use support::scripted::Server;
 
 fn scrape(registry: &Registry) -> Exposition {
     read(&prometheus::text(registry), Form::Prometheus)

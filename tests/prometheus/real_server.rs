@@ -3,14 +3,14 @@
 use queuepool::{Database, Registry, Retry, Settings, prometheus};
 
 use crate::exposition::{Exposition, Form, read};
-use crate::scripted::eventually;
-use crate::servers::Postgres;
+use support::scripted::eventually;
+use support::servers::Postgres;
 
 fn scrape(registry: &Registry) -> Exposition {
     let text = prometheus::text(registry);
     for secret in [
-        crate::servers::PASSWORD,
-        crate::servers::PASSWORD_IN_URL,
+        support::servers::PASSWORD,
+        support::servers::PASSWORD_IN_URL,
         "127.0.0.1",
     ] {
         assert!(!text.contains(secret), "{text}");

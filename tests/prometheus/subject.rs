@@ -10,7 +10,7 @@ use queuepool::{
     ServerLimit, Settings, r2d2,
 };
 
-use crate::scripted::{Act, Gate, ScriptedManager, Server, eventually, gated, millis, secs};
+use support::scripted::{Act, Gate, ScriptedManager, Server, eventually, gated, millis, secs};
 
 /// What must be escaped, what need not be, and what would end a careless lexer's input.
 pub const ODD: &str = "кг \"1\" \\ a\nb\r\t{le=\"0\"} \0 \u{1f418}";

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use queuepool::{Database, Mode, Settings};
 
 use crate::capture;
-use crate::certificates::Authority;
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
-use crate::scripted::{eventually, millis};
-use crate::servers::{MariaDb, Postgres};
 use crate::texts::{Texts, of_database, of_guard, printed};
+use support::certificates::Authority;
+use support::scripted::{eventually, millis};
+use support::servers::{MariaDb, Postgres};
 
 /// Alike for all pools.
 const WITHOUT_A_POOL: [&str; 7] = [

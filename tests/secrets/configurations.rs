@@ -8,9 +8,9 @@ use queuepool::{Builder, Connection, ErrorKind, Manager};
 
 use crate::capture;
 use crate::marker::{Secret, percent_encoded};
-use crate::scripted::secs;
 use crate::subject::{Place, all_that_speaks, bouncer, mariadb, postgres};
 use crate::texts::{Texts, assert_process_silent, of_pool, printed};
+use support::scripted::secs;
 
 fn postgres_config(url: &str) -> ::postgres::Config {
     url.parse().unwrap()

@@ -9,9 +9,9 @@ use queuepool::{Database, Settings};
 
 use crate::capture;
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
-use crate::scripted::millis;
 use crate::subject::{mariadb, postgres};
 use crate::texts::{Texts, of_database};
+use support::scripted::millis;
 
 /// Set in the processes that the tests here start.
 const CHILD: &str = "QUEUEPOOL_SECRETS_CHILD";

@@ -5,9 +5,9 @@ use std::thread;
 use queuepool::{Database, Error, ErrorKind, PrePing};
 
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
-use crate::scripted::{eventually, millis, secs};
 use crate::subject::{Place, all_that_speaks, bouncer, mariadb, open, postgres};
 use crate::texts::{Texts, assert_process_silent, of_database};
+use support::scripted::{eventually, millis, secs};
 
 const KINDS: [ErrorKind; 9] = [
     ErrorKind::Timeout,

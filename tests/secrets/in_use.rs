@@ -2,10 +2,10 @@
 
 use crate::capture;
 use crate::marker::Secret;
-use crate::scripted::{eventually, secs};
-use crate::servers::{MariaDb, Postgres};
 use crate::subject::{Place, bouncer, mariadb, open, postgres};
 use crate::texts::{Texts, assert_process_silent, of_database, of_guard};
+use support::scripted::{eventually, secs};
+use support::servers::{MariaDb, Postgres};
 
 fn in_use(secret: &Secret, place: &Place) {
     for url in place.urls(&secret.whole()) {

@@ -2,17 +2,6 @@
 //! error or panic, in no spelling and not in pieces either. `texts` is the list of what is searched, `canary` shows that the
 //! search of each finds what is there.
 
-#[path = "../support/certificates.rs"]
-mod certificates;
-#[allow(dead_code)]
-#[path = "../support/http_client.rs"]
-mod http_client;
-#[allow(dead_code)]
-#[path = "../support/scripted.rs"]
-mod scripted;
-#[path = "../support/servers.rs"]
-mod servers;
-
 mod canary;
 mod capture;
 mod configurations;

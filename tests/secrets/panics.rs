@@ -7,9 +7,9 @@ use queuepool::{Connection, ConnectionInfo, Database, DatabaseBuilder};
 
 use crate::capture;
 use crate::marker::{Secret, percent_encoded};
-use crate::scripted::millis;
 use crate::subject::{Place, all_that_speaks, mariadb, open, postgres};
 use crate::texts::{Texts, assert_process_silent, of_database};
+use support::scripted::millis;
 
 const WORDS: &str = "a hook knows this: ";
 

@@ -2,28 +2,15 @@
 //! take it as an argument too.
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::marker::{Secret, percent_encoded};
 use crate::subject::{Place, mariadb, postgres};
 use crate::texts::{Texts, add_answers};
-
-/// Built together with this test: cargo puts it beside the tests' folder.
-fn program(name: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let folder = own.parent().and_then(Path::parent).unwrap();
-    let program = folder.join("examples").join(name);
-    assert!(
-        program.exists(),
-        "{} is missing: `cargo test` builds it, `cargo test --test secrets` does not",
-        program.display()
-    );
-    program
-}
+use support::programs::example;
 
 fn command(name: &str) -> Command {
-    let mut command = Command::new(program(name));
+    let mut command = Command::new(example(name));
     command
         .env_remove("DATABASE_URL")
         .env("RUST_LOG", "trace")

@@ -5,8 +5,8 @@ use queuepool::{Database, Retry, Settings};
 
 use crate::capture;
 use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
-use crate::scripted::{millis, secs};
-use crate::servers::{MariaDb, PASSWORD_IN_URL, PgBouncer, Postgres, free_port};
+use support::scripted::{millis, secs};
+use support::servers::{MariaDb, PASSWORD_IN_URL, PgBouncer, Postgres, free_port};
 
 /// A place to connect to, named with the servers' own password.
 pub struct Place {

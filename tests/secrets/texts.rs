@@ -11,8 +11,8 @@ use queuepool::{
 };
 
 use crate::capture;
-use crate::http_client::get;
 use crate::marker::{Secret, percent_encoded};
+use support::http_client::get;
 
 /// Texts, each with where it was found.
 #[derive(Default)]

@@ -3,9 +3,9 @@
 use queuepool::{Database, Error, ErrorKind};
 
 use crate::marker::{Secret, percent_encoded};
-use crate::scripted::secs;
-use crate::servers::free_port;
 use crate::texts::{Texts, assert_process_silent};
+use support::scripted::secs;
+use support::servers::free_port;
 
 /// From the building of the pool or, where that reads no file, from its first connect.
 fn refusal(url: &str) -> Error {

@@ -3,12 +3,12 @@
 use queuepool::ErrorKind;
 
 use crate::capture;
-use crate::certificates::{Authority, Certificate, Files};
 use crate::marker::{Secret, percent_encoded};
-use crate::scripted::secs;
-use crate::servers::{MariaDb, Postgres};
 use crate::subject::{Place, administer, mariadb_of, open, postgres_of};
 use crate::texts::{assert_process_silent, of_database, of_guard};
+use support::certificates::{Authority, Certificate, Files};
+use support::scripted::secs;
+use support::servers::{MariaDb, Postgres};
 
 const HERE: [&str; 1] = ["127.0.0.1"];
 /// Only what is encrypted and shows a certificate; whoever sets the password is let in without.

@@ -1,4 +1,4 @@
-//! URLs that are refused, or read in a way that their writer did not mean. `tests/urls` asks the same of random ones.
+//! URLs that are refused, or read in a way that their writer did not mean. `tests/core/urls` asks the same of random ones.
 
 use queuepool::mysql::MySqlPool;
 use queuepool::postgres::PostgresPool;

@@ -2,7 +2,7 @@
 
 use queuepool::{Database, ErrorKind};
 
-use crate::servers::{MariaDb, MySql, NewestPostgres, Postgres};
+use support::servers::{MariaDb, MySql, NewestPostgres, Postgres};
 
 const STATEMENTS: [(&str, u64); 5] = [
     ("CREATE TABLE t (i int, small smallint, big bigint)", 0),

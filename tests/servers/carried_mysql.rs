@@ -7,8 +7,8 @@ use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Database, ResetOnReturn};
 
 use crate::pool::size;
-use crate::rounds::{Deed, Property, Row, Undone, hold, play};
-use crate::servers::{TestServer, on_each};
+use support::rounds::{Deed, Property, Row, Undone, hold, play};
+use support::servers::{TestServer, on_each};
 
 on_each!([
     never_hands_on_no_answer,
@@ -31,7 +31,12 @@ fn full_leaves_what_the_table_says<S: TestServer>() {
 
 fn carried<S: TestServer>(how: ResetOnReturn) {
     let server = prepared::<S>();
-    play(&pool(&server, how), how, DEEDS, PROPERTIES);
+    play(
+        &pool(&server, how),
+        how,
+        &[SQL, BY_THE_DRIVER].concat(),
+        PROPERTIES,
+    );
 }
 
 fn every_cell_of_the_table_is_true<S: TestServer>() {
@@ -246,82 +251,70 @@ macro_rules! run {
     };
 }
 
-const DEEDS: &[Deed<MySqlManager>] = &{
-    const SQL: &[Deed<MySqlManager>] = run![
-        "BEGIN",
-        "BEGIN; INSERT INTO app.kept VALUES (1)",
-        "START TRANSACTION READ ONLY",
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
-        "SET autocommit = 0",
-        "SET autocommit = 0; INSERT INTO app.kept VALUES (2)",
-        "SET autocommit = 0; SELECT count(*) FROM app.kept",
-        "BEGIN; INSERT INTO app.kept VALUES (3); SAVEPOINT one",
-        "BEGIN; SELECT nonsense",
-        "BEGIN; SELECT * FROM app.kept FOR UPDATE",
-        "LOCK TABLES app.kept WRITE",
-        "LOCK TABLES app.kept READ",
-        "SET autocommit = 0; LOCK TABLES app.kept WRITE; INSERT INTO app.kept VALUES (4)",
-        "USE other",
-        "SET NAMES latin1",
-        "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci",
-        "SET character_set_results = NULL",
-        "SET sql_mode = 'ANSI_QUOTES'",
-        "SET time_zone = '+09:00'",
-        "SET SESSION sort_buffer_size = 65536",
-        "SET SESSION foreign_key_checks = 0",
-        "SET SESSION lock_wait_timeout = 7",
-        "SET SESSION wait_timeout = 1000",
-        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        "SET @tenant = 42",
-        "SET @other = 'x'",
-        "CREATE TEMPORARY TABLE app.mine (a int)",
-        "CREATE TEMPORARY TABLE app.mine (a int); INSERT INTO app.mine VALUES (1)",
-        "SELECT GET_LOCK('mine', 0)",
-        "SELECT GET_LOCK('mine', 0), GET_LOCK('more', 0)",
-        "PREPARE asked FROM 'SELECT 1'",
-        "SELECT LAST_INSERT_ID(77)",
-        "SELECT nonsense",
-        "SELECT 1; SELECT 2; SELECT 3",
-        "SELECT 1; SELECT nonsense; SELECT 3",
-        "HANDLER app.second OPEN",
-    ];
-    const BY_THE_DRIVER: [Deed<MySqlManager>; 6] = [
-        ("a prepared query", |connection| {
-            let _ = connection.exec_drop("SELECT ? + 1", (1,));
-        }),
-        ("a statement prepared and forgotten", |connection| {
-            let _ = connection
-                .prep("SELECT count(*) FROM app.second")
-                .map(std::mem::forget);
-        }),
-        ("rows read halfway", |connection| {
-            if let Ok(mut rows) = connection.query_iter("SELECT 1 UNION SELECT 2 UNION SELECT 3") {
-                let _ = rows.next();
-            }
-        }),
-        ("several results read halfway", |connection| {
-            if let Ok(mut rows) = connection.query_iter("SELECT 1; SELECT 2; SELECT 3") {
-                let _ = rows.next();
-            }
-        }),
-        ("a transaction of the driver's, forgotten", |connection| {
-            let options = ::mysql::TxOpts::default();
-            let _ = connection.start_transaction(options).map(std::mem::forget);
-        }),
-        ("another database, by the driver", |connection| {
-            let _ = connection.select_db("other");
-        }),
-    ];
-    let mut deeds = [BY_THE_DRIVER[0]; SQL.len() + BY_THE_DRIVER.len()];
-    let mut n = 0;
-    while n < deeds.len() {
-        deeds[n] = if n < SQL.len() {
-            SQL[n]
-        } else {
-            BY_THE_DRIVER[n - SQL.len()]
-        };
-        n += 1;
-    }
-    deeds
-};
+const SQL: &[Deed<MySqlManager>] = run![
+    "BEGIN",
+    "BEGIN; INSERT INTO app.kept VALUES (1)",
+    "START TRANSACTION READ ONLY",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+    "SET autocommit = 0",
+    "SET autocommit = 0; INSERT INTO app.kept VALUES (2)",
+    "SET autocommit = 0; SELECT count(*) FROM app.kept",
+    "BEGIN; INSERT INTO app.kept VALUES (3); SAVEPOINT one",
+    "BEGIN; SELECT nonsense",
+    "BEGIN; SELECT * FROM app.kept FOR UPDATE",
+    "LOCK TABLES app.kept WRITE",
+    "LOCK TABLES app.kept READ",
+    "SET autocommit = 0; LOCK TABLES app.kept WRITE; INSERT INTO app.kept VALUES (4)",
+    "USE other",
+    "SET NAMES latin1",
+    "SET NAMES utf8mb4 COLLATE utf8mb4_unicode_ci",
+    "SET character_set_results = NULL",
+    "SET sql_mode = 'ANSI_QUOTES'",
+    "SET time_zone = '+09:00'",
+    "SET SESSION sort_buffer_size = 65536",
+    "SET SESSION foreign_key_checks = 0",
+    "SET SESSION lock_wait_timeout = 7",
+    "SET SESSION wait_timeout = 1000",
+    "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    "SET @tenant = 42",
+    "SET @other = 'x'",
+    "CREATE TEMPORARY TABLE app.mine (a int)",
+    "CREATE TEMPORARY TABLE app.mine (a int); INSERT INTO app.mine VALUES (1)",
+    "SELECT GET_LOCK('mine', 0)",
+    "SELECT GET_LOCK('mine', 0), GET_LOCK('more', 0)",
+    "PREPARE asked FROM 'SELECT 1'",
+    "SELECT LAST_INSERT_ID(77)",
+    "SELECT nonsense",
+    "SELECT 1; SELECT 2; SELECT 3",
+    "SELECT 1; SELECT nonsense; SELECT 3",
+    "HANDLER app.second OPEN",
+];
+
+const BY_THE_DRIVER: &[Deed<MySqlManager>] = &[
+    ("a prepared query", |connection| {
+        let _ = connection.exec_drop("SELECT ? + 1", (1,));
+    }),
+    ("a statement prepared and forgotten", |connection| {
+        let _ = connection
+            .prep("SELECT count(*) FROM app.second")
+            .map(std::mem::forget);
+    }),
+    ("rows read halfway", |connection| {
+        if let Ok(mut rows) = connection.query_iter("SELECT 1 UNION SELECT 2 UNION SELECT 3") {
+            let _ = rows.next();
+        }
+    }),
+    ("several results read halfway", |connection| {
+        if let Ok(mut rows) = connection.query_iter("SELECT 1; SELECT 2; SELECT 3") {
+            let _ = rows.next();
+        }
+    }),
+    ("a transaction of the driver's, forgotten", |connection| {
+        let options = ::mysql::TxOpts::default();
+        let _ = connection.start_transaction(options).map(std::mem::forget);
+    }),
+    ("another database, by the driver", |connection| {
+        let _ = connection.select_db("other");
+    }),
+];

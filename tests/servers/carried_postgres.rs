@@ -7,8 +7,8 @@ use queuepool::ResetOnReturn;
 use queuepool::postgres::{PostgresManager, PostgresPool};
 
 use crate::pool::size;
-use crate::rounds::{Deed, Property, Undone, play};
-use crate::servers::{TestServer, on_each};
+use support::rounds::{Deed, Property, Undone, play};
+use support::servers::{TestServer, on_each};
 
 on_each!([
     never_hands_on_no_answer,
@@ -39,7 +39,7 @@ fn carried<S: TestServer>(how: ResetOnReturn) {
         .unwrap()
         .batch_execute("CREATE TABLE kept (a int); CREATE SEQUENCE counted; CREATE TYPE mood AS ENUM ('sad', 'glad')")
         .unwrap();
-    play(&pool, how, DEEDS, PROPERTIES);
+    play(&pool, how, &[SQL, BY_THE_DRIVER].concat(), PROPERTIES);
 }
 
 /// The first value, or what was refused.
@@ -138,96 +138,82 @@ macro_rules! run {
     };
 }
 
-const DEEDS: &[Deed<PostgresManager>] = &{
-    const SQL: &[Deed<PostgresManager>] = run![
-        "BEGIN",
-        "BEGIN; INSERT INTO public.kept VALUES (1)",
-        "BEGIN; SELECT 1/0",
-        "START TRANSACTION READ ONLY",
-        "BEGIN; SAVEPOINT one; INSERT INTO public.kept VALUES (2)",
-        "BEGIN; LOCK TABLE public.kept IN ACCESS EXCLUSIVE MODE",
-        "BEGIN ISOLATION LEVEL SERIALIZABLE",
-        "BEGIN; SET LOCAL work_mem = '77kB'",
-        "BEGIN; CREATE TEMP TABLE dropped (a int) ON COMMIT DROP",
-        "BEGIN; DECLARE inside CURSOR FOR SELECT generate_series(1, 100)",
-        "BEGIN; SELECT pg_advisory_xact_lock(9)",
-        "SET work_mem = '1234kB'",
-        "SET search_path = pg_catalog",
-        "SET TIME ZONE 'Asia/Tokyo'",
-        "SET datestyle = 'German'",
-        "SET application_name = 'somebody else'",
-        "SET default_transaction_read_only = on",
-        "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        "SET statement_timeout = 12345",
-        "SET standard_conforming_strings = off",
-        "SET app.tenant = '42'",
-        "SET ROLE pg_read_all_data",
-        "SET client_min_messages = error",
-        "CREATE TEMP TABLE mine (a int)",
-        "CREATE TEMP SEQUENCE my_own",
-        "SELECT nextval('public.counted')",
-        "DECLARE held CURSOR WITH HOLD FOR SELECT generate_series(1, 100)",
-        "PREPARE asked AS SELECT 1",
-        "PREPARE \"an odd \"\"name\" AS SELECT 2",
-        "LISTEN news",
-        "LISTEN news; NOTIFY news, 'of the first user'",
-        "NOTIFY news",
-        "SELECT pg_advisory_lock(1)",
-        "SELECT pg_advisory_lock_shared(2)",
-        "SELECT nonsense",
-        "SELECT 1/0",
-        "SET statement_timeout = 5; SELECT pg_sleep(1)",
-        "DO $$ BEGIN RAISE NOTICE 'so it is'; END $$",
-    ];
-    const BY_THE_DRIVER: [Deed<PostgresManager>; 8] = [
-        ("a prepared query", |client| {
-            let _ = client.query("SELECT $1::int4 + 1", &[&1i32]);
-        }),
-        ("a statement prepared and forgotten", |client| {
-            let _ = client
-                .prepare("SELECT count(*) FROM public.kept")
-                .map(std::mem::forget);
-        }),
-        ("rows read halfway", |client| {
-            if let Ok(mut rows) =
-                client.query_raw::<_, i32, _>("SELECT generate_series(1, 1000)", [])
-            {
-                let _ = rows.next();
-            }
-        }),
-        ("COPY out read halfway", |client| {
-            let _ = client
-                .copy_out("COPY (SELECT generate_series(1, 1000)) TO STDOUT")
-                .map(drop);
-        }),
-        ("COPY in left unfinished", |client| {
-            let _ = client.copy_in("COPY public.kept FROM STDIN").map(drop);
-        }),
-        ("a transaction of the driver's, forgotten", |client| {
-            let _ = client.transaction().map(std::mem::forget);
-        }),
-        ("a portal in a transaction", |client| {
-            if let Ok(mut transaction) = client.transaction()
-                && let Ok(statement) =
-                    transaction.prepare_typed("SELECT generate_series(1, $1)", &[Type::INT4])
-                && let Ok(portal) = transaction.bind(&statement, &[&100i32])
-            {
-                let _ = transaction.query_portal(&portal, 5);
-            }
-        }),
-        ("an enum's type", |client| {
-            let _ = client.query("SELECT 'glad'::public.mood", &[]);
-        }),
-    ];
-    let mut deeds = [BY_THE_DRIVER[0]; SQL.len() + BY_THE_DRIVER.len()];
-    let mut n = 0;
-    while n < deeds.len() {
-        deeds[n] = if n < SQL.len() {
-            SQL[n]
-        } else {
-            BY_THE_DRIVER[n - SQL.len()]
-        };
-        n += 1;
-    }
-    deeds
-};
+const SQL: &[Deed<PostgresManager>] = run![
+    "BEGIN",
+    "BEGIN; INSERT INTO public.kept VALUES (1)",
+    "BEGIN; SELECT 1/0",
+    "START TRANSACTION READ ONLY",
+    "BEGIN; SAVEPOINT one; INSERT INTO public.kept VALUES (2)",
+    "BEGIN; LOCK TABLE public.kept IN ACCESS EXCLUSIVE MODE",
+    "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    "BEGIN; SET LOCAL work_mem = '77kB'",
+    "BEGIN; CREATE TEMP TABLE dropped (a int) ON COMMIT DROP",
+    "BEGIN; DECLARE inside CURSOR FOR SELECT generate_series(1, 100)",
+    "BEGIN; SELECT pg_advisory_xact_lock(9)",
+    "SET work_mem = '1234kB'",
+    "SET search_path = pg_catalog",
+    "SET TIME ZONE 'Asia/Tokyo'",
+    "SET datestyle = 'German'",
+    "SET application_name = 'somebody else'",
+    "SET default_transaction_read_only = on",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET statement_timeout = 12345",
+    "SET standard_conforming_strings = off",
+    "SET app.tenant = '42'",
+    "SET ROLE pg_read_all_data",
+    "SET client_min_messages = error",
+    "CREATE TEMP TABLE mine (a int)",
+    "CREATE TEMP SEQUENCE my_own",
+    "SELECT nextval('public.counted')",
+    "DECLARE held CURSOR WITH HOLD FOR SELECT generate_series(1, 100)",
+    "PREPARE asked AS SELECT 1",
+    "PREPARE \"an odd \"\"name\" AS SELECT 2",
+    "LISTEN news",
+    "LISTEN news; NOTIFY news, 'of the first user'",
+    "NOTIFY news",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_advisory_lock_shared(2)",
+    "SELECT nonsense",
+    "SELECT 1/0",
+    "SET statement_timeout = 5; SELECT pg_sleep(1)",
+    "DO $$ BEGIN RAISE NOTICE 'so it is'; END $$",
+];
+
+const BY_THE_DRIVER: &[Deed<PostgresManager>] = &[
+    ("a prepared query", |client| {
+        let _ = client.query("SELECT $1::int4 + 1", &[&1i32]);
+    }),
+    ("a statement prepared and forgotten", |client| {
+        let _ = client
+            .prepare("SELECT count(*) FROM public.kept")
+            .map(std::mem::forget);
+    }),
+    ("rows read halfway", |client| {
+        if let Ok(mut rows) = client.query_raw::<_, i32, _>("SELECT generate_series(1, 1000)", []) {
+            let _ = rows.next();
+        }
+    }),
+    ("COPY out read halfway", |client| {
+        let _ = client
+            .copy_out("COPY (SELECT generate_series(1, 1000)) TO STDOUT")
+            .map(drop);
+    }),
+    ("COPY in left unfinished", |client| {
+        let _ = client.copy_in("COPY public.kept FROM STDIN").map(drop);
+    }),
+    ("a transaction of the driver's, forgotten", |client| {
+        let _ = client.transaction().map(std::mem::forget);
+    }),
+    ("a portal in a transaction", |client| {
+        if let Ok(mut transaction) = client.transaction()
+            && let Ok(statement) =
+                transaction.prepare_typed("SELECT generate_series(1, $1)", &[Type::INT4])
+            && let Ok(portal) = transaction.bind(&statement, &[&100i32])
+        {
+            let _ = transaction.query_portal(&portal, 5);
+        }
+    }),
+    ("an enum's type", |client| {
+        let _ = client.query("SELECT 'glad'::public.mood", &[]);
+    }),
+];

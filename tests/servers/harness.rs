@@ -1,10 +1,10 @@
 //! The harness itself.
 
-use crate::servers::{
-    MariaDb, MySql, NewestMariaDb, NewestPostgres, PgBouncer, Postgres, TestServer,
-};
 use ::mysql::prelude::Queryable;
 use std::time::Instant;
+use support::servers::{
+    MariaDb, MySql, NewestMariaDb, NewestPostgres, PgBouncer, Postgres, TestServer,
+};
 
 #[test]
 fn servers_start_stop_and_start_again() {

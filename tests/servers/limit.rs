@@ -5,8 +5,8 @@ use queuepool::postgres::PostgresPool;
 use queuepool::{Database, Mode, Settings};
 
 use crate::pool::size;
-use crate::scripted::eventually;
-use crate::servers::{Postgres, TestServer};
+use support::scripted::eventually;
+use support::servers::{Postgres, TestServer};
 
 /// Nothing is ever idle there to ask with.
 #[test]
@@ -76,7 +76,7 @@ fn a_pool_larger_than_the_server_is_told_what_fits() {
     );
 }
 
-crate::servers::on_each!([mariadb_and_mysql_are_asked_too]: mariadb = MariaDb, mysql_itself = MySql);
+support::servers::on_each!([mariadb_and_mysql_are_asked_too]: mariadb = MariaDb, mysql_itself = MySql);
 
 fn mariadb_and_mysql_are_asked_too<S: TestServer>() {
     let server = S::start_with(&["--max-connections=41"]);

@@ -3,7 +3,7 @@
 use queuepool::{Database, Error, ErrorKind};
 
 use crate::pool::size;
-use crate::servers::{MySql, NewestMariaDb, PASSWORD, PASSWORD_IN_URL, TestServer};
+use support::servers::{MySql, NewestMariaDb, PASSWORD, PASSWORD_IN_URL, TestServer};
 
 fn as_admin<S: TestServer>(server: &S, sql: &str) {
     let admin = Database::open_with(&server.admin_url(), size(1, 0)).unwrap();
@@ -42,7 +42,7 @@ fn assert_denied(url: &str) {
     assert!(error.to_string().contains("Access denied"), "{error}");
 }
 
-crate::servers::on_each!([
+support::servers::on_each!([
     an_ed25519_user_logs_in_and_a_wrong_password_is_told_at_once,
 ]: mariadb = MariaDb, newest_mariadb = NewestMariaDb);
 

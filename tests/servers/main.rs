@@ -1,20 +1,9 @@
 //! PostgreSQL, MariaDB, MySQL and PgBouncer: real servers, started by the tests on private ports.
 
-#[path = "../support/fork.rs"]
-mod fork;
-#[path = "../support/half_read.rs"]
-mod half_read;
-#[path = "../support/rounds.rs"]
-mod rounds;
-#[allow(dead_code)]
-#[path = "../support/scripted.rs"]
-mod scripted;
-#[path = "../support/servers.rs"]
-mod servers;
-
 mod any_connection;
 mod carried_mysql;
 mod carried_postgres;
+mod driver;
 mod harness;
 mod limit;
 mod logins;
@@ -34,3 +23,5 @@ mod postgres_driver;
 mod postgres_resets;
 mod postgres_validation;
 mod ten_killed;
+#[cfg(not(feature = "tls"))]
+mod without_tls;

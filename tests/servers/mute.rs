@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use queuepool::{Database, ErrorKind, Settings};
 
 use crate::pool::{once, size};
-use crate::scripted::{assert_laws, eventually, millis, secs, state};
+use support::scripted::{assert_laws, eventually, millis, secs, state};
 
 fn mute() -> (TcpListener, [String; 2]) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

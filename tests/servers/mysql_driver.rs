@@ -1,44 +1,116 @@
 //! The MySQL and MariaDB driver against both servers.
 
-use std::error::Error as _;
-use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::servers::{MariaDb, MySql, PASSWORD, TestServer, free_port, to_nowhere};
 use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Opts, OptsBuilder};
-use queuepool::ErrorKind;
 use queuepool::mysql::{MySqlDriver, MySqlManager};
-use queuepool::{Driver, ErrorClass};
-use queuepool::{ResetOnReturn, Settings};
+use queuepool::{Driver, Error, ErrorClass, ResetOnReturn, Settings};
 use r2d2::ManageConnection;
+use support::servers::{MariaDb, MySql, TestServer, to_nowhere};
 
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::driver::{self, Bundled, LIMIT, with_command_timeout};
 
-crate::servers::on_each!([
-    a_healthy_connection_answers_the_ping,
+driver::tests_of!(MySqlFamily, [
     a_killed_connection_is_lost_and_known_to_be_without_a_round_trip,
     a_connection_killed_while_it_works_is_lost,
     every_connection_is_lost_when_the_server_stops_or_crashes,
     the_local_look_at_a_silent_servers_connection_does_not_block,
     a_ping_and_a_reset_that_a_silent_server_does_not_answer_can_be_aborted,
     an_answer_nobody_read_is_owed_and_says_nothing_of_the_server,
-    a_wrong_password_or_database_is_permanent,
     a_full_server_is_transient,
     a_refused_statement_says_nothing_about_the_connection,
     a_reset_rolls_an_open_transaction_back,
     a_full_reset_clears_the_session_and_a_rollback_does_not,
     the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset,
     the_server_sees_the_pools_name_unless_the_opts_name_another,
-    keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise,
-    a_validation_query_is_the_ping,
     a_tcp_url_stays_on_tcp_and_a_socket_is_used_when_named,
     other_spellings_of_the_scheme_and_sqlalchemys_charset_are_understood,
-    a_password_shows_in_no_text,
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
-trait MySqlServer: TestServer {
+/// MySQL's driver.
+pub struct MySqlFamily;
+
+impl driver::Server for MariaDb {
+    type Bundled = MySqlFamily;
+}
+
+impl driver::Server for MySql {
+    type Bundled = MySqlFamily;
+}
+
+impl Bundled for MySqlFamily {
+    type Manager = MySqlManager;
+    type Driver = MySqlDriver;
+
+    const SCHEME: &str = "mysql";
+    const A_MINUTE_TO_CONNECT: &str = "tcp_connect_timeout_ms=60000";
+    const KEEPALIVE: &[(&str, u64, u64)] =
+        &[("", 25, 30), ("?tcp_keepalive_time_ms=300000", 290, 300)];
+    const TOO_LONG_A_COMMAND: Duration = Duration::from_secs(60 * 24 * 3600);
+    const BAD_URLS: &[(&str, &str)] = &[
+        ("", "scheme"),
+        ("localhost/app", "scheme"),
+        ("postgres://h/d", "scheme"),
+        ("mysqlx://h/d", "scheme"),
+        ("mysql://", "URL"),
+        ("mysql:///app", "URL"),
+        ("mysql://u@h:port/d", "port"),
+        ("mysql://u@h:99999/d", "port"),
+        ("mysql://u@[::1/d", "IPv6"),
+        ("mysql://h/d?nonsense=1", "`nonsense'"),
+        (
+            "mysql://h/d?tcp_connect_timeout_ms=soon",
+            "`tcp_connect_timeout_ms'",
+        ),
+        ("mysql://h/d?ssl-mode=perhaps", "ssl-mode = perhaps"),
+        ("mysql://h/d?charset=latin1", "charset = latin1"),
+        ("mysql://u:p#w@h/d", "percent-encoded"),
+        ("mysql://u:12/w@h/d", "percent-encoded"),
+    ];
+    const BAD_URLS_WITH_A_PASSWORD: &[&str] = &[
+        "mysql://u:hunter2@h/d?nonsense=1",
+        "mysql://u:p%40hunter2@h/d?nonsense=1",
+        "mysql://u:1?hunter2=1@h/d",
+        "mysql://u:1/hunter2@h/d",
+        "mysql://u:1#hunter2@h/d",
+        "mysql://u:hunter2/x@h/d",
+        "mysql://h/d?password=hunter2&hunter2=1",
+        "mysql://h/d?port=hunter2&password=hunter2",
+        "mysql://h/d?pkcs12_pass=hunter2",
+        "mysql+hunter2://u:p@h/d?x=1",
+    ];
+
+    fn manager(url: &str) -> Result<MySqlManager, Error> {
+        MySqlManager::from_url(url)
+    }
+
+    fn refused(server: &impl TestServer) -> Vec<String> {
+        vec![to_nowhere(&server.admin_url())]
+    }
+
+    fn nowhere(_: &Path) -> Vec<String> {
+        vec!["mysql://app:x@localhost/app?socket=/nowhere/mysqld.sock".to_owned()]
+    }
+
+    fn execute(connection: &mut Conn, sql: &str) -> Result<(), ::mysql::Error> {
+        connection.query_drop(sql)
+    }
+
+    fn terminate(server: &impl TestServer, connection: &mut Conn) {
+        let mut admin = Conn::new(server.admin_url().as_str()).expect("an admin");
+        let id = connection.connection_id();
+        admin.query_drop(format!("KILL {id}")).expect("the right");
+        let limit = Instant::now() + LIMIT;
+        while processes(&mut admin).iter().any(|process| process.0 == id) {
+            assert!(Instant::now() < limit, "connection {id} is still there");
+        }
+    }
+}
+
+trait MySqlServer: driver::Server {
     /// A question for the limit of 150 ms that a statement has, and the server's word for it.
     const STATEMENT_LIMIT: (&str, &str);
 }
@@ -51,22 +123,12 @@ impl MySqlServer for MySql {
     const STATEMENT_LIMIT: (&str, &str) = ("SELECT @@max_execution_time", "150");
 }
 
-fn prepare(mut manager: MySqlManager, settings: &Settings) -> (MySqlManager, MySqlDriver) {
-    let mut driver = MySqlDriver::new();
-    driver
-        .prepare(&mut manager, "orders", settings)
-        .expect("good settings");
-    (manager, driver)
-}
-
 fn prepared(url: &str, settings: &Settings) -> (MySqlManager, MySqlDriver) {
-    prepare(MySqlManager::from_url(url).expect("a good URL"), settings)
+    driver::prepared::<MySqlFamily>(url, settings)
 }
 
-fn with_command_timeout(limit: Duration) -> Settings {
-    let mut settings = Settings::default();
-    settings.command_timeout = Some(limit);
-    settings
+fn prepare(manager: MySqlManager, settings: &Settings) -> (MySqlManager, MySqlDriver) {
+    driver::prepare::<MySqlFamily>(manager, settings)
 }
 
 fn text(connection: &mut Conn, sql: &str) -> String {
@@ -88,37 +150,11 @@ fn processes(admin: &mut Conn) -> Vec<(u32, String)> {
     rows.into_iter().map(process).collect()
 }
 
-/// Ends the server's side of `connection`, and returns when it is gone.
-fn terminate<S: MySqlServer>(server: &S, connection: &Conn) {
-    let mut admin = Conn::new(server.admin_url().as_str()).expect("an admin");
-    let id = connection.connection_id();
-    admin.query_drop(format!("KILL {id}")).expect("the right");
-    let limit = Instant::now() + LIMIT;
-    while processes(&mut admin).iter().any(|process| process.0 == id) {
-        assert!(Instant::now() < limit, "connection {id} is still there");
-    }
-}
-
-fn a_healthy_connection_answers_the_ping<S: MySqlServer>() {
-    let server = S::start();
-    let (manager, driver) = prepared(&server.url(), &Settings::default());
-    let mut connection = manager.connect().expect("a connection");
-    driver
-        .ping(&manager, &mut connection, LIMIT)
-        .expect("alive");
-    manager.is_valid(&mut connection).expect("alive");
-    connection.query_drop("SELECT 1").expect("a query");
-    assert!(!driver.is_broken(&manager, &mut connection));
-    driver
-        .ping(&manager, &mut connection, LIMIT)
-        .expect("alive");
-}
-
 fn a_killed_connection_is_lost_and_known_to_be_without_a_round_trip<S: MySqlServer>() {
     let server = S::start();
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut connection = manager.connect().expect("a connection");
-    terminate(&server, &connection);
+    MySqlFamily::terminate(&server, &mut connection);
     assert!(driver.is_broken(&manager, &mut connection));
     let error = driver
         .ping(&manager, &mut connection, LIMIT)
@@ -126,7 +162,7 @@ fn a_killed_connection_is_lost_and_known_to_be_without_a_round_trip<S: MySqlServ
     assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
     // What a user's statement meets.
     let mut connection = manager.connect().expect("a connection");
-    terminate(&server, &connection);
+    MySqlFamily::terminate(&server, &mut connection);
     let error = connection.query_drop("SELECT 1").expect_err("gone");
     assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
     let error = connection.query_drop("SELECT 1").expect_err("gone");
@@ -266,39 +302,6 @@ fn an_answer_nobody_read_is_owed_and_says_nothing_of_the_server<S: MySqlServer>(
     }
 }
 
-fn a_wrong_password_or_database_is_permanent<S: MySqlServer>() {
-    let server = S::start();
-    let port = server.port();
-    for url in [
-        format!("mysql://app:wrong@127.0.0.1:{port}/app"),
-        format!("mysql://nobody:wrong@127.0.0.1:{port}/app"),
-        format!("mysql://app@127.0.0.1:{port}/app"),
-        to_nowhere(&server.url()),
-        to_nowhere(&server.admin_url()),
-    ] {
-        let (manager, driver) = prepared(&url, &Settings::default());
-        let error = manager.connect().expect_err("a refusal");
-        assert_eq!(driver.classify(&error), ErrorClass::Permanent, "{error:?}");
-    }
-}
-
-#[test]
-fn an_unreachable_server_is_worth_another_attempt() {
-    for url in [
-        format!("mysql://app:x@127.0.0.1:{}/app", free_port()),
-        "mysql://app:x@no-such-host.invalid/app".to_owned(),
-        "mysql://app:x@localhost/app?socket=/nowhere/mysqld.sock".to_owned(),
-    ] {
-        let (manager, driver) = prepared(&url, &Settings::default());
-        let error = manager.connect().expect_err("nobody there");
-        let class = driver.classify(&error);
-        assert!(
-            matches!(class, ErrorClass::Lost | ErrorClass::Transient),
-            "{class:?} {error:?}"
-        );
-    }
-}
-
 fn a_full_server_is_transient<S: MySqlServer>() {
     let server = S::start_with(&["--max-connections=10", "--max-user-connections=2"]);
     let (manager, driver) = prepared(&server.url(), &Settings::default());
@@ -414,18 +417,6 @@ fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset<S: MySql
     }
 }
 
-#[test]
-fn a_command_timeout_that_the_server_cannot_hold_is_a_settings_error() {
-    for limit in [Duration::ZERO, Duration::from_secs(60 * 24 * 3600)] {
-        let mut manager = MySqlManager::from_url("mysql://h/d").expect("good");
-        let error = MySqlDriver::new()
-            .prepare(&mut manager, "orders", &with_command_timeout(limit))
-            .expect_err("a refusal");
-        assert_eq!(error.kind(), ErrorKind::Settings);
-        assert!(error.to_string().contains("command_timeout"), "{error}");
-    }
-}
-
 fn the_server_sees_the_pools_name_unless_the_opts_name_another<S: MySqlServer>() {
     let server = S::start_with(&["--performance-schema=ON"]);
     let seen = "SELECT attr_value FROM performance_schema.session_connect_attrs \
@@ -443,48 +434,6 @@ fn the_server_sees_the_pools_name_unless_the_opts_name_another<S: MySqlServer>()
         text(&mut manager.connect().expect("a connection"), seen),
         "mine"
     );
-}
-
-fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: MySqlServer>() {
-    let server = S::start();
-    for (parameter, least, most) in [("", 25, 30), ("?tcp_keepalive_time_ms=300000", 290, 300)] {
-        let url = format!("{}{parameter}", server.url());
-        let (manager, _) = prepared(&url, &Settings::default());
-        let _connection = manager.connect().expect("a connection");
-        // Until the last answer is acknowledged, another timer stands there.
-        let limit = Instant::now() + LIMIT;
-        let left = loop {
-            match crate::servers::keepalive_seconds(server.port()).as_slice() {
-                [left] => break *left,
-                _ if Instant::now() > limit => panic!("no keepalive timer for {parameter:?}"),
-                _ => std::thread::sleep(Duration::from_millis(10)),
-            }
-        };
-        assert!((least..=most).contains(&left), "{parameter:?}: {left} s");
-    }
-}
-
-fn a_validation_query_is_the_ping<S: MySqlServer>() {
-    let server = S::start();
-    let mut settings = Settings::default();
-    settings.validation_query = Some("SELECT count(*) FROM ready".to_owned());
-    let (manager, driver) = prepared(&server.url(), &settings);
-    let mut connection = manager.connect().expect("a connection");
-    let error = driver
-        .ping(&manager, &mut connection, LIMIT)
-        .expect_err("no such table");
-    assert_eq!(driver.classify(&error), ErrorClass::Statement);
-    connection
-        .query_drop("CREATE TABLE ready (i int)")
-        .expect("a table");
-    driver
-        .ping(&manager, &mut connection, LIMIT)
-        .expect("valid");
-    terminate(&server, &connection);
-    let error = driver
-        .ping(&manager, &mut connection, LIMIT)
-        .expect_err("gone");
-    assert_eq!(driver.classify(&error), ErrorClass::Lost);
 }
 
 fn a_tcp_url_stays_on_tcp_and_a_socket_is_used_when_named<S: MySqlServer>() {
@@ -523,89 +472,4 @@ fn other_spellings_of_the_scheme_and_sqlalchemys_charset_are_understood<S: MySql
         let (manager, _) = prepared(&url, &Settings::default());
         manager.connect().expect("a connection");
     }
-}
-
-#[test]
-fn bad_urls_are_settings_errors_that_say_what_is_wrong() {
-    for (url, says) in [
-        ("", "scheme"),
-        ("localhost/app", "scheme"),
-        ("postgres://h/d", "scheme"),
-        ("mysqlx://h/d", "scheme"),
-        ("mysql://", "URL"),
-        ("mysql:///app", "URL"),
-        ("mysql://u@h:port/d", "port"),
-        ("mysql://u@h:99999/d", "port"),
-        ("mysql://u@[::1/d", "IPv6"),
-        ("mysql://h/d?nonsense=1", "`nonsense'"),
-        (
-            "mysql://h/d?tcp_connect_timeout_ms=soon",
-            "`tcp_connect_timeout_ms'",
-        ),
-        ("mysql://h/d?ssl-mode=perhaps", "ssl-mode = perhaps"),
-        ("mysql://h/d?charset=latin1", "charset = latin1"),
-        ("mysql://u:p#w@h/d", "percent-encoded"),
-        ("mysql://u:12/w@h/d", "percent-encoded"),
-    ] {
-        let error = MySqlManager::from_url(url).expect_err(url);
-        assert_eq!(error.kind(), ErrorKind::Settings, "{url}: {error}");
-        assert!(error.to_string().contains(says), "{url}: {error}");
-    }
-}
-
-fn a_password_shows_in_no_text<S: MySqlServer>() {
-    for url in [
-        "mysql://u:hunter2@h/d?nonsense=1",
-        "mysql://u:p%40hunter2@h/d?nonsense=1",
-        "mysql://u:1?hunter2=1@h/d",
-        "mysql://u:1/hunter2@h/d",
-        "mysql://u:1#hunter2@h/d",
-        "mysql://u:hunter2/x@h/d",
-        "mysql://h/d?password=hunter2&hunter2=1",
-        "mysql://h/d?port=hunter2&password=hunter2",
-        "mysql://h/d?pkcs12_pass=hunter2",
-        "mysql+hunter2://u:p@h/d?x=1",
-    ] {
-        let error = MySqlManager::from_url(url).expect_err(url);
-        let texts = format!("{error} {error:?} {:?}", error.source());
-        assert!(!texts.contains("hunter2"), "{url}: {texts}");
-    }
-    let server = S::start();
-    let (manager, _) = prepared(&server.url(), &Settings::default());
-    let mut texts = format!("{manager:?}");
-    let wrong = server.url().replace("app:s3cret", "nobody:s3cret");
-    let (other, _) = prepared(&wrong, &Settings::default());
-    let error = other.connect().expect_err("a refusal");
-    texts.push_str(&format!("{error} {error:?} {:?}", error.source()));
-    for secret in [PASSWORD, "s3cret"] {
-        assert!(!texts.contains(secret), "{texts}");
-    }
-}
-
-#[test]
-fn the_connect_timeout_ends_an_attempt_that_nobody_answers() {
-    // A full backlog: the kernel drops further SYNs.
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("bound");
-    nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).expect("0"))
-        .expect("a smaller backlog");
-    let _full: Vec<_> = (0..4)
-        .map(|_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)))
-        .collect();
-    let mut settings = Settings::default();
-    settings.connect_timeout = Duration::from_millis(300);
-    let url = format!("mysql://app:x@{address}/app?tcp_connect_timeout_ms=60000");
-    let (manager, driver) = prepared(&url, &settings);
-    let begun = Instant::now();
-    let error = manager.connect().expect_err("no answer");
-    assert!(
-        begun.elapsed() < Duration::from_secs(2),
-        "{:?}",
-        begun.elapsed()
-    );
-    let class = driver.classify(&error);
-    assert!(
-        matches!(class, ErrorClass::Lost | ErrorClass::Transient),
-        "{class:?}"
-    );
 }

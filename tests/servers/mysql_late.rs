@@ -9,8 +9,8 @@ use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{CloseReason, Connection, Pool, ResetOnReturn, SslMode, Tls};
 
 use crate::pool::size;
-use crate::scripted::{eventually, secs};
-use crate::servers::{TestServer, on_each};
+use support::scripted::{eventually, secs};
+use support::servers::{TestServer, on_each};
 
 on_each!([
     a_late_answer_reaches_nobody_whatever_was_asked,

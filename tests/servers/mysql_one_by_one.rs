@@ -11,8 +11,8 @@ use queuepool::ResetOnReturn;
 use queuepool::mysql::MySqlPool;
 
 use crate::pool::size;
-use crate::scripted::secs;
-use crate::servers::{TestServer, on_each};
+use support::scripted::secs;
+use support::servers::{TestServer, on_each};
 
 on_each!([
     several_statements_that_are_refused_are_sent_one_by_one_from_then_on,

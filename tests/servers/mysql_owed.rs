@@ -8,8 +8,8 @@ use queuepool::mysql::MySqlPool;
 use queuepool::{CloseReason, Connection, Database, ErrorClass, ErrorKind, PrePing, ResetOnReturn};
 
 use crate::pool::size;
-use crate::scripted::{eventually, secs};
-use crate::servers::{MySql, TestServer, on_each};
+use support::scripted::{eventually, secs};
+use support::servers::{MySql, TestServer, on_each};
 
 on_each!([
     a_late_answer_is_given_to_nobody,

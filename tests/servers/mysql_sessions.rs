@@ -8,8 +8,8 @@ use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Builder, CloseReason, Database, ErrorKind, PrePing, ResetOnReturn};
 
 use crate::pool::size;
-use crate::scripted::millis;
-use crate::servers::{TestServer, on_each};
+use support::scripted::millis;
+use support::servers::{TestServer, on_each};
 
 on_each!([
     a_rollback_begins_no_transaction_where_a_user_has_chained_them,
@@ -264,7 +264,7 @@ fn a_keepalive_leaves_no_old_snapshot<S: TestServer>() {
         inserts
     };
     let before = pings();
-    crate::scripted::eventually("three keepalives", || pings() >= before + 3);
+    support::scripted::eventually("three keepalives", || pings() >= before + 3);
     // Nothing of theirs is open, nor was kept.
     assert_eq!(rows(&mut pool.get().unwrap()), 0);
     assert_eq!(pool.status().total_connections_created, 1);

@@ -12,8 +12,8 @@ use queuepool::{
 };
 
 use crate::pool::size;
-use crate::scripted::{eventually, millis, secs};
-use crate::servers::{PgBouncer, Postgres};
+use support::scripted::{eventually, millis, secs};
+use support::servers::{PgBouncer, Postgres};
 
 const SESSION: &str = "session";
 const TRANSACTION: &str = "transaction";

@@ -13,9 +13,11 @@ use queuepool::{
     Status,
 };
 
-use crate::fork::in_child;
-use crate::scripted::{assert_laws, eventually, millis, secs, state};
-use crate::servers::{MariaDb, MySql, NewestPostgres, Postgres, TestServer, free_port, to_nowhere};
+use support::fork::in_child;
+use support::scripted::{assert_laws, eventually, millis, secs, state};
+use support::servers::{
+    MariaDb, MySql, NewestPostgres, Postgres, TestServer, free_port, to_nowhere,
+};
 
 /// The server, and its own words for what the tests have to say.
 pub trait Backend: TestServer {
@@ -49,7 +51,7 @@ pub trait Backend: TestServer {
     }
 
     fn with_wrong_password(&self) -> String {
-        self.url_with(crate::servers::PASSWORD_IN_URL, "wrong")
+        self.url_with(support::servers::PASSWORD_IN_URL, "wrong")
     }
 
     fn admin(&self) -> Database {

@@ -5,13 +5,13 @@ use queuepool::mysql::MySqlPool;
 use queuepool::{Database, PrePing};
 
 use crate::pool::{Backend, size};
-use crate::scripted::{eventually, millis};
-use crate::servers::{MariaDb, PASSWORD};
+use support::scripted::{eventually, millis};
+use support::servers::{MariaDb, PASSWORD};
 
 crate::pool::all_on!(MariaDb);
 
 mod mysql_itself {
-    crate::pool::all_on!(crate::servers::MySql);
+    crate::pool::all_on!(support::servers::MySql);
 }
 
 #[test]

@@ -4,12 +4,12 @@ use queuepool::Database;
 use queuepool::postgres::PostgresPool;
 
 use crate::pool::size;
-use crate::servers::{PASSWORD, PgBouncer, Postgres};
+use support::servers::{PASSWORD, PgBouncer, Postgres};
 
 crate::pool::all_on!(Postgres);
 
 mod newest {
-    crate::pool::all_on!(crate::servers::NewestPostgres);
+    crate::pool::all_on!(support::servers::NewestPostgres);
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_return_without_a_transaction_leaves_no_warning_in_the_servers_log() {
     for _ in 0..3 {
         database.get().unwrap().execute("SELECT 1").unwrap();
     }
-    database.close(crate::scripted::secs(10)).unwrap();
+    database.close(support::scripted::secs(10)).unwrap();
     let log = server.log_text();
     assert!(!log.contains("WARNING"), "{log}");
 }

@@ -9,10 +9,12 @@ use ::postgres::types::ToSql;
 use queuepool::postgres::PostgresPool;
 use queuepool::{CloseReason, Connection, Database, ErrorClass, ErrorKind, ResetOnReturn};
 
-use crate::half_read::{COPY, ROWS, admin, ends, is_cancelled_and_closed, pid, pool, pool_of_one};
 use crate::pool::size;
-use crate::scripted::eventually;
-use crate::servers::{PgBouncer, Postgres};
+use support::half_read::{
+    COPY, ROWS, admin, ends, is_cancelled_and_closed, pid, pool, pool_of_one,
+};
+use support::scripted::eventually;
+use support::servers::{PgBouncer, Postgres};
 
 const NO_PARAMETERS: [&(dyn ToSql + Sync); 0] = [];
 

@@ -5,10 +5,10 @@ use queuepool::ResetOnReturn::{Full, Never, Rollback};
 use queuepool::postgres::PostgresPool;
 use queuepool::{Builder, PrePing, ResetOnReturn, Settings};
 
-use crate::half_read::pid;
 use crate::pool::size;
-use crate::scripted::secs;
-use crate::servers::Postgres;
+use support::half_read::pid;
+use support::scripted::secs;
+use support::servers::Postgres;
 
 fn build(url: &str, settings: Settings) -> PostgresPool {
     PostgresPool::builder(url)

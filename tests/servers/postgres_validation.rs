@@ -5,7 +5,7 @@ use queuepool::postgres::PostgresPool;
 use queuepool::{CloseReason, Database, ErrorKind, PrePing, ResetOnReturn, Settings};
 
 use crate::pool::size;
-use crate::servers::Postgres;
+use support::servers::Postgres;
 
 fn settings(query: &str) -> Settings {
     let settings = size(3, 0).pre_ping(PrePing::Always);

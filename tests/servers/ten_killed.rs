@@ -6,8 +6,8 @@ use std::time::Duration;
 use queuepool::{AnyConnection, CloseReason, Database, Settings};
 
 use crate::pool::{Backend, kill, size};
-use crate::scripted::{assert_laws, eventually};
-use crate::servers::on_each;
+use support::scripted::{assert_laws, eventually};
+use support::servers::on_each;
 
 on_each!([
     of_ten_idle_ones_the_first_statement_fails,

@@ -5,7 +5,7 @@ use queuepool::sqlite::{SqliteManager, SqlitePool};
 use queuepool::{Mode, ResetOnReturn, Settings};
 use rusqlite::Connection;
 
-use crate::rounds::{Deed, Property, Row, Undone, hold, play};
+use support::rounds::{Deed, Property, Row, Undone, hold, play};
 
 #[test]
 fn never_hands_on_no_answer() {

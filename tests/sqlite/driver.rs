@@ -8,7 +8,7 @@ use r2d2::ManageConnection;
 use rusqlite::ErrorCode;
 use std::time::{Duration, Instant};
 
-use crate::support::{count, folder, pragma, prepared, wal_of, with_table};
+use support::sqlite::{count, folder, pragma, prepared, wal_of, with_table};
 
 #[test]
 fn reset_rolls_back_a_transaction_left_open_and_nothing_else() {

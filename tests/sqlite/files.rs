@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::support::{count, folder, pragma, prepared, wal_of, with_table};
+use support::sqlite::{count, folder, pragma, prepared, wal_of, with_table};
 
 #[test]
 fn a_reader_of_a_read_only_manager_reads_and_a_writer_gets_sqlites_own_error() {

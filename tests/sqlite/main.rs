@@ -1,11 +1,5 @@
 //! The SQLite driver on real files and in memory.
 
-#[path = "../support/sqlite.rs"]
-mod support;
-
-#[path = "../support/rounds.rs"]
-mod rounds;
-
 mod carried;
 mod driver;
 mod files;

@@ -7,7 +7,7 @@ use queuepool::sqlite::{Pragmas, SqliteDriver, SqliteManager};
 use r2d2::ManageConnection;
 use std::time::Duration;
 
-use crate::support::{count, eight_threads_write, folder, pragma, with_table};
+use support::sqlite::{count, eight_threads_write, folder, pragma, with_table};
 
 #[test]
 fn memory_is_one_database_for_each_manager() {

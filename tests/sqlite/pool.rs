@@ -8,7 +8,7 @@ use queuepool::sqlite::{self, SqlitePool};
 use queuepool::{CloseReason, Database, Error, ErrorKind, Mode, Pool, ResetOnReturn, Settings};
 use rusqlite::Connection;
 
-use crate::support::{count, folder, wal_of};
+use support::sqlite::{count, folder, wal_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 

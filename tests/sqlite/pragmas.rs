@@ -7,7 +7,7 @@ use r2d2::ManageConnection;
 use rusqlite::Connection;
 use std::time::Duration;
 
-use crate::support::{folder, pragma};
+use support::sqlite::{folder, pragma};
 
 #[test]
 fn every_connection_has_the_default_pragmas() {

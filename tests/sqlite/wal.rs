@@ -6,7 +6,7 @@ use queuepool::sqlite::{Pragmas, SqliteDriver, SqliteManager};
 use r2d2::ManageConnection;
 use std::time::Duration;
 
-use crate::support::{count, eight_threads_write, folder, pragma, wal_of, with_table};
+use support::sqlite::{count, eight_threads_write, folder, pragma, wal_of, with_table};
 
 #[test]
 fn the_log_outlives_the_last_pooled_connection_and_goes_at_shutdown() {

@@ -1,7 +1,5 @@
 //! Certificates for tests: an authority, and what it signs.
 
-#![allow(dead_code)]
-
 use std::path::{Path, PathBuf};
 
 use rcgen::{

@@ -1,5 +1,4 @@
 //! An answer of PostgreSQL's of which nobody wants the rest, and what the pool makes of it.
-#![allow(dead_code, reason = "each test program uses some of it")]
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,4 @@
 //! What the tests of SQLite's manager and driver share.
-#![allow(dead_code, reason = "each test program uses some of it")]
 
 use std::path::{Path, PathBuf};
 

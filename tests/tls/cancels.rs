@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::half_read::{COPY, is_cancelled_and_closed};
 use crate::postgres::{ANY, PLAIN, WITH_CERTIFICATE, server};
-use crate::servers::Postgres;
 use crate::table::{HERE, World};
+use support::half_read::{COPY, is_cancelled_and_closed};
+use support::servers::Postgres;
 
 /// The tests' own look at the server is plain.
 const ADMIN: &str = "host all postgres 127.0.0.1/32 scram-sha-256\n";

@@ -7,10 +7,10 @@ use ::mysql::{ClientIdentity, Opts, OptsBuilder, SslOpts};
 use queuepool::mysql::{MySqlManager, MySqlPool};
 use queuepool::{Database, Error, ErrorKind, Pool};
 
-use crate::certificates::{Certificate, Files, self_signed};
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, WITH_CERTIFICATE, server as postgres};
 use crate::table::{HERE, World, is_encrypted, open, settings};
+use support::certificates::{Certificate, Files, self_signed};
 
 fn a_renewed_authority_is_taken_without_a_restart(url: &str, world: &World) {
     let roots = world.file("renewed.pem", &world.others.certificate);

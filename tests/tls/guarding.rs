@@ -12,8 +12,8 @@ use queuepool::{Driver, ErrorKind, Pool, Retry};
 
 use crate::mariadb::server as mariadb;
 use crate::pretender::{between, join};
-use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, World, settings};
+use support::servers::{MariaDb, Postgres};
 
 /// One that prepares nothing.
 pub struct Own;

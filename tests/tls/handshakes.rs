@@ -7,13 +7,13 @@ use std::time::Duration;
 use queuepool::postgres::PostgresManager;
 use queuepool::{Database, ErrorKind, Pool, Retry, SslMode, Tls};
 
-use crate::certificates::Files;
 use crate::files::openssl_certificate;
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, WITH_CERTIFICATE, server as postgres};
 use crate::pretender;
-use crate::servers::{MariaDb, PASSWORD, Postgres};
 use crate::table::{HERE, World, is_encrypted, open, settings};
+use support::certificates::Files;
+use support::servers::{MariaDb, PASSWORD, Postgres};
 
 #[test]
 fn tls_1_2_will_do() {

@@ -1,9 +1,7 @@
 //! What the log says of encryption: at debug that a mode falls back on the other way, at warn what asks for less than it
 //! seems to.
 
-use std::sync::{Mutex, Once};
-
-use log::Level;
+use log::{Level, LevelFilter};
 use queuepool::postgres::PostgresManager;
 use queuepool::r2d2::ManageConnection;
 use queuepool::{Database, Pool, Settings};
@@ -11,58 +9,19 @@ use queuepool::{Database, Pool, Settings};
 use crate::guarding::Own;
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ENCRYPTED, PLAIN, server as postgres};
-use crate::servers::MariaDb;
 use crate::table::{HERE, World, settings};
-
-struct Line {
-    level: Level,
-    target: String,
-    text: String,
-}
-
-/// Of all tests of the process: each has pools of names of its own.
-struct Lines(Mutex<Vec<Line>>);
-
-static LINES: Lines = Lines(Mutex::new(Vec::new()));
-
-impl log::Log for Lines {
-    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.target().starts_with("queuepool::")
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.lock().expect("no panic").push(Line {
-                level: record.level(),
-                target: record.target().to_owned(),
-                text: record.args().to_string(),
-            });
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-fn install() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        log::set_logger(&LINES).expect("the only logger");
-        log::set_max_level(log::LevelFilter::Debug);
-    });
-}
+use support::logged;
+use support::servers::MariaDb;
 
 /// Those of one pool at one level that have this word.
 fn lines(pool: &str, level: Level, word: &str) -> Vec<String> {
-    let target = format!("queuepool::{pool}");
-    let lines = LINES.0.lock().expect("no panic");
-    let wanted = lines
-        .iter()
-        .filter(|line| line.target == target && line.level == level && line.text.contains(word));
-    wanted.map(|line| line.text.clone()).collect()
+    let mut lines = logged::texts(pool, level);
+    lines.retain(|line| line.contains(word));
+    lines
 }
 
 fn open(name: &str, url: &str) -> Database {
-    install();
+    logged::keep(LevelFilter::Debug);
     let builder = Database::builder(url).name(name).settings(settings());
     builder.build().unwrap()
 }
@@ -198,7 +157,7 @@ impl ManageConnection for Another {
 
 #[test]
 fn require_tls_that_a_driver_knows_nothing_of_is_warned_of() {
-    install();
+    logged::keep(LevelFilter::Debug);
     for (name, settings, warnings) in [
         ("another-in-production", Settings::production(), 1),
         ("another-by-default", Settings::default(), 0),

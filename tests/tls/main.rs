@@ -1,12 +1,5 @@
 //! Encrypted connections: every mode against every kind of server, on real servers with certificates made here.
 
-#[path = "../support/certificates.rs"]
-mod certificates;
-#[path = "../support/half_read.rs"]
-mod half_read;
-#[path = "../support/servers.rs"]
-mod servers;
-
 mod cancels;
 mod files;
 mod guarding;

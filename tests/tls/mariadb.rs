@@ -2,13 +2,13 @@
 
 use ::mysql::prelude::Queryable;
 
-use crate::certificates::Certificate;
-use crate::servers::{MariaDb, MySql, TestServer};
 use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Refused, STRANGE, World, check, open,
 };
+use support::certificates::Certificate;
+use support::servers::{MariaDb, MySql, TestServer};
 
-crate::servers::on_each!([
+support::servers::on_each!([
     a_good_certificate,
     a_certificate_of_an_unknown_authority,
     a_certificate_for_another_host,

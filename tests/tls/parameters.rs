@@ -4,9 +4,9 @@ use std::path::Path;
 
 use queuepool::{Database, ErrorKind};
 
-use crate::certificates::{Files, self_signed};
 use crate::files::openssl;
 use crate::table::{World, settings};
+use support::certificates::{Files, self_signed};
 
 #[track_caller]
 fn refused(url: &str, kind: ErrorKind, words: &str) {

@@ -5,10 +5,10 @@ use queuepool::postgres::PostgresManager;
 use queuepool::{Database, Error, ErrorKind, Settings};
 use r2d2::ManageConnection;
 
-use crate::servers::{PgBouncer, Postgres};
 use crate::table::{
     Encrypted, HERE, Outcome, Plain, Refused, UNKNOWN, World, check_by, is_encrypted,
 };
+use support::servers::{PgBouncer, Postgres};
 
 /// PgBouncer's own database, for `admin_users=app`.
 fn console(bouncer: &PgBouncer) -> Client {

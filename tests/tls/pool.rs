@@ -6,8 +6,8 @@ use queuepool::{Database, ErrorKind, PrePing, ResetOnReturn};
 
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, server as postgres};
-use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, World, is_encrypted, settings};
+use support::servers::{MariaDb, Postgres};
 
 fn open(url: &str, reset: ResetOnReturn) -> Database {
     let settings = settings()

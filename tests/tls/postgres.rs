@@ -1,13 +1,13 @@
 //! PostgreSQL.
 
-use crate::certificates::Certificate;
-use crate::servers::{Postgres, TestServer};
 use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, UNKNOWN, World,
     check,
 };
+use support::certificates::Certificate;
+use support::servers::{Postgres, TestServer};
 
-crate::servers::on_each!([
+support::servers::on_each!([
     a_good_certificate,
     a_certificate_of_an_unknown_authority,
     a_certificate_for_another_host,

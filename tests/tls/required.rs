@@ -4,11 +4,11 @@ use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
 use queuepool::{Builder, Database, Driver, Error, ErrorKind, Manager, Pool, Retry, Settings};
 
-use crate::certificates::Authority;
 use crate::guarding::Own;
-use crate::servers::{MariaDb, Postgres};
 use crate::table::{HERE, is_encrypted};
 use crate::values::{config, mariadb_is_encrypted_by, opts, postgres_is_encrypted_by};
+use support::certificates::Authority;
+use support::servers::{MariaDb, Postgres};
 
 fn production() -> Settings {
     Settings::production().retry(Retry::default().max_attempts(1))

@@ -10,8 +10,8 @@ use queuepool::{Driver, ErrorClass};
 use crate::guarding::{greeting, packet};
 use crate::mariadb::server as mariadb;
 use crate::pretender::{between, join};
-use crate::servers::MariaDb;
 use crate::table::{Encrypted, HERE, Refused, World, check};
+use support::servers::MariaDb;
 
 const CLIENT_SSL: u8 = 0x08;
 /// ER_SECURE_TRANSPORT_REQUIRED.

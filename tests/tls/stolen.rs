@@ -10,9 +10,9 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
-use crate::certificates::{Certificate, self_signed};
 use crate::pretender;
 use crate::table::{HERE, World, open};
+use support::certificates::{Certificate, self_signed};
 
 /// rustls compares a certificate with its key only where it is given both together.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use ::mysql::prelude::Queryable;
 use queuepool::{Database, Error, ErrorKind, Settings};
 
-use crate::certificates::{Authority, Certificate, Files};
-use crate::servers::Postgres;
+use support::certificates::{Authority, Certificate, Files};
+use support::servers::Postgres;
 
 /// What this side has in its files, and who signed what the servers show.
 pub struct World {

@@ -7,8 +7,8 @@ use queuepool::{Error, ErrorKind, Pool, Settings, SslMode, Tls};
 
 use crate::mariadb::server as mariadb;
 use crate::postgres::{ANY, server as postgres};
-use crate::servers::{MariaDb, PASSWORD, Postgres};
 use crate::table::{HERE, World, settings};
+use support::servers::{MariaDb, PASSWORD, Postgres};
 
 pub fn config(server: &Postgres) -> ::postgres::Config {
     server.url().parse().unwrap()

@@ -13,13 +13,13 @@ use fastrand::Rng;
 use queuepool::{Pool, Settings};
 
 use crate::backend::Backend;
-use crate::proxy::Proxy;
-use crate::scripted::{assert_laws, eventually, millis, secs};
-use crate::servers::{MariaDb, Postgres};
 use crate::subject::{Session, queuepool};
 use crate::table::{Recovery, Row, record};
 use book::Book;
 use strike::Strikes;
+use support::proxy::Proxy;
+use support::scripted::{assert_laws, eventually, millis, secs};
+use support::servers::{MariaDb, Postgres};
 use worker::Crew;
 
 const WORKERS: u64 = 8;

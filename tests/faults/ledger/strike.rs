@@ -10,9 +10,9 @@ use queuepool::Pool;
 use super::HANG;
 use super::worker::Crew;
 use crate::backend::Backend;
-use crate::proxy::{Mode, Proxy, Side, When};
-use crate::scripted::{millis, secs};
 use crate::subject::Session;
+use support::proxy::{Mode, Proxy, Side, When};
+use support::scripted::{millis, secs};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fault {

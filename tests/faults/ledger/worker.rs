@@ -11,8 +11,8 @@ use queuepool::{Connection, ErrorKind, Manager, Pool};
 
 use super::book::{Book, Fate};
 use super::{HANG, WORKERS};
-use crate::scripted::millis;
 use crate::subject::Session;
+use support::scripted::millis;
 
 /// All workers. They are not joined in a panic: one may hang.
 pub struct Crew {

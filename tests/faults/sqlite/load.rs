@@ -9,7 +9,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::seen::Seen;
 use super::subjects::{CAPACITY, Subject, Told};
-use crate::scripted::{millis, secs};
+use support::scripted::{millis, secs};
 
 pub const WORKERS: u64 = 4;
 

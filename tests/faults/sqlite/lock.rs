@@ -9,7 +9,7 @@ use super::load::Load;
 use super::process::{Locked, be_the_locking_process};
 use super::subjects::Subject;
 use super::{Fault, note, put_through};
-use crate::scripted::millis;
+use support::scripted::millis;
 
 struct LockedByAnother {
     test: &'static str,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::scripted::millis;
+use support::scripted::millis;
 
 /// How one subject came through one fault.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use queuepool::sqlite::SqliteManager;
 use queuepool::{AnyConnection, Database, ErrorKind, Mode, Settings};
 
-use crate::scripted::{assert_laws, secs};
+use support::scripted::{assert_laws, secs};
 
 pub const CAPACITY: u32 = 3;
 

@@ -4,7 +4,7 @@
 #[allow(dead_code)]
 #[path = "../../examples/diesel.rs"]
 mod example;
-#[path = "../../../support/servers.rs"]
+#[path = "../../../support/servers/mod.rs"]
 mod servers;
 
 mod both;

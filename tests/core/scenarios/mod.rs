@@ -1,0 +1,21 @@
+//! The scenarios of the QueuePool semantics, by their numbers, against a driver that obeys the test.
+
+mod aborts;
+mod capacity;
+mod contract;
+mod corners;
+mod customizer;
+mod failures;
+mod fairness;
+mod hooks;
+mod leaks;
+mod lifecycle;
+mod others_code;
+mod overload;
+mod panics;
+mod proportion;
+mod random;
+mod readiness;
+mod resets;
+mod verdicts;
+mod warming;

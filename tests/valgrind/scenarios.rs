@@ -1,0 +1,10 @@
+//! The scenarios without the crate they stand in, which needs more than they do.
+
+extern crate self as support;
+
+#[allow(dead_code)]
+#[path = "../support/scripted.rs"]
+pub mod scripted;
+
+#[path = "../core/scenarios/mod.rs"]
+mod scenarios;
