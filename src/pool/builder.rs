@@ -259,15 +259,15 @@ impl<M: Manager> Builder<M> {
         if name.trim().is_empty() {
             return Err(Error::setting(
                 "name",
-                "\"\"",
-                "a pool needs a name that is not blank",
+                format_args!("{name:?}"),
+                "a name that is not blank",
             ));
         }
         if name.contains('\0') {
             return Err(Error::setting(
                 "name",
-                format!("{name:?}"),
-                "threads and servers are named after it, and take no NUL",
+                format_args!("{name:?}"),
+                "a name without NUL, which the names of threads and the application name on the server cannot contain",
             ));
         }
         if settings.require_tls {
