@@ -10,12 +10,12 @@ pub(crate) const URL: &str = "the database URL";
 /// Stands in an error for a value which may be a password, or a part of one.
 pub(crate) const NOT_SHOWN: &str = "(not shown: it may contain a password)";
 
-/// What went wrong, in a form to match on.
+/// What kind of failure an error is, to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The deadline passed while waiting at capacity, while draining in [`close`](crate::Pool::close), or in
-    /// [`warm_up`](crate::Pool::warm_up).
+    /// The deadline passed while the caller waited at capacity, while [`close`](crate::Pool::close) waited for connections to come
+    /// back, or in [`warm_up`](crate::Pool::warm_up).
     Timeout,
     /// A connection could not be opened, or not before the deadline; from an `AnyConnection`, also that the connection was lost
     /// in use. [`source`](StdError::source) is the driver's own error, if it gave one.
@@ -29,7 +29,7 @@ pub enum ErrorKind {
     /// A setting, a URL or an environment variable is malformed or out of range. The text says what was given, where (in which
     /// variable or in the URL; nothing for what was set in code), and what is expected.
     Settings,
-    /// A hook refused or failed.
+    /// A hook refused the connection or failed.
     Hook,
     /// The database refused a statement that ran on a healthy connection.
     Statement,

@@ -106,7 +106,7 @@ fn database_url(value: Option<OsString>) -> Result<String, Error> {
     value.into_string().map_err(refused)
 }
 
-/// The rest of the name after a prefix, in lower case, as in a URL.
+/// The name of the setting as in a URL: what follows a prefix, in lower case. `None` without a prefix.
 fn setting_name(variable: &str) -> Option<String> {
     let rest = PREFIXES
         .iter()

@@ -61,7 +61,7 @@ impl Written {
 /// The settings that one place names. It leaves all others as they are.
 #[derive(Clone)]
 pub(crate) struct Overlay {
-    /// Meaningful for the rows in `given` only.
+    /// Only those of the rows in `given` have a meaning.
     values: Settings,
     /// By the rows' paths.
     given: BTreeMap<&'static str, Written>,

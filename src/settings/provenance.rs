@@ -58,7 +58,7 @@ pub(super) struct Provenance {
     base: Option<Arc<Settings>>,
 }
 
-/// Two settings are equal when their values are.
+/// Always equal, because two [`Settings`] are equal if their values are, wherever those came from.
 impl PartialEq for Provenance {
     fn eq(&self, _other: &Self) -> bool {
         true

@@ -10,7 +10,7 @@ use super::{Retry, Settings};
 pub(super) struct Row {
     /// Its name in a URL. In the environment it is the same in upper case, after a prefix.
     pub(super) name: &'static str,
-    /// Where it is kept in [`Settings`], such as `timeout` or `retry.max_attempts`.
+    /// The field of [`Settings`], such as `timeout` or `retry.max_attempts`.
     pub(super) path: &'static str,
     /// What follows "expected" in the error for a text that does not parse.
     pub(super) expected: &'static str,
@@ -51,7 +51,7 @@ macro_rules! rows {
             $(row!($part_name, $part_form, concat!(stringify!($group), ".", stringify!($part)), $group.$part),)*
         ];
 
-        // A field without a row does not compile.
+        // Does not compile if a field has no row.
         const _: fn(&Settings) = |settings| {
             let Settings {
                 $($field: _,)*
@@ -108,7 +108,7 @@ pub(super) const MAX_POOL_SIZE: &str = "max_pool_size";
 /// Another name for pool_pre_ping.
 const VALIDATE_ON_CHECKOUT: &str = "validate_on_checkout";
 
-/// The setting that is written under this name.
+/// The setting that has this name where it is written.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     let name = if name == VALIDATE_ON_CHECKOUT {
         "pool_pre_ping"

@@ -90,7 +90,7 @@ fn may_be_cut_off(address: &str) -> bool {
     !rest.contains('@') && !rest.starts_with(['/', '[']) && rest.contains(':')
 }
 
-/// `postgresql+psycopg2://…` without `+psycopg2`.
+/// Turns `postgresql+psycopg2://…` into `postgresql://…`.
 fn without_driver_name(url: &str) -> String {
     if let Some((scheme, rest)) = url.split_once("://")
         && let Some((database, driver)) = scheme.split_once('+')

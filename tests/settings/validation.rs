@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use queuepool::{Error, ErrorKind, Mode, PrePing, Retry, Settings};
 
+use crate::scripted::Server;
+
 const SECOND: Duration = Duration::from_secs(1);
 const CENTURY: Duration = Duration::from_secs(3_155_760_000);
 
@@ -212,4 +214,44 @@ fn settings_are_equal_when_their_values_are() {
     assigned.pool_size = 7;
     assert_eq!(assigned, base().pool_size(7));
     assert_ne!(assigned, base());
+}
+
+#[test]
+fn a_name_that_cannot_be_used_is_shown_in_quotes() {
+    for (name, error) in [
+        ("", "invalid name \"\": expected a name that is not blank"),
+        (" ", "invalid name \" \": expected a name that is not blank"),
+        (
+            "a\0b",
+            "invalid name \"a\\0b\": expected a name without NUL",
+        ),
+    ] {
+        let builder = Server::new().builder(base()).name(name);
+        let refusal = builder.build().expect_err("a bad name").to_string();
+        assert!(refusal.starts_with(error), "{refusal}");
+    }
+}
+
+#[test]
+fn each_range_is_named_in_full() {
+    for (settings, error) in [
+        (
+            base().pool_size(0),
+            "invalid pool_size 0: expected at least 1 (0 is not unlimited); for a pool that keeps no connection set the mode null",
+        ),
+        (
+            base().timeout(Duration::ZERO),
+            "invalid timeout 0s: expected more than zero and at most 100 years",
+        ),
+        (
+            base().min_pool_size(11),
+            "invalid min_pool_size 11: expected at most pool_size 10",
+        ),
+        (
+            retrying(|retry| retry.initial_delay(31 * SECOND)),
+            "invalid retry.max_delay 30s: expected at least retry.initial_delay 31s",
+        ),
+    ] {
+        assert_eq!(refusal(&settings), error);
+    }
 }

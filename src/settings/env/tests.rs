@@ -50,7 +50,7 @@ fn every_setting_has_a_variable_under_either_prefix() {
     }
 }
 
-/// A value which is not the default.
+/// A value that is not the default.
 fn another_value(name: &str) -> &'static str {
     match name {
         "pool_recycle_jitter" => "0.05",
@@ -298,21 +298,16 @@ fn what_is_out_of_range_names_the_variable_it_came_from() {
         .validate()
         .unwrap_err()
         .to_string();
-    assert!(
-        text.starts_with("invalid pool_timeout 0s in DB_POOL_TIMEOUT: expected more than zero"),
-        "{text}"
-    );
+    let beginning = "invalid pool_timeout 0s in DB_POOL_TIMEOUT: expected more than zero";
+    assert!(text.starts_with(beginning), "{text}");
 
     let text = settings(&[("DATABASE_MAX_POOL_SIZE", "10001")])
         .validate()
         .unwrap_err()
         .to_string();
-    assert!(
-        text.starts_with(
-            "invalid pool_size 10001 in DATABASE_MAX_POOL_SIZE with max_overflow 0 in DATABASE_MAX_POOL_SIZE: "
-        ),
-        "{text}"
-    );
+    let place = "in DATABASE_MAX_POOL_SIZE";
+    let beginning = format!("invalid pool_size 10001 {place} with max_overflow 0 {place}: ");
+    assert!(text.starts_with(&beginning), "{text}");
 
     let mut assigned = settings(&[("DB_POOL_TIMEOUT", "5")]);
     assigned.timeout = Duration::ZERO;
