@@ -1,4 +1,4 @@
-//! Filling a pool ahead of use.
+//! Opening connections before they are needed.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
