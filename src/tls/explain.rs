@@ -106,7 +106,7 @@ impl Encryption {
             Verification::Nothing if self.channel_binding => {
                 "to which channel_binding binds the login".to_owned()
             }
-            Verification::Nothing => "whose key the server did not prove that it holds".to_owned(),
+            Verification::Nothing => "whose key the server did not prove to hold".to_owned(),
             Verification::Chain | Verification::ChainAndName => format!(
                 "which {parameter}={} checks against {authorities}",
                 self.mode

@@ -100,7 +100,7 @@ impl<M: Manager> Shared<M> {
         let opening = gate.opening();
         drop(gate);
         let progress = format!(
-            "warm_up({connections}) did not finish, timeout {seconds:.2}: {open} connections are open"
+            "warm_up({connections}) did not finish within {seconds:.2} s: {open} connections are open"
         );
         match last_error {
             Some(last) => {

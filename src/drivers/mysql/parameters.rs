@@ -100,7 +100,7 @@ fn beside(key: &str, value: &str, mode: SslMode) -> Error {
         key,
         format_args!("{value:?}"),
         format_args!(
-            "no contradiction to ssl-mode={mode} in the same URL: leave out one of the two"
+            "a value that agrees with ssl-mode={mode} in the same URL, or only one of the two"
         ),
     )
 }
