@@ -1,18 +1,24 @@
-//! The one error type: what kind of failure, in words with the evidence, and the driver's own error beneath.
+//! The one error type: the kind of failure, a text with the evidence, and the driver's own error as its source.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-/// What went wrong, in a form to match on.
+/// Where a setting was written, in errors.
+pub(crate) const URL: &str = "the database URL";
+
+/// Stands in an error for a value which may be a password, or a part of one.
+pub(crate) const NOT_SHOWN: &str = "(not shown: it may contain a password)";
+
+/// What kind of failure an error is, to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The deadline passed while waiting at capacity, while draining in [`close`](crate::Pool::close), or in
-    /// [`warm_up`](crate::Pool::warm_up).
+    /// The deadline passed while the caller waited at capacity, while [`close`](crate::Pool::close) waited for connections to come
+    /// back, or in [`warm_up`](crate::Pool::warm_up).
     Timeout,
-    /// A connection could not be opened, or not before the deadline; from an `AnyConnection`: it was lost in use.
-    /// [`source`](StdError::source) is the driver's own error where it gave one.
+    /// A connection could not be opened, or not before the deadline; from an `AnyConnection`, also that the connection was lost
+    /// in use. [`source`](StdError::source) is the driver's own error, if it gave one.
     Connect,
     /// Connections failed their test `max_validation_failures` times in a row within one checkout, or until its deadline.
     Validation,
@@ -20,23 +26,24 @@ pub enum ErrorKind {
     Resources,
     /// The pool is closed.
     Closed,
-    /// As many callers wait as the setting [`max_waiting`](crate::Settings#structfield.max_waiting) admits.
+    /// As many callers are waiting already as the setting [`max_waiting`](crate::Settings#structfield.max_waiting) admits.
     Overloaded,
-    /// A setting, a URL or an environment variable is out of range or malformed.
+    /// A setting, a URL or an environment variable is malformed or out of range. The text says what was given, where (in which
+    /// variable or in the URL; nothing for what was set in code), and what is expected.
     Settings,
-    /// A hook refused or failed.
+    /// A hook refused the connection or failed.
     Hook,
     /// The database refused a statement that ran on a healthy connection.
     Statement,
-    /// The call cannot work here: from inside a hook of the same pool, on an async runtime's thread, in a forked child, or
+    /// The call cannot work here: inside a hook of the same pool, on a thread of an async runtime, in a forked child process, or
     /// with this driver.
     Unsupported,
 }
 
 /// The error of every fallible call of this crate.
 ///
-/// Match on [`kind`](Error::kind); print it for the whole story; reach the driver's own error through
-/// [`source`](StdError::source) and `downcast_ref`. It never contains a password.
+/// Match on [`kind`](Error::kind), print the error for the whole story, and reach the driver's own error through
+/// [`source`](StdError::source) and `downcast_ref`. The text never contains a password.
 #[derive(Clone)]
 pub struct Error(Box<Shared>);
 
@@ -69,16 +76,28 @@ impl Error {
         }))
     }
 
-    /// An [`ErrorKind::Settings`] that names the setting, the value it had, and what would be accepted.
+    /// An [`ErrorKind::Settings`] for what was set in code: `invalid pool_size 0: expected at least 1`. A value that is text
+    /// comes in quotes (`{value:?}`), so that a blank one can be seen.
     pub(crate) fn setting(
         name: &str,
         value: impl fmt::Display,
-        accepted: impl fmt::Display,
+        expected: impl fmt::Display,
     ) -> Self {
         Error::new(
             ErrorKind::Settings,
-            format!("{name} = {value} is not accepted: {accepted}"),
+            format!("invalid {name} {value}: expected {expected}"),
         )
+    }
+
+    /// As [`setting`](Error::setting), for what was written somewhere: `place` is an environment variable, [`URL`] or another
+    /// text that the user can go and mend.
+    pub(crate) fn setting_in(
+        place: &str,
+        name: &str,
+        value: impl fmt::Display,
+        expected: impl fmt::Display,
+    ) -> Self {
+        Error::setting(name, format_args!("{value} in {place}"), expected)
     }
 
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
@@ -144,7 +163,8 @@ impl StdError for Error {
     }
 }
 
-/// An error with what lies beneath it, each text once. libpq ends its own with a line feed, and ours goes on.
+/// The text of an error followed by those of its sources, each text once. libpq ends its texts with a line feed, which is
+/// removed because ours go on after it.
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string().trim_end().to_owned();
     let mut source = error.source();

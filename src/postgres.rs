@@ -1,7 +1,7 @@
 //! PostgreSQL, on [`postgres`] and `r2d2_postgres`.
 //!
-//! [`PostgresManager`] opens connections, from a URL or a [`Config`](::postgres::Config); [`PostgresDriver`] tells the pool how to ping and reset
-//! them and what their errors mean. A checked-out connection is a [`Client`](::postgres::Client).
+//! [`PostgresManager`] opens connections, from a URL or a [`Config`](::postgres::Config). [`PostgresDriver`] tells the pool how
+//! to ping and reset them and what their errors mean. A checked-out connection is a [`Client`](::postgres::Client).
 //!
 //! ```no_run
 //! use queuepool::postgres::PostgresPool;
@@ -14,8 +14,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Encryption is libpq's: all six words of `sslmode` ([`SslMode`](crate::SslMode)), `sslrootcert`, `sslcert` and `sslkey`. A statement of your
-//! own is bounded by `command_timeout` (the server's `statement_timeout`) and by nothing else.
+//! Encryption is set as for libpq: by all six words of `sslmode` ([`SslMode`](crate::SslMode)), `sslrootcert`, `sslcert` and
+//! `sslkey`. A statement of your own is limited by `command_timeout` (the server's `statement_timeout`) and by nothing else.
 
 /// The driver itself, in the version that this crate is built with.
 pub use ::postgres;

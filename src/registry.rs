@@ -161,7 +161,7 @@ impl Registry {
             return Err(Error::setting(
                 "name",
                 format_args!("{name:?}"),
-                "a registered pool needs a name that is not blank",
+                "a name that is not blank",
             ));
         }
         let mut members = self.members.write();
@@ -169,7 +169,7 @@ impl Registry {
             return Err(Error::setting(
                 "name",
                 format_args!("{name:?}"),
-                "it is taken; each pool needs its own",
+                "a name that no other pool of this registry has",
             ));
         }
         members.insert(name.to_owned(), member.into());

@@ -1,13 +1,14 @@
 //! SQLite, on [`rusqlite`] and `r2d2_sqlite`.
 //!
-//! [`SqliteManager`] opens connections with their [`Pragmas`] (WAL and the rest), on a file or in memory; [`SqliteDriver`] tells
+//! [`SqliteManager`] opens connections with their [`Pragmas`] (WAL and the rest), on a file or in memory. [`SqliteDriver`] tells
 //! the pool how to ping and reset them. In null mode, the default, a connection is opened at checkout and closed at
-//! checkin: nothing is shared between threads but the file.
+//! checkin, so threads share nothing but the file.
 //!
 //! # Writing: `BEGIN IMMEDIATE`
-//! A plain `BEGIN` takes no lock. If the transaction first reads and then writes while another connection has
-//! written in between, the write fails **at once** with SQLITE_BUSY, whatever busy_timeout says: waiting could not help, its
-//! reads are out of date. So a transaction that will write should say so at its beginning, where it waits for its turn:
+//! A plain `BEGIN` takes no lock. If a transaction reads first and writes later, and another connection has written in
+//! between, the write fails **immediately** with SQLITE_BUSY, whatever busy_timeout says: waiting could not help, because what
+//! the transaction has read is out of date. So a transaction that will write should say so at its beginning, where it can wait
+//! for its turn:
 //!
 //! ```
 //! # fn main() -> rusqlite::Result<()> {
@@ -23,8 +24,8 @@
 //! ```
 //!
 //! # Journal files
-//! In WAL mode `app.db-wal` and `app.db-shm` stand beside `app.db` while the pool is open: copy the three together, or use
-//! `VACUUM INTO`. WAL needs shared memory: it does not work on a network file system.
+//! In WAL mode there are files `app.db-wal` and `app.db-shm` beside `app.db` while the pool is open: copy the three together, or
+//! use `VACUUM INTO`. WAL needs shared memory, so it does not work on a network file system.
 
 /// The driver itself, in the version that this crate is built with.
 pub use rusqlite;

@@ -1,14 +1,14 @@
-//! The driver calls that may block, and what comes of a reset.
+//! The driver calls that may block, and the outcome of a reset.
 
 use std::fmt;
 
-/// What came of [`Driver::reset`](crate::Driver::reset).
+/// The outcome of [`Driver::reset`](crate::Driver::reset).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reset {
-    /// The connection is as clean as was asked for, and it has answered.
+    /// The connection has been reset as was asked for, and it has answered.
     Done,
-    /// This driver resets nothing. The pool remembers it and does not ask again.
+    /// This driver cannot reset connections. The pool remembers this and does not ask again.
     NotSupported,
 }
 

@@ -1,4 +1,4 @@
-//! What users are told of a connection, and of why it was closed.
+//! What users are told about a connection, and about why it was closed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 use crate::base::sync::Instant;
 
-/// What the pool tells of a connection.
+/// What the pool tells about a connection.
 #[derive(Debug, Clone)]
 pub struct ConnectionInfo {
     pub(crate) id: u64,
@@ -18,25 +18,25 @@ pub struct ConnectionInfo {
 }
 
 impl ConnectionInfo {
-    /// Unique within its pool, from 1 upwards in the order of opening.
+    /// A number that is unique within the pool: connections are numbered from 1 in the order in which they are opened.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The name of the pool that opened it.
+    /// The name of the pool that opened the connection.
     #[must_use]
     pub fn pool(&self) -> &str {
         &self.pool
     }
 
-    /// How long ago it was opened.
+    /// How long ago the connection was opened.
     #[must_use]
     pub fn age(&self) -> Duration {
         self.clock.now().saturating_duration_since(self.opened)
     }
 
-    /// How often it was handed out.
+    /// How often the connection has been checked out.
     #[must_use]
     pub fn checkouts(&self) -> u64 {
         self.checkouts
@@ -52,28 +52,28 @@ impl ConnectionInfo {
 )]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// Returned while pool_size connections were idle already.
+    /// It was returned while pool_size connections were idle already.
     Overflow,
-    /// Null mode closes at checkin.
+    /// In null mode, connections are closed at checkin.
     NullPool,
-    /// Older than `recycle`.
+    /// It was older than `recycle`.
     Recycled,
-    /// Idle longer than `idle_timeout`.
+    /// It was idle for longer than `idle_timeout`.
     IdleTimeout,
     /// The server or the network had ended it.
     Lost,
-    /// Its ping timed out or failed without being lost.
+    /// Its ping timed out, or failed in a way that does not mean that it was lost.
     ValidationFailed,
     /// Its reset on return failed or timed out.
     ResetFailed,
     /// A hook refused it, failed or panicked.
     HookFailed,
-    /// Invalidated by its holder or by `invalidate_all`, or older than a connection that was found lost.
+    /// It was invalidated by its holder or by `invalidate_all`, or had been opened before another connection was found lost.
     Invalidated,
-    /// Its holder panicked and it could not be fully reset.
+    /// Its holder panicked, and it could not be reset in full.
     Panicked,
-    /// An answer may still be owed on it, which its next user would be given: its holder's statement timed out at the client, or
-    /// was answered by a row too large.
+    /// An answer may still be owed on it, which its next user would be given. For example, its holder's statement timed out at the
+    /// client, or its answer had a row that was too large.
     Owed,
     /// The pool was closed or dropped.
     PoolClosed,

@@ -1,4 +1,4 @@
-//! What a driver says once for a pool's whole life, asked when the pool is built.
+//! What a driver says once for the whole life of a pool. It is asked when the pool is built.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,17 +8,17 @@ use crate::contract::driver::{Driver, Manager};
 use crate::error::Error;
 use crate::settings::ResetOnReturn;
 
-/// What a driver says once for a pool's whole life, asked when the pool is built.
+/// What a driver says once for the whole life of a pool.
 pub(crate) struct Facts {
     bounded: [bool; Call::ALL.len()],
     pub(crate) proves: bool,
-    /// Until the driver has said that it resets nothing.
+    /// True until the driver has said that it cannot reset connections.
     resets: AtomicBool,
 }
 
 impl Facts {
     /// # Errors
-    /// Unsupported for a driver that panics when asked.
+    /// Unsupported if the driver panics when it is asked.
     pub(crate) fn of<M: Manager>(
         driver: &dyn Driver<M>,
         manager: &M,
@@ -31,7 +31,7 @@ impl Facts {
         Ok(Facts {
             bounded,
             proves: ask_driver("proves", || driver.proves(manager))?,
-            // A driver of our own that resets nothing need not be asked.
+            // Our own stand-in for a missing driver cannot reset connections, and need not be asked.
             resets: AtomicBool::new(is_described),
         })
     }
@@ -40,7 +40,7 @@ impl Facts {
         self.bounded[call as usize]
     }
 
-    /// Whether there is anything to call [`Driver::reset`] for.
+    /// Whether [`Driver::reset`] must be called.
     pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
         (how != ResetOnReturn::Never || self.proves) && self.resets.load(Ordering::Relaxed)
     }
@@ -53,7 +53,7 @@ impl Facts {
 /// Asks the driver while the pool is being built.
 ///
 /// # Errors
-/// Unsupported where it panics.
+/// Unsupported if the driver panics.
 pub(crate) fn ask_driver<T>(what: &str, ask: impl FnOnce() -> T) -> Result<T, Error> {
     catch(ask).map_err(|words| {
         Error::unsupported(format!("the driver panicked in Driver::{what}: {words}"))

@@ -1,4 +1,4 @@
-//! What users' code is told: connect, checkout, checkin, reset, invalidate, close and timeout.
+//! The hooks, through which users' code is told of events: connect, checkout, checkin, reset, invalidate, close, timeout and error.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
@@ -13,11 +13,11 @@ use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
 
-/// The error a connect or checkout hook may return.
+/// The error that a connect or checkout hook may return.
 pub type HookError = Box<dyn StdError + Send + Sync>;
 
-/// What r2d2 calls a customizer. Shared with each connection that it has acquired, so that it releases that one also after
-/// the hooks were dropped.
+/// What r2d2 calls a customizer. It is shared with each connection that it has acquired, so that it can release that connection
+/// even after the hooks were dropped.
 pub(crate) type Customizer<M> = Arc<
     dyn r2d2::CustomizeConnection<
             <M as r2d2::ManageConnection>::Connection,
@@ -33,7 +33,7 @@ pub(crate) type TimeoutHook = Box<dyn Fn(Duration) + Send + Sync>;
 pub(crate) type ErrorHook =
     Box<dyn Fn(&(dyn StdError + 'static), &ConnectionInfo) -> Option<ErrorClass> + Send + Sync>;
 
-/// The closures of one pool, those of one event in the order in which they were added.
+/// The hooks of one pool. Those of one event are in the order in which they were added.
 pub(crate) struct Hooks<M: Manager> {
     pub(crate) connect: Vec<Fallible<M::Connection>>,
     pub(crate) checkout: Vec<Fallible<M::Connection>>,
@@ -63,7 +63,8 @@ impl<M: Manager> Default for Hooks<M> {
 }
 
 impl<M: Manager> Drop for Hooks<M> {
-    /// One by one: what a hook has captured may panic when it is dropped, and two such panics at once would end the process.
+    /// Drops the hooks one by one, because what a hook has captured may panic when it is dropped, and two such panics at once would
+    /// end the process.
     fn drop(&mut self) {
         mem::take(&mut self.connect).into_iter().for_each(let_go);
         mem::take(&mut self.checkout).into_iter().for_each(let_go);
@@ -77,7 +78,7 @@ impl<M: Manager> Drop for Hooks<M> {
     }
 }
 
-/// Asks each in turn; the first refusal ends the round.
+/// Calls each hook in turn. None is called after the first that refuses.
 fn ask_each<C>(
     hooks: &[Fallible<C>],
     connection: &mut C,
@@ -151,16 +152,16 @@ impl<M: Manager> Hooks<M> {
     }
 }
 
-/// How a hook ended badly.
+/// How a hook failed.
 pub(crate) enum HookFailure {
     Refused(Foreign<HookError>),
     Panicked(Panic),
 }
 
-/// The hooks of a pool until it is closed; then they are dropped, because one may have captured the pool.
+/// The hooks of a pool. They are dropped when the pool is closed, because one of them may have captured the pool.
 pub(crate) struct HookSet<M: Manager> {
     hooks: RwLock<Option<Arc<Hooks<M>>>>,
-    /// Which hooks there are, so that a pool without them never takes the lock.
+    /// These say which hooks there are, so that a pool without such hooks never takes the lock.
     pub(crate) has_checkout: bool,
     pub(crate) has_checkin: bool,
     pub(crate) has_reset: bool,
@@ -169,11 +170,11 @@ pub(crate) struct HookSet<M: Manager> {
     pool: PoolId,
 }
 
-/// Tells the pools of this process apart for the re-entrance check.
+/// Identifies a pool of this process in the check for re-entrance.
 pub(crate) type PoolId = u64;
 
 thread_local! {
-    /// The pools whose hooks this thread is inside of.
+    /// The pools of which this thread is running a hook.
     static INSIDE: RefCell<Vec<PoolId>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -181,7 +182,8 @@ struct Inside;
 
 impl Inside {
     fn enter(pool: PoolId) -> Self {
-        // A guard in a thread's local may end after this local has; nothing looks at it then.
+        // A connection that is kept in a thread-local may be returned after this thread-local has been destroyed. Then there is
+        // nothing to record, since nothing reads it any more.
         let _ended = INSIDE.try_with(|inside| inside.borrow_mut().push(pool));
         Inside
     }
@@ -206,7 +208,7 @@ impl<M: Manager> HookSet<M> {
         }
     }
 
-    /// Whether this thread runs one of this pool's hooks.
+    /// Whether this thread is running one of this pool's hooks.
     pub(crate) fn inside(&self) -> bool {
         INSIDE
             .try_with(|inside| inside.borrow().contains(&self.pool))
@@ -218,7 +220,7 @@ impl<M: Manager> HookSet<M> {
         let_go(hooks);
     }
 
-    /// Runs `call` on the hooks, if they are still there. Never under a lock: hooks are users' code.
+    /// Runs `call` on the hooks, if they are still there. It does so under no lock, since hooks are users' code.
     pub(crate) fn run(
         &self,
         call: impl FnOnce(&Hooks<M>) -> Result<(), HookError>,
@@ -227,7 +229,7 @@ impl<M: Manager> HookSet<M> {
             return Ok(());
         };
         let result = self.run_apart(|| call(&hooks));
-        // Perhaps the last: the pool may have been closed meanwhile.
+        // This may be the last reference, if the pool was closed in the meantime.
         let_go(hooks);
         result
     }

@@ -1,4 +1,4 @@
-//! What others implement or are told: managers, drivers, hooks, connections as hooks see them.
+//! What users implement and what they are told: managers, drivers, hooks, and connections as hooks see them.
 
 pub(crate) mod call;
 pub(crate) mod connection_info;

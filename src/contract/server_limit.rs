@@ -1,19 +1,19 @@
-//! How many connections a server takes.
+//! How many connections a server accepts.
 
-/// How many connections a server takes.
+/// How many connections a server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct ServerLimit {
-    /// In all, over all its clients: `max_connections` on PostgreSQL, MySQL and MariaDB.
+    /// The limit for all clients together: `max_connections` on PostgreSQL, MySQL and MariaDB.
     pub max_connections: u64,
-    /// Kept back for administrators, within `max_connections`: `superuser_reserved_connections` and
-    /// `reserved_connections` on PostgreSQL. MySQL and MariaDB admit one administrator beyond `max_connections`: 0.
+    /// The part of `max_connections` that is reserved for administrators: `superuser_reserved_connections` plus
+    /// `reserved_connections` on PostgreSQL; 0 on MySQL and MariaDB, which admit one administrator beyond `max_connections`.
     pub reserved: u64,
 }
 
 impl ServerLimit {
-    /// A limit of `max_connections`, of which `reserved` are kept back.
+    /// A limit of `max_connections`, of which `reserved` are reserved for administrators.
     #[must_use]
     pub fn new(max_connections: u64, reserved: u64) -> Self {
         ServerLimit {
@@ -28,13 +28,13 @@ impl ServerLimit {
         self.max_connections.saturating_sub(self.reserved)
     }
 
-    /// How many pools of this capacity fit, when nobody else connects.
+    /// How many pools of this capacity fit into the limit if nobody else connects.
     #[must_use]
     pub fn instances_of(&self, capacity: u64) -> u64 {
         self.available() / capacity.max(1)
     }
 
-    /// How many connections are left when as many pools of this capacity as fit are full.
+    /// How many connections are left if as many pools of this capacity as fit are full.
     #[must_use]
     pub fn remaining_of(&self, capacity: u64) -> u64 {
         self.available() % capacity.max(1)

@@ -1,4 +1,4 @@
-//! A connection of whichever driver a database has: a small common surface, and the typed connection inside.
+//! A connection of whichever driver a database has: a small common interface, and the typed connection inside.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -18,11 +18,11 @@ use crate::drivers::postgres::{self, PostgresManager};
 use crate::drivers::sqlite::{self, SqliteManager};
 use crate::error::{Error, ErrorKind, chain};
 
-/// A connection of whichever driver the database has: a small common surface, and the typed connection inside.
+/// A connection of whichever driver the database has: a small common interface, and the typed connection inside.
 #[must_use = "a connection that is dropped at once goes back unused"]
 pub struct AnyConnection {
     pub(crate) inside: Inside,
-    /// Where the setting echo logs the SQL that is run here.
+    /// The log target for the SQL that is run here, if the setting echo is on.
     pub(crate) echo_target: Option<String>,
 }
 
@@ -36,12 +36,12 @@ pub(crate) enum Inside {
 }
 
 impl AnyConnection {
-    /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows they
-    /// changed. On PostgreSQL and MySQL rows that a statement returns count too; on SQLite they do not.
+    /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows that they
+    /// changed. On PostgreSQL and MySQL, rows that a statement returns count too; on SQLite they do not.
     ///
     /// # Errors
-    /// Statement when the database refused it, or when the driver gave up on the answer; Connect when the connection is lost, and
-    /// for every statement after one whose answer the driver gave up on. The driver's own error is beneath.
+    /// Statement if the database refused it, or if the driver gave up on the answer; Connect if the connection is lost, and
+    /// for every statement after one on whose answer the driver gave up. The source is the driver's own error.
     pub fn execute(&mut self, sql: &str) -> Result<u64, Error> {
         self.echo(sql);
         match &mut self.inside {
@@ -60,10 +60,10 @@ impl AnyConnection {
         }
     }
 
-    /// Runs SQL without parameters and returns the first column of the first row, a whole number.
+    /// Runs SQL without parameters and returns the first column of the first row, which must be a whole number.
     ///
     /// # Errors
-    /// As [`execute`](AnyConnection::execute); Statement also when there is no row, or it is NULL or no whole number.
+    /// As [`execute`](AnyConnection::execute); also Statement if there is no row, or if the column is NULL or not a whole number.
     pub fn query_i64(&mut self, sql: &str) -> Result<i64, Error> {
         self.echo(sql);
         let value = match &mut self.inside {
@@ -84,16 +84,17 @@ impl AnyConnection {
             FirstValue::Integer(integer) => Ok(integer),
             other => Err(Error::new(
                 ErrorKind::Statement,
-                format!("query_i64 wants one whole number and got {other}"),
+                format!("query_i64 expected a whole number, but the query returned {other}"),
             )),
         }
     }
 
-    /// Whether the connection answers: the pool's own ping (or `validation_query`), on this thread. PostgreSQL's keeps to
-    /// `health_check_timeout`; MySQL's takes as long as the driver waits.
+    /// Checks whether the connection answers, with the pool's own ping (or `validation_query`), on this thread. PostgreSQL's ping
+    /// keeps to `health_check_timeout`; MySQL's takes as long as the driver waits.
     ///
     /// # Errors
-    /// Connect when it does not, Validation when the server refuses the `validation_query`; the driver's own error is beneath.
+    /// Connect if it does not answer, Validation if the server refuses the `validation_query`. The source is the driver's own
+    /// error.
     pub fn ping(&mut self) -> Result<(), Error> {
         match &mut self.inside {
             #[cfg(feature = "postgres")]
@@ -105,7 +106,7 @@ impl AnyConnection {
         }
     }
 
-    /// What the pool knows of this connection.
+    /// What the pool knows about this connection.
     #[must_use]
     pub fn info(&self) -> &ConnectionInfo {
         match &self.inside {
@@ -130,7 +131,7 @@ impl AnyConnection {
         }
     }
 
-    /// Tells the pool of an error that the typed connection gave, as [`Connection::note_error`] does; errors of
+    /// Tells the pool about an error that the typed connection returned, as [`Connection::note_error`] does. Errors of
     /// [`execute`](AnyConnection::execute), [`query_i64`](AnyConnection::query_i64) and [`ping`](AnyConnection::ping) are noted
     /// already.
     pub fn note_error(&mut self, error: &(dyn StdError + 'static)) -> ErrorClass {
@@ -204,8 +205,8 @@ fn run<M: Manager, T>(
     if Connection::is_owed_an_answer(connection) {
         return Err(Error::new(
             ErrorKind::Connect,
-            "the answer to an earlier statement on this connection may still come and be taken for this one's: drop this \
-             connection, and get another",
+            "the answer to an earlier statement on this connection may still arrive, and would be taken for the answer to this \
+             one: drop this connection, and get another",
         ));
     }
     work(connection).map_err(|error| {

@@ -35,7 +35,7 @@ struct AnyHooks {
     error: Vec<ErrorHook>,
 }
 
-/// A database to be opened; the hooks are those of [`Builder`], without the connection.
+/// A database to be opened. The hooks are those of [`Builder`], but they are not given the connection.
 #[must_use = "a builder does nothing until build()"]
 pub struct DatabaseBuilder {
     url: String,
@@ -45,15 +45,16 @@ pub struct DatabaseBuilder {
 }
 
 impl Database {
-    /// A database with the default settings, except those that the URL names.
+    /// A database with the default settings, except for those that the URL names.
     ///
     /// # Errors
-    /// Settings for a malformed URL or nonsense in it; Unsupported for a scheme without a driver.
+    /// Settings for a URL that is malformed or names a setting that is out of range; Unsupported for a scheme whose driver is not
+    /// in this build.
     pub fn open(url: &str) -> Result<Self, Error> {
         Database::builder(url).build()
     }
 
-    /// A database with these settings. Those set in code go before those in the URL.
+    /// A database with these settings. Those set in code win over those in the URL.
     ///
     /// # Errors
     /// As [`open`](Database::open).
@@ -64,12 +65,12 @@ impl Database {
     /// The database that `DATABASE_URL` names, with the settings of the environment ([`Settings::from_env`]).
     ///
     /// # Errors
-    /// As [`open`](Database::open); Settings naming the variable that is missing or malformed.
+    /// As [`open`](Database::open); also Settings for a variable that is missing or malformed, which the error names.
     pub fn from_env() -> Result<Self, Error> {
         Database::open_with(&database_url_from_env()?, Settings::from_env()?)
     }
 
-    /// Starts to describe a database, with a name, settings and hooks.
+    /// Starts to describe a database with a name, settings and hooks.
     pub fn builder(url: &str) -> DatabaseBuilder {
         DatabaseBuilder::new(url)
     }
@@ -91,7 +92,7 @@ impl DatabaseBuilder {
         self
     }
 
-    /// The settings. Those set in code go before those in the URL.
+    /// The settings. Those set in code win over those in the URL.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -160,10 +161,11 @@ impl DatabaseBuilder {
         self
     }
 
-    /// Builds the pool; as [`Builder::build`] it opens nothing unless warm_up or min_pool_size asks for it.
+    /// Builds the pool. As with [`Builder::build`], it opens no connection unless warm_up or min_pool_size asks for some.
     ///
     /// # Errors
-    /// Settings for a malformed URL or nonsense in the settings; Unsupported for a scheme without a driver.
+    /// Settings for a malformed URL or a setting that is out of range; Unsupported for a scheme whose driver is not in this build;
+    /// and those of [`Builder::build`].
     pub fn build(self) -> Result<Database, Error> {
         let url = self.url.clone();
         match scheme::scheme(&url)? {
@@ -184,7 +186,7 @@ impl DatabaseBuilder {
                 .map(Kind::Sqlite),
             #[allow(unreachable_patterns)] // when all three are built in
             scheme => Err(Error::unsupported(format!(
-                "this build has no driver for the URL's scheme ({scheme:?}): enable queuepool's feature for it"
+                "this build of queuepool has no driver for the scheme of the database URL ({scheme:?}): enable the feature for it"
             ))),
         }
         .map(Database::from_kind)

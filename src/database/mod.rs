@@ -1,4 +1,4 @@
-//! A database from its URL: the driver is chosen by the scheme.
+//! A database from its URL, whose scheme chooses the driver.
 
 pub(crate) mod any_connection;
 pub(crate) mod builder;
@@ -20,7 +20,7 @@ use crate::observe::status::Status;
 use crate::pool::Pool;
 use crate::settings::Settings;
 
-/// A pool of whichever driver the URL names: `postgres`/`postgresql`, `mysql`/`mariadb` or `sqlite`. Cheap to clone.
+/// A pool of whichever driver the URL names: `postgres`/`postgresql`, `mysql`/`mariadb` or `sqlite`. It is cheap to clone.
 #[derive(Clone)]
 pub struct Database(Kind);
 
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     Sqlite(Pool<SqliteManager>),
 }
 
-/// The same expression for the pool of whichever driver it is.
+/// Evaluates the same expression on the pool of whichever driver it is.
 macro_rules! with_pool {
     ($database:expr, $pool:ident => $body:expr) => {
         match &$database.0 {
@@ -53,7 +53,7 @@ impl Database {
         Database(kind)
     }
 
-    /// A connection, within the setting `timeout`.
+    /// A connection, within the time of the setting `timeout`.
     ///
     /// # Errors
     /// As [`Pool::get`].
@@ -65,7 +65,7 @@ impl Database {
         self.get_timeout(self.settings().timeout)
     }
 
-    /// A connection, within `timeout`, everything included.
+    /// A connection, within `timeout` in all.
     ///
     /// # Errors
     /// As [`Pool::get`].
@@ -85,7 +85,7 @@ impl Database {
         Ok(self.any(inside))
     }
 
-    /// An idle connection, or `None`; see [`Pool::try_get`].
+    /// An idle connection, or `None` if there is none; see [`Pool::try_get`].
     ///
     /// # Errors
     /// As [`Pool::try_get`].
@@ -114,7 +114,7 @@ impl Database {
         }
     }
 
-    /// Whether the database answers; see [`Pool::ping`].
+    /// Checks whether the database answers; see [`Pool::ping`].
     ///
     /// # Errors
     /// As [`Pool::ping`].
@@ -125,7 +125,7 @@ impl Database {
         with_pool!(self, pool => pool.ping())
     }
 
-    /// Whether the database answers, without queueing behind users; see [`Pool::health_check`].
+    /// Checks whether the database answers, without queueing behind users; see [`Pool::health_check`].
     ///
     /// # Errors
     /// As [`Pool::health_check`].
@@ -139,13 +139,13 @@ impl Database {
         with_pool!(self, pool => pool.history(after))
     }
 
-    /// One consistent snapshot.
+    /// The state of the pool in one consistent snapshot.
     #[must_use]
     pub fn status(&self) -> Status {
         with_pool!(self, pool => pool.status())
     }
 
-    /// Whether the pool is not critical.
+    /// Whether the health of the pool is not critical.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.status().is_healthy()

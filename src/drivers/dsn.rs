@@ -1,5 +1,5 @@
-//! Database URLs, looked at before the driver parses them: parameters that a driver would refuse or misread are taken
-//! out here, and its complaints are cleared of passwords.
+//! Prepares database URLs for the driver that parses them: parameters that the driver would refuse or misread are taken out
+//! here, and passwords are removed from its complaints.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::error::{Error, ErrorKind};
 
-/// A database URL in three pieces: the driver's own scheme, everything up to the query, and the query's parameters.
+/// A database URL in three pieces: the driver's own scheme, everything up to the query, and the parameters of the query.
 pub(crate) struct Dsn<'a> {
     url: &'a str,
     scheme: &'static str,
@@ -15,7 +15,7 @@ pub(crate) struct Dsn<'a> {
     parameters: Vec<Parameter<'a>>,
 }
 
-/// One `key=value` of the query, as written.
+/// One `key=value` of the query, as it was written.
 struct Parameter<'a> {
     raw: Cow<'a, str>,
 }
@@ -35,12 +35,12 @@ fn decode(text: &str) -> Cow<'_, str> {
 }
 
 impl<'a> Dsn<'a> {
-    /// Takes `url` apart if its scheme is one of `schemes`; the first of them is what the driver itself understands.
+    /// Takes `url` apart if its scheme is one of `schemes`, the first of which is the one that the driver itself understands.
     /// A `+driver` after the scheme, as SQLAlchemy writes it, is ignored.
     ///
-    /// A password may contain an unescaped `?` where `userinfo_first` says that the driver looks for the `@` before it
-    /// looks for the query. A URL that can be read in two ways, one of which takes a piece of the password for something
-    /// that is shown, is refused.
+    /// `userinfo_first` says that the driver looks for the `@` before it looks for the query; then a password may contain an
+    /// unescaped `?`. A URL that can be read in two ways is refused if one of them takes a piece of the password for something
+    /// that is shown.
     pub(crate) fn parse(
         url: &'a str,
         schemes: &[&'static str],
@@ -51,14 +51,17 @@ impl<'a> Dsn<'a> {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::new(
                 ErrorKind::Settings,
-                format!("the database URL has no scheme; write {form}"),
+                format!("invalid database URL: it has no scheme; expected {form}"),
             ));
         };
         let name = scheme.split('+').next().unwrap_or_default();
         if !schemes.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             return Err(Error::new(
                 ErrorKind::Settings,
-                format!("the database URL's scheme is not one of {schemes:?}; write {form}"),
+                format!(
+                    "invalid database URL: its scheme is not {}; expected {form}",
+                    schemes.join(" or ")
+                ),
             ));
         }
         let searched_from = match userinfo_end(rest, userinfo_first) {
@@ -87,7 +90,7 @@ impl<'a> Dsn<'a> {
         self.parameters.iter().any(|known| known.key() == key)
     }
 
-    /// Takes out every parameter whose key `wanted` accepts, and returns their keys and values, decoded.
+    /// Takes out every parameter whose key `wanted` accepts, and returns the keys and values, decoded.
     pub(crate) fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
         self.parameters
             .extract_if(.., |parameter| wanted(&parameter.key()))
@@ -95,7 +98,7 @@ impl<'a> Dsn<'a> {
             .collect()
     }
 
-    /// Gives the parameter `from` the name that the driver knows it by.
+    /// Renames the parameter `from` to the name under which the driver knows it.
     pub(crate) fn rename(&mut self, from: &str, to: &str) {
         for parameter in &mut self.parameters {
             if parameter.key() == from {
@@ -105,19 +108,19 @@ impl<'a> Dsn<'a> {
         }
     }
 
-    /// The URL for the driver, with what is left of the query.
+    /// The URL for the driver, with the parameters that are left.
     pub(crate) fn for_driver(&self) -> String {
         let mut url = format!("{}://{}", self.scheme, self.body);
         for (index, parameter) in self.parameters.iter().enumerate() {
             url.push(if index == 0 { '?' } else { '&' });
-            // tokio-postgres would take the first @ of all for the end of a password.
+            // tokio-postgres takes the first @ of the whole URL for the end of the password.
             url.push_str(&parameter.raw.replace('@', "%40"));
         }
         url
     }
 
-    /// The driver's complaint about this URL as an error of kind Settings. Drivers quote the words they stumble over,
-    /// and in a URL whose password contains an unescaped `@`, `/` or `?` such a word can be a part of the password.
+    /// The driver's complaint about this URL, as an error of kind Settings. Drivers quote the words that they stumble over, and in
+    /// a URL whose password contains an unescaped `@`, `/` or `?`, such a word can be a part of the password.
     pub(crate) fn refused(&self, complaint: &str) -> Error {
         let secrets = self.secrets();
         let text: String = complaint
@@ -133,14 +136,14 @@ impl<'a> Dsn<'a> {
         refused(self.scheme, &text)
     }
 
-    /// All that may be, or contain, a password: as written and decoded.
+    /// Everything that may be or contain a password, both as written and decoded.
     fn secrets(&self) -> Vec<String> {
         let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         let userinfo = rest.rsplit_once('@').map_or("", |(before, _)| before);
         let password = userinfo.split_once(':').map_or("", |(_, after)| after);
         let mut secrets = vec![password.to_owned(), decode(password).into_owned()];
-        // What follows an unescaped `&` of a password and has no `=`, up to the next one: PostgreSQL's driver reads all of it
-        // as one key, MySQL's as a key each, with spaces for each `+`.
+        // What follows an unescaped `&` in a password and has no `=`, up to the next parameter that has one: PostgreSQL's driver
+        // reads all of it as one key, MySQL's driver reads each piece as a key, with a space for each `+`.
         let mut rest: Option<String> = None;
         for parameter in &self.parameters {
             if let Some(rest) = &mut rest {
@@ -164,7 +167,7 @@ impl<'a> Dsn<'a> {
     }
 }
 
-/// As written, and as the drivers read it.
+/// The text as it is written, and as each of the drivers reads it.
 fn spellings(raw: String) -> [String; 3] {
     let as_a_form = decode(&raw.replace('+', " ")).into_owned();
     [decode(&raw).into_owned(), as_a_form, raw]
@@ -174,15 +177,15 @@ fn refused(scheme: &str, complaint: &str) -> Error {
     Error::new(
         ErrorKind::Settings,
         format!(
-            "the database URL is not accepted: {complaint}. Write {scheme}://user:password@host:port/database?parameter=value, \
-             with special characters of the password percent-encoded"
+            "invalid database URL: {complaint}; expected {scheme}://user:password@host:port/database?parameter=value, with \
+             special characters of the password percent-encoded"
         ),
     )
 }
 
-/// Where the `@` stands that ends the user and password, if there is one.
+/// The position of the `@` that ends the user and password, if there is one.
 fn userinfo_end(rest: &str, userinfo_first: bool) -> Result<Option<usize>, &'static str> {
-    const ENCODE: &str = "an '@', '/', '?' or '#' of the user or password, or an '@' after them, is not percent-encoded";
+    const ENCODE: &str = "an '@', '/', '?' or '#' in the user or password, or an '@' after them, is not percent-encoded";
     let (authority, after) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let in_authority = match userinfo_first {
         true => authority.find('@'),
@@ -209,7 +212,7 @@ fn userinfo_end(rest: &str, userinfo_first: bool) -> Result<Option<usize>, &'sta
     }
 }
 
-/// Then it is not a user with the beginning of a password, or at least nobody can tell.
+/// Whether this is a list of hosts with ports, and so not a user with the beginning of a password, as far as anybody can tell.
 fn are_hosts_with_ports(authority: &str) -> bool {
     authority.split(',').all(|host| {
         let port = host.rsplit_once(':').map_or("", |(_, port)| port);

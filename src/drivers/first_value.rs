@@ -1,4 +1,4 @@
-//! What a query for one whole number found.
+//! What a query for one whole number returned.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) enum FirstValue {
     /// It is a whole number that fits.
     Integer(i64),
-    /// It is something else; its text, cut to a readable length.
+    /// It is something else, given as text that is cut to a readable length.
     NotAnInteger(String),
     /// It is NULL.
     Null,
@@ -17,7 +17,7 @@ pub(crate) enum FirstValue {
 
 impl FirstValue {
     #[cfg(any(feature = "mysql", feature = "postgres"))]
-    /// Both servers' text protocols write integers of every width, and whole decimals such as `sum(bigint)`, this way.
+    /// The text protocols of both servers write integers of every width like this, and whole decimals such as `sum(bigint)`.
     pub(crate) fn from_text(text: &str) -> Self {
         match text.parse() {
             Ok(integer) => FirstValue::Integer(integer),

@@ -1,8 +1,8 @@
 //! Which bundled driver a URL names.
 
-use crate::error::Error;
+use crate::error::{Error, NOT_SHOWN, URL};
 
-/// The bundled drivers by their URL schemes, whether this build has them or not.
+/// The bundled drivers, whether this build has them or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Postgres,
@@ -10,7 +10,7 @@ pub(crate) enum Scheme {
     Sqlite,
 }
 
-/// The driver that a URL names; the part of the scheme after `+` is ignored, as in `postgresql+psycopg2://`.
+/// The driver that a URL names. The part of the scheme after `+` is ignored, as in `postgresql+psycopg2://`.
 pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     let name = scheme.split('+').next().unwrap_or_default();
@@ -24,13 +24,14 @@ pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
         "mysql" | "mariadb" => Ok(Scheme::MySql),
         "sqlite" => Ok(Scheme::Sqlite),
         // Anything else may be a password, or begin with one.
-        other if is_a_scheme => Err(Error::setting(
-            "the database URL's scheme",
+        other if is_a_scheme => Err(Error::setting_in(
+            URL,
+            "scheme",
             format_args!("{other:?}"),
-            ACCEPTED,
+            EXPECTED,
         )),
-        _ => Err(Error::setting("the database URL", "(not shown)", ACCEPTED)),
+        _ => Err(Error::setting("database URL", NOT_SHOWN, EXPECTED)),
     }
 }
 
-const ACCEPTED: &str = "it must begin with postgres://, mysql://, mariadb:// or sqlite:";
+const EXPECTED: &str = "a URL that begins with postgres://, mysql://, mariadb:// or sqlite:";

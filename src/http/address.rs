@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use socket2::SockRef;
 
-use crate::error::Error;
+use crate::error::{Error, NOT_SHOWN};
 use crate::http::limits::QUEUED;
 
-const ACCEPTED: &str = "give host:port, :port or port, such as 0.0.0.0:8080, [::1]:8080 or 8080";
+const ACCEPTED: &str = "host:port, :port or port, such as 0.0.0.0:8080, [::1]:8080 or 8080";
 
 /// Listens there; without a host, on this machine alone.
 ///
@@ -17,7 +17,9 @@ const ACCEPTED: &str = "give host:port, :port or port, such as 0.0.0.0:8080, [::
 pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
     let (host, port) = split(address)?;
     let refused = |error: std::io::Error| {
-        Error::setting("address", format_args!("{address:?}"), &error).with_source(Arc::new(error))
+        let expected = format!("one on which this process can listen; {error}");
+        Error::setting("address", format_args!("{address:?}"), expected)
+            .with_source(Arc::new(error))
     };
     // All that the name stands for, of which the first that can be had is taken.
     let places: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
@@ -30,9 +32,9 @@ pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
 }
 
 fn split(address: &str) -> Result<(&str, u16), Error> {
-    // Somebody gave a URL, which may hold a password: it is not repeated.
+    // This looks like a URL, which may contain a password, so it is not repeated.
     if address.contains(['/', '@']) {
-        return Err(Error::setting("address", "a URL", ACCEPTED));
+        return Err(Error::setting("address", NOT_SHOWN, ACCEPTED));
     }
     let wrong = || Error::setting("address", format_args!("{address:?}"), ACCEPTED);
     let (host, port) = address.rsplit_once(':').unwrap_or(("", address));

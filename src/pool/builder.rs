@@ -24,11 +24,11 @@ use crate::pool::doors::doors;
 use crate::settings::{Settings, UrlSettings};
 use crate::upkeep::{Care, monitor};
 
-/// The name of a pool that was given none.
+/// The name of a pool that was not given one.
 pub(crate) const DEFAULT_NAME: &str = "db_pool";
 
-/// What a pool of `M`'s connections is built from: any manager, by itself; the bundled drivers' pools also from a URL or
-/// from the driver's own configuration value, which may be malformed, so that theirs is a `Result`.
+/// What a pool of `M`'s connections is built from. Any manager will do; the pools of the bundled drivers can also be built from
+/// a URL or from the driver's own configuration value. These may be malformed, so their output is a `Result`.
 pub trait Source<M: Manager> {
     /// A [`Builder`], or a `Result` of one.
     type Output;
@@ -46,11 +46,11 @@ impl<M: Manager> Source<M> for M {
 }
 
 /// A pool to be built; see [`Pool::builder`]. An event may have several hooks: they are called in the order in which they
-/// were added, and the first refusal ends the round.
+/// were added, and none is called after the first that refuses.
 ///
-/// A panic in a connect or checkout hook resumes in [`Pool::get`]; in all others it is caught, counted and logged. In
-/// either case the connection is closed and its place is given back. From inside a hook, `get`, `warm_up` and `close` of the
-/// same pool return Unsupported; `status` works.
+/// A panic in a connect or checkout hook resumes in [`Pool::get`]; in all other hooks it is caught, counted and logged. In
+/// either case the connection is closed and its place is given back. Inside a hook, `get`, `warm_up` and `close` of the
+/// same pool return Unsupported, while `status` works.
 #[must_use = "a builder does nothing until build()"]
 pub struct Builder<M: Manager> {
     manager: M,
@@ -75,20 +75,20 @@ impl<M: Manager> Builder<M> {
         }
     }
 
-    /// What the pool must know of the driver. Without it: the bundled driver for a bundled manager; for any other, ping is
-    /// `is_valid` and nothing is reset.
+    /// What the pool must know about the driver. The default for a bundled manager is the bundled driver; for any other manager
+    /// the ping is `is_valid` and nothing is reset.
     ///
-    /// diesel's `ConnectionManager` needs none: a connection that is returned in a transaction, by a panic too, is one that
-    /// diesel calls broken, and it is closed (reason `lost`). What diesel does not know of, a transaction begun by SQL
-    /// (`batch_execute("BEGIN")`), would go on under the next holder, and a malformed URL be quoted in libpq's words, password
-    /// included; the example in `tests/diesel` is a driver that prevents both and does not retry a wrong password. A reset of
-    /// diesel's connections must not be `DISCARD ALL`: that takes away what diesel has prepared and set.
+    /// diesel's `ConnectionManager` works without one: diesel calls a connection broken that is returned inside a transaction,
+    /// also after a panic, and the pool closes it (reason `lost`). But a transaction begun by SQL (`batch_execute("BEGIN")`), of
+    /// which diesel does not know, would continue under the next holder, and a malformed URL would be quoted in libpq's error,
+    /// password included. The example in `tests/diesel` is a driver that prevents both, and does not retry a wrong password. A
+    /// reset of diesel's connections must not be `DISCARD ALL`, which discards what diesel has prepared and set.
     pub fn driver(mut self, driver: impl Driver<M>) -> Self {
         self.driver = Some(Box::new(driver));
         self
     }
 
-    /// The settings that the URL named; they yield to those set in code.
+    /// The settings that the URL named. Those set in code win over them.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),
         allow(dead_code)
@@ -98,22 +98,22 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// The pool's name, in logs, status and errors, and the application name on the server. Default `db_pool`; a blank one
-    /// fails the build.
+    /// The pool's name in logs, status and errors, and the application name on the server. Default `db_pool`; with a blank name
+    /// the build fails.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The settings; default [`Settings::default`].
+    /// The settings. Default [`Settings::default`].
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
     /// Runs on every new connection, on the thread that opened it. An error closes the connection and reaches the caller
-    /// who asked for it. What it sets in the session is what [`ResetOnReturn::Rollback`](crate::ResetOnReturn) keeps, and what
-    /// `Full` takes away: it is not run again. Under `Full`, set it in [`on_checkout`](Builder::on_checkout) instead.
+    /// who asked for it. [`ResetOnReturn::Rollback`](crate::ResetOnReturn) keeps what this hook sets in the session, while `Full`
+    /// removes it, and the hook is not run again. Under `Full`, use [`on_checkout`](Builder::on_checkout) instead.
     pub fn on_connect<F>(mut self, hook: F) -> Self
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
@@ -122,8 +122,8 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Runs before each hand-out, on the caller's thread. An error discards this connection and another is tried, three
-    /// in all.
+    /// Runs at each checkout, on the caller's thread. After an error this connection is discarded and another one is tried,
+    /// three in all.
     pub fn on_checkout<F>(mut self, hook: F) -> Self
     where
         F: Fn(&mut M::Connection, &ConnectionInfo) -> Result<(), HookError> + Send + Sync + 'static,
@@ -168,7 +168,7 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Runs when a checkout ends at its deadline; told how long it waited.
+    /// Runs when a checkout ends at its deadline. It is told how long the checkout waited.
     pub fn on_timeout<F>(mut self, hook: F) -> Self
     where
         F: Fn(Duration) + Send + Sync + 'static,
@@ -177,13 +177,13 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Asked what an error means that occurs on an open connection: one that its holder
-    /// [notes](crate::Connection::note_error), or one of the pool's own ping or reset. `Some` overrules the driver's class, and
-    /// [`ErrorClass::Lost`] then reaches as far as the driver says of that error, or to all connections opened before where
-    /// the driver does not call it lost; [`ErrorClass::Owed`] closes this connection alone. `None` leaves it to the driver. Of
-    /// several hooks the first that answers is heard; a panic counts as `None`.
+    /// Asked what an error on an open connection means: one that its holder [notes](crate::Connection::note_error), or one of
+    /// the pool's own ping or reset. `Some` overrules the driver's class. [`ErrorClass::Lost`] then reaches as far as the driver
+    /// says for that error, or to all connections opened earlier if the driver does not call it lost; [`ErrorClass::Owed`]
+    /// closes this connection only. `None` leaves the decision to the driver. Of several hooks the first that answers decides; a
+    /// panic counts as `None`.
     ///
-    /// The error is the driver's own, or whatever `note_error` was given.
+    /// The error is the driver's own, or whatever was passed to `note_error`.
     pub fn on_error<F>(mut self, hook: F) -> Self
     where
         F: Fn(&(dyn std::error::Error + 'static), &ConnectionInfo) -> Option<ErrorClass>
@@ -195,24 +195,25 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// Takes an r2d2 pool's customizer over as it is; for code of your own, [`on_connect`](Builder::on_connect) and
-    /// [`on_close`](Builder::on_close) say more.
+    /// Takes over the customizer of an r2d2 pool unchanged. In new code prefer [`on_connect`](Builder::on_connect) and
+    /// [`on_close`](Builder::on_close), which are told more.
     ///
-    /// `on_acquire` is a part of connecting, before the connect hook and within connect_timeout, as r2d2 has it: on an error
-    /// the connection is closed without `on_release`, and the error is that of a connect that failed, of kind Connect and
-    /// retried by the setting `retry` if the driver calls it transient. (On SQLite, whose connects run on the caller's thread,
+    /// `on_acquire` is a part of connecting, before the connect hook and within connect_timeout, as in r2d2. On an error
+    /// the connection is closed without `on_release`, and the error counts as a failed connect: it is of kind Connect, and
+    /// the setting `retry` applies if the driver calls it transient. (On SQLite, whose connects run on the caller's thread,
     /// nothing ends an `on_acquire` that hangs.)
     ///
-    /// `on_release` is given every connection that the pool closes, for whatever reason, on a thread of the pool's own, and as a
-    /// rule after the close hook: one that takes longer than 5 s is left behind and counted in `abandoned`. Unlike in r2d2 that
-    /// includes those that are idle when the pool is closed or dropped; a program that ends right after must call
-    /// [`close`](Pool::close) first to be sure of it. A detached connection is its new owner's and is not released; nor is one
-    /// in a forked child.
+    /// `on_release` is given every connection that the pool closes, for whatever reason, on a thread of the pool's own and
+    /// usually after the close hook. One that takes longer than 5 s is abandoned, and counted in `abandoned`. Unlike in r2d2, it
+    /// is also given the connections that are idle when the pool is closed or dropped; a program that ends right after that must
+    /// call [`close`](Pool::close) first to be sure of it. A detached connection belongs to its new owner and is not released;
+    /// nor is one in a forked child process.
     ///
     /// # Panics
     /// A panic in `on_acquire` resumes in [`Pool::get`], one in `on_release` is caught and logged, and both are counted in
-    /// `hook_failures`. From inside either, `get`, `warm_up` and `close` of the same pool return Unsupported. A driver that panics
-    /// while a panic in `on_release` drops its connection ends the process, as Rust has it.
+    /// `hook_failures`. Inside either of them, `get`, `warm_up` and `close` of the same pool return Unsupported. If a panic in
+    /// `on_release` drops the connection and the driver panics in that drop, the process ends, as always in Rust with two panics
+    /// at once.
     pub fn connection_customizer(
         mut self,
         customizer: Box<dyn r2d2::CustomizeConnection<M::Connection, M::Error>>,
@@ -221,20 +222,20 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// For tests: ages and freshness by a clock that can be moved.
+    /// For tests: measures ages and freshness by a clock that can be moved.
     #[doc(hidden)]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Builds the pool. Opens nothing, unless warm_up asks for it (then it waits for those connections) or min_pool_size
-    /// (those are opened in the background). Logs one info line with the sizes.
+    /// Builds the pool. It opens no connection unless warm_up asks for some (then the build waits for them) or min_pool_size
+    /// does (those are opened in the background). It logs one line with the sizes, at level info.
     ///
     /// # Errors
-    /// Settings for nonsense in the settings or a blank name; Unsupported for a setting that the driver cannot honour, and in
-    /// a process that was forked off from one with a pool; Resources where a thread that it needs cannot be started, and a later
-    /// build may succeed; with warm_up also the errors of [`Pool::warm_up`].
+    /// Settings for a setting that is out of range or a blank name; Unsupported for a setting that the driver cannot honour, and
+    /// in a process that was forked from one that had a pool; Resources where a thread that the pool needs cannot be started (a
+    /// later build may succeed); with warm_up also the errors of [`Pool::warm_up`].
     pub fn build(self) -> Result<Pool<M>, Error> {
         static NEXT_POOL: AtomicU64 = AtomicU64::new(1);
         let Builder {
@@ -255,20 +256,20 @@ impl<M: Manager> Builder<M> {
             None => ask_driver("default_mode", || driver.default_mode())?,
         };
         settings.validate_for(mode)?;
-        // So that the status says which it is.
+        // So that the status shows the mode in force.
         settings.mode = Some(mode);
         if name.trim().is_empty() {
             return Err(Error::setting(
                 "name",
-                "\"\"",
-                "a pool needs a name that is not blank",
+                format_args!("{name:?}"),
+                "a name that is not blank",
             ));
         }
         if name.contains('\0') {
             return Err(Error::setting(
                 "name",
-                format!("{name:?}"),
-                "threads and servers are named after it, and take no NUL",
+                format_args!("{name:?}"),
+                "a name without NUL, which the names of threads and the application name on the server cannot contain",
             ));
         }
         if settings.require_tls {
@@ -278,7 +279,7 @@ impl<M: Manager> Builder<M> {
                 say!(
                     Warn,
                     &format!("queuepool::{name}"),
-                    "require_tls is set, and this pool's driver knows nothing of encryption: see to it in the manager"
+                    "require_tls is set, but this pool's driver does not handle encryption: make sure that the manager encrypts its connections"
                 );
             }
         }
@@ -295,8 +296,8 @@ impl<M: Manager> Builder<M> {
         let shared = Arc::new_cyclic(|pool| Shared {
             home,
             target: format!("queuepool::{name}"),
-            // Each place has at most one call under way, and at most as many again hang without one.
-            // A hung one may have a cancel under way beside it.
+            // Each place has at most one call in progress, and at most as many calls again hang without a place. A call that
+            // hangs may have a cancel in progress beside it. So there are at most three threads for each place.
             helpers: Helpers::new(&name, 3 * capacity as usize + 1),
             name: Arc::from(name),
             mode,

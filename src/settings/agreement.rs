@@ -1,4 +1,5 @@
-//! The environment, a URL and text are three ways to say the same: what one takes the others take, and to the same effect.
+//! The environment, a URL and a text are three ways to write the same settings: each takes what the others take, with the same
+//! effect.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
@@ -42,7 +43,7 @@ fn name() -> impl Strategy<Value = &'static str> {
     )
 }
 
-/// Near what some setting takes, and far from it: huge, blank, with control characters, beyond ASCII.
+/// Values near what some setting takes, and far from it: huge, blank, with control characters, beyond ASCII.
 fn value() -> impl Strategy<Value = String> {
     let words = "on|OFF|true|No|1|0|never|always|none|auto|queue|null|rollback|full|SELECT 1|inf|NaN|1e999|-0";
     prop_oneof![
@@ -78,8 +79,9 @@ proptest! {
                 prop_assert_eq!(&settings.to_string().parse::<Settings>().expect("printed"), &settings);
             }
             Err(error) => {
-                let beginning = format!("DB_{} = ", name.to_ascii_uppercase());
-                prop_assert!(error.to_string().starts_with(&beginning), "{}", error);
+                let place = format!(" in DB_{}: expected ", name.to_ascii_uppercase());
+                prop_assert!(error.to_string().starts_with(&format!("invalid {name} ")), "{}", error);
+                prop_assert!(error.to_string().contains(&place), "{}", error);
                 for (error, name) in [
                     (error, name.to_ascii_uppercase()),
                     (from_environment(&written, "DATABASE_").unwrap_err(), name.to_ascii_uppercase()),
@@ -99,7 +101,7 @@ proptest! {
     fn the_order_in_which_settings_are_written_does_not_matter(
         (one, other) in written().prop_flat_map(|written| (Just(written.clone()), Just(written).prop_shuffle())),
     ) {
-        // Of two that are refused or disagree, either may be the one that is named.
+        // Of two that are refused or that contradict each other, either may be the one that is named.
         prop_assert_eq!(from_url(&one).ok(), from_url(&other).ok());
         prop_assert_eq!(
             query(&one).parse::<Settings>().ok(),

@@ -1,4 +1,4 @@
-//! The settings that are a choice among named ways.
+//! The settings that are a choice between named alternatives.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PrePing {
-    /// Not tested: a stale connection reaches its caller. One exception: when a connection was lost and it is unclear whether the
-    /// server went with it, each of the others is tested once, before its next use.
+    /// Not tested, so a stale connection reaches its caller. There is one exception: if a connection was lost and it is unclear
+    /// whether the server went with it, each of the other connections is tested once before its next use.
     Never,
-    /// Tested every time.
+    /// Tested at every checkout.
     Always,
-    /// Tested unless it was proved alive (used without error, reset or pinged) within this time.
+    /// Tested unless it was proved alive (used without an error, reset, or pinged) within this time.
     IdleFor(Duration),
 }
 
@@ -33,13 +33,14 @@ impl From<bool> for PrePing {
     }
 }
 
-/// How a returned connection is cleaned before the next one gets it.
+/// How a returned connection is reset before the next user gets it.
 ///
-/// Whatever the setting, a connection on which an answer may still be owed is closed, and so is one that a panicking holder
-/// left and that cannot be reset in full. A reset that fails, or is not answered within `health_check_timeout`, closes the
-/// connection. "Undone" below means that the next user finds it as it was after the login, the driver's own `init` and, but for
-/// `Full`, the connect hooks; "stays" that the next user finds what the last one left. What connect hooks have set in the session
-/// is gone after `Full`: they are not run again.
+/// Whatever the setting, a connection on which an answer may still be owed is closed, and so is one whose holder panicked if it
+/// cannot be reset in full. A reset that fails, or is not answered within `health_check_timeout`, closes the connection.
+///
+/// In the tables, "undone" means that the next user finds it as it was after the login, the driver's own `init` and, except
+/// under `Full`, the connect hooks; "stays" means that the next user finds what the last one left. Whatever connect hooks have
+/// set in the session is gone after `Full`, since they are not run again.
 ///
 /// | PostgreSQL | `Never` | `Rollback` | `Full` |
 /// |---|---|---|---|
@@ -49,7 +50,7 @@ impl From<bool> for PrePing {
 /// | temporary tables and sequences, `currval` | stays | stays | undone |
 /// | cursors `WITH HOLD`, advisory locks | stays | stays | undone |
 /// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
-/// | settings of one's own (`app.tenant`) | stays | stays | undone: empty, or as the server has it |
+/// | custom settings (`app.tenant`) | stays | stays | undone: empty, or as the server has it |
 /// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
 /// | loaded libraries, the driver's own statements | stays | stays | stays |
 ///
@@ -58,14 +59,14 @@ impl From<bool> for PrePing {
 /// | transaction, its locks and rows | stays | undone | undone |
 /// | `autocommit` | stays | undone | undone |
 /// | `LOCK TABLES` | stays | undone | undone |
-/// | database (`USE`) | stays | stays | undone; closed where the login had none |
+/// | database (`USE`) | stays | stays | undone; the connection is closed if the login had none |
 /// | character set, collation, and what `Opts::init` set | stays | stays | undone |
 /// | session variables (`sql_mode`, time zone, isolation level) | stays | stays | undone |
 /// | user variables, temporary tables, `GET_LOCK` | stays | stays | undone |
 /// | statements prepared by SQL (`PREPARE`) | stays | stays | undone |
 /// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
 /// | active roles (`SET ROLE`) | stays | stays | as the connect hooks left them |
-/// | a `LOCAL INFILE` handler of the connection's own | stays | undone | undone |
+/// | a `LOCAL INFILE` handler set on the connection | stays | undone | undone |
 ///
 /// | SQLite in queue mode | `Never` | `Rollback` | `Full` |
 /// |---|---|---|---|
@@ -75,30 +76,30 @@ impl From<bool> for PrePing {
 /// | attached databases, temporary tables, views and triggers | stays | stays | undone |
 /// | busy timeout, functions, collations, hooks | stays | stays | undone |
 ///
-/// In null mode every connection is closed at its return, and nothing stays.
+/// In null mode every connection is closed when it is returned, so nothing stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResetOnReturn {
-    /// Not at all. One question asks whether an answer is still owed: on PostgreSQL always, because the driver loses count after a
-    /// `COPY` that the server refuses, and on MySQL with a `read_timeout` or `write_timeout` in the `Opts`. Otherwise nothing is
-    /// sent.
+    /// Not at all. The pool only asks whether an answer is still owed: on PostgreSQL always, because the driver loses count after
+    /// a `COPY` that the server refuses, and on MySQL with a `read_timeout` or `write_timeout` in the `Opts`. Otherwise nothing
+    /// is sent.
     Never,
-    /// Transactions are rolled back, and what else the table says: one round trip on PostgreSQL, MySQL and MariaDB, none on
+    /// Transactions are rolled back, and whatever else the tables say: one round trip on PostgreSQL, MySQL and MariaDB, none on
     /// SQLite.
     #[default]
     Rollback,
-    /// The session is as after the login: one to two round trips on PostgreSQL, two or more on MySQL and MariaDB
-    /// (`COM_RESET_CONNECTION`, then what it keeps), and a new connection on SQLite.
+    /// The session is as it was after the login: one or two round trips on PostgreSQL, two or more on MySQL and MariaDB
+    /// (`COM_RESET_CONNECTION`, then what that leaves), and a new connection on SQLite.
     Full,
 }
 
-/// Whether connections are kept.
+/// Whether connections are kept between uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Mode {
-    /// Kept between uses, as SQLAlchemy's QueuePool does.
+    /// Connections are kept between uses, as in SQLAlchemy's QueuePool.
     Queue,
-    /// Opened at checkout and closed at checkin, as SQLAlchemy's NullPool does; never more than
+    /// Connections are opened at checkout and closed at checkin, as in SQLAlchemy's NullPool, but never more than
     /// `pool_size + max_overflow` at once.
     Null,
 }

@@ -1,16 +1,17 @@
-//! Durations in writing.
+//! How durations are written.
 
 use std::time::Duration;
 
-/// Longer than any duration that is meant; humantime 2.4 panics in `Duration::new` when a sum reaches `u64::MAX` seconds,
+/// Longer than any duration that anybody means. humantime 2.4 panics in `Duration::new` if a sum reaches `u64::MAX` seconds,
 /// which takes more digits than these two limits let through.
 const LONGEST_TEXT: usize = 100;
 const LONGEST_NUMBER: usize = 10;
 
-/// 10^10 years of humantime's: what is shorter prints as numbers of at most [`LONGEST_NUMBER`] digits, and so parses back.
+/// 10^10 years as humantime counts them. A shorter duration is printed in numbers of at most [`LONGEST_NUMBER`] digits, and so
+/// can be parsed again.
 const TOO_LONG: Duration = Duration::from_secs(31_557_600 * 10_u64.pow(LONGEST_NUMBER as u32));
 
-/// Plain seconds (`30`, `0.5`) or numbers with units (`30s`, `1h 30min`).
+/// Reads plain seconds (`30`, `0.5`) or numbers with units (`30s`, `1h 30min`).
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.len() > LONGEST_TEXT || longest_number(text) > LONGEST_NUMBER {
@@ -27,14 +28,14 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     duration.ok().filter(|duration| *duration < TOO_LONG)
 }
 
-/// Exact to the nanosecond, in letters and digits only.
+/// Writes a duration exact to the nanosecond, in letters and digits only.
 pub(crate) fn print(duration: Duration) -> String {
     humantime::format_duration(duration)
         .to_string()
         .replace(' ', "")
 }
 
-/// The digits of the longest number; humantime reads `1 000` as one number.
+/// The number of digits of the longest number. humantime reads `1 000` as one number, so spaces do not count.
 fn longest_number(text: &str) -> usize {
     let without_spaces: String = text.split_whitespace().collect();
     without_spaces

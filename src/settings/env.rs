@@ -12,8 +12,12 @@ use crate::error::{Error, ErrorKind};
 
 const PREFIXES: [&str; 2] = ["DB_", "DATABASE_"];
 
+/// Stands in an error for a value that cannot be shown because it is not Unicode.
+const NOT_UNICODE: &str = "(not Unicode)";
+const UNICODE: &str = "Unicode text";
+
 impl Settings {
-    /// The default preset, overlaid by the environment: short for `Settings::default().with_env()`.
+    /// The default preset with what the environment sets: short for `Settings::default().with_env()`.
     ///
     /// # Errors
     /// As [`with_env`](Settings::with_env).
@@ -21,12 +25,12 @@ impl Settings {
         Settings::default().with_env()
     }
 
-    /// Takes from the environment what code has not set.
+    /// Takes from the environment whatever code has not set.
     ///
-    /// Each setting has a variable, under either prefix, `DB_` or `DATABASE_`: `DB_POOL_SIZE` and
-    /// `DATABASE_POOL_SIZE` are the same; every field says its own. Nothing else in this crate reads them.
-    /// A `DB_POOL_…` or `DATABASE_POOL_…` that is no setting is logged at warn (an orchestrator may inject one for a
-    /// service of that name) and left alone.
+    /// Each setting has a variable with either of two prefixes, `DB_` or `DATABASE_`: `DB_POOL_SIZE` and
+    /// `DATABASE_POOL_SIZE` mean the same, and the documentation of each field names its own. Nothing else in this crate reads
+    /// these variables. A `DB_POOL_…` or `DATABASE_POOL_…` that is not a setting is ignored with a warning in the log, since an
+    /// orchestrator may inject such a variable for a service called "pool".
     ///
     /// ```
     /// use queuepool::Settings;
@@ -37,8 +41,9 @@ impl Settings {
     /// ```
     ///
     /// # Errors
-    /// A value that does not parse, and both prefixes set to different values. A variable that is set to nothing is an
-    /// error too: whoever wrote `DB_POOL_SIZE=$SIZE` and forgot SIZE did not mean the default. The error names the variable.
+    /// Settings for a value that does not parse, and for two variables of one setting with different values. An empty variable
+    /// is an error too, because whoever wrote `DB_POOL_SIZE=$SIZE` and forgot SIZE did not mean the default. The error names the
+    /// variable.
     pub fn with_env(self) -> Result<Self, Error> {
         let overlay = from_vars(env::vars_os())?;
         Ok(self.overlaid(&overlay, Source::Environment))
@@ -49,7 +54,7 @@ impl Settings {
 pub(crate) fn from_vars(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Overlay, Error> {
-    // Sorted, so that of several errors always the same is reported.
+    // Sorted, so that of several errors it is always the same one that is reported.
     let sorted: BTreeMap<OsString, OsString> = variables.collect();
     let mut overlay = Overlay::new();
     for (variable, value) in &sorted {
@@ -60,18 +65,20 @@ pub(crate) fn from_vars(
             continue;
         };
         if table::is_name(&name) {
-            let text = value.to_str().ok_or_else(|| not_unicode(variable))?;
-            let written = Written {
-                name: variable.to_owned(),
+            let text = value
+                .to_str()
+                .ok_or_else(|| Error::setting_in(variable, &name, NOT_UNICODE, UNICODE))?;
+            overlay.insert(Written {
+                name,
+                place: variable.to_owned(),
                 text: text.to_owned(),
                 is_secret: false,
-            };
-            overlay.insert(&name, written)?;
+            })?;
         } else if name.starts_with("pool_") {
             say!(
                 Warn,
                 "queuepool::settings::env",
-                "the environment variable {variable} is no setting of queuepool; ignored"
+                "the environment variable {variable} is ignored: queuepool has no such setting"
             );
         }
     }
@@ -81,7 +88,7 @@ pub(crate) fn from_vars(
 /// The database's URL from the environment.
 ///
 /// # Errors
-/// When DATABASE_URL is missing, empty or not Unicode. The value is in no error: it may contain a password.
+/// Settings when DATABASE_URL is missing, empty or not Unicode. The value is never in the error, as it may contain a password.
 pub(crate) fn database_url_from_env() -> Result<String, Error> {
     database_url(env::var_os("DATABASE_URL"))
 }
@@ -90,25 +97,22 @@ fn database_url(value: Option<OsString>) -> Result<String, Error> {
     let Some(value) = value.filter(|value| !value.is_empty()) else {
         return Err(Error::new(
             ErrorKind::Settings,
-            "DATABASE_URL is not set: set it to the database's URL, for example \
+            "DATABASE_URL is not set: expected the database's URL, for example \
              postgresql://user:password@localhost:5432/orders, mysql://user:password@localhost/orders or \
              sqlite:///orders.db",
         ));
     };
-    value.into_string().map_err(|_| not_unicode("DATABASE_URL"))
+    let refused = |_| Error::setting("DATABASE_URL", NOT_UNICODE, UNICODE);
+    value.into_string().map_err(refused)
 }
 
-/// The rest of the name after a prefix, in lower case, as in a URL.
+/// The name of the setting as in a URL: what follows a prefix, in lower case. `None` without a prefix.
 fn setting_name(variable: &str) -> Option<String> {
     let rest = PREFIXES
         .iter()
         .find_map(|prefix| variable.strip_prefix(prefix))?;
     let is_upper_case = !rest.contains(|character: char| character.is_ascii_lowercase());
     is_upper_case.then(|| rest.to_ascii_lowercase())
-}
-
-fn not_unicode(variable: &str) -> Error {
-    Error::setting(variable, "(not Unicode)", "Unicode text is")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Settings as JSON: numbers as numbers, times in seconds, switches as booleans, what is off as null.
+//! Settings as JSON: numbers as numbers, times in seconds, switches as booleans, and a setting that is off as null.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ fn seconds(time: Duration) -> f64 {
 }
 
 impl Serialize for Settings {
-    /// By the fields' names; those of `retry` as `retry.max_attempts`. A recycle of never is null; `pre_ping` is a switch, and
-    /// `pre_ping_window` the time for which a connection that was proved alive counts as tested.
+    /// A map with the names of the fields as keys; the fields of `retry` are written as `retry.max_attempts`. A recycle of never
+    /// is null. `pre_ping` is a boolean, and `pre_ping_window` is the time for which a connection that was proved alive counts
+    /// as tested.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Settings {
             pool_size,

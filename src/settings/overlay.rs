@@ -1,76 +1,82 @@
-//! What one place, the environment or a URL, says about the settings.
+//! What one place says about the settings: the environment, a URL or a text.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Settings;
 use super::table::{self, MAX_POOL_SIZE, Row};
-use super::value::{Count, Form};
-use crate::error::Error;
+use super::value::{CountFromOne, Form};
+use crate::error::{Error, NOT_SHOWN};
 
-/// A value as the user wrote it, and under what name.
+/// A value as the user wrote it, and where.
 #[derive(Clone)]
 pub(super) struct Written {
-    /// The name with its place, such as `DB_POOL_SIZE`.
+    /// One of [`table::is_name`].
     pub(super) name: String,
+    /// A variable such as `DB_POOL_SIZE`, or "the database URL".
+    pub(super) place: String,
     pub(super) text: String,
-    /// The text might be part of a password: it is in no error.
+    /// The text may be part of a password, and must be in no error.
     pub(super) is_secret: bool,
 }
 
-/// For errors; a value which could be (part of) a URL with its password is not shown.
-impl fmt::Display for Written {
+/// The value alone, in quotes, for errors. One that may be a URL or a part of it is not shown, because of the password in it.
+struct Value<'a>(&'a Written);
+
+impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const LONGEST: usize = 60;
-        if self.is_secret || self.text.contains('@') || self.text.contains("://") {
-            return f.write_str("(not shown)");
+        let Written {
+            text, is_secret, ..
+        } = self.0;
+        if *is_secret || text.contains('@') || text.contains("://") {
+            return f.write_str(NOT_SHOWN);
         }
-        if self.text.trim().is_empty() {
-            return f.write_str("(nothing)");
+        match text.char_indices().nth(LONGEST) {
+            Some((end, _)) => write!(f, "{:?}…", &text[..end]),
+            None => write!(f, "{text:?}"),
         }
-        for character in self.text.chars().take(LONGEST) {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        if self.text.chars().nth(LONGEST).is_some() {
-            f.write_str("…")?;
-        }
-        Ok(())
+    }
+}
+
+/// For errors: `pool_size "5" in DB_POOL_SIZE`.
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} in {}", self.name, Value(self), self.place)
     }
 }
 
 impl Written {
-    pub(super) fn refused(&self, accepted: impl fmt::Display) -> Error {
-        Error::setting(&self.name, self, accepted)
+    pub(super) fn refused(&self, expected: impl fmt::Display) -> Error {
+        Error::setting_in(&self.place, &self.name, Value(self), expected)
     }
 
-    /// Two places say different things.
     fn contradicted_by(&self, other: &Written) -> Error {
         self.refused(format_args!(
-            "{} = {other} says otherwise; leave one of the two out",
-            other.name
+            "the same value as {other}, or only one of the two"
         ))
     }
 }
 
-/// The settings that one place names; the others are not touched by it.
+/// The settings that one place names. It leaves all others as they are.
 #[derive(Clone)]
 pub(crate) struct Overlay {
-    /// Meaningful for the rows in `given` only.
+    /// Only those of the rows in `given` have a meaning.
     values: Settings,
-    /// By a row's path.
+    /// By the rows' paths.
     given: BTreeMap<&'static str, Written>,
     capacity: Option<(u32, Written)>,
 }
 
-/// Names only: a value may be more than it seems.
+/// Names only: a value may contain more than the setting, such as a password.
 impl fmt::Debug for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
-            .entries(self.given.values().map(|written| &written.name))
+            .entries(
+                self.given
+                    .values()
+                    .map(|written| (&written.name, &written.place)),
+            )
             .finish()
     }
 }
@@ -84,7 +90,7 @@ impl Overlay {
         }
     }
 
-    /// What a place that names no setting says.
+    /// What is said by a place that names no setting.
     pub(crate) fn nothing() -> Self {
         Overlay::new()
     }
@@ -93,9 +99,9 @@ impl Overlay {
         self.given.is_empty() && self.capacity.is_none()
     }
 
-    /// Takes one value; `name` is one of [`table::is_name`]. A second value for the same setting must be the same.
-    pub(super) fn insert(&mut self, name: &str, written: Written) -> Result<(), Error> {
-        match table::row(name) {
+    /// Takes one value. A second value for the same setting must be equal to the first.
+    pub(super) fn insert(&mut self, written: Written) -> Result<(), Error> {
+        match table::row(&written.name) {
             Some(row) => self.insert_row(row, written),
             None => self.insert_capacity(written),
         }
@@ -104,7 +110,7 @@ impl Overlay {
     fn insert_row(&mut self, row: &'static Row, written: Written) -> Result<(), Error> {
         let mut values = self.values.clone();
         if written.text.trim().is_empty() || (row.parse)(&written.text, &mut values).is_none() {
-            return Err(written.refused(row.accepted));
+            return Err(written.refused(row.expected));
         }
         match self.given.get(row.path) {
             Some(before) if !(row.same)(&self.values, &values) => {
@@ -118,9 +124,9 @@ impl Overlay {
     }
 
     fn insert_capacity(&mut self, written: Written) -> Result<(), Error> {
-        let capacity = Count::parse(&written.text)
+        let capacity = CountFromOne::parse(&written.text)
             .filter(|capacity| *capacity > 0)
-            .ok_or_else(|| written.refused("a whole number from 1 is"))?;
+            .ok_or_else(|| written.refused(CountFromOne::EXPECTED))?;
         match &self.capacity {
             Some((before, before_written)) if *before != capacity => {
                 return Err(before_written.contradicted_by(&written));
@@ -131,7 +137,7 @@ impl Overlay {
         Ok(())
     }
 
-    /// Turns a max_pool_size into pool_size and max_overflow, once all is read.
+    /// Turns max_pool_size into pool_size and max_overflow, once everything has been read.
     pub(super) fn finish(mut self) -> Result<Self, Error> {
         let Some((capacity, written)) = self.capacity.take() else {
             return Ok(self);
@@ -140,8 +146,7 @@ impl Overlay {
             None => capacity,
             Some(size) if self.values.pool_size > capacity => {
                 return Err(written.refused(format_args!(
-                    "{MAX_POOL_SIZE} is pool_size and max_overflow together, so at least {} = {size} is",
-                    size.name
+                    "at least {size}, since {MAX_POOL_SIZE} is the sum of pool_size and max_overflow"
                 )));
             }
             Some(_) => self.values.pool_size,
@@ -151,8 +156,7 @@ impl Overlay {
             && self.values.max_overflow != max_overflow
         {
             return Err(overflow.refused(format_args!(
-                "{} = {written} with a pool_size of {pool_size} leaves {max_overflow}; leave one of the two out",
-                written.name
+                "{max_overflow}, which is what {written} leaves beside a pool_size of {pool_size}, or only one of the two"
             )));
         }
         self.values.pool_size = pool_size;
@@ -167,10 +171,8 @@ impl Overlay {
         &self.values
     }
 
-    /// Under what name this place gives the setting, if it does.
-    pub(super) fn written_as(&self, row: &Row) -> Option<&str> {
-        self.given
-            .get(row.path)
-            .map(|written| written.name.as_str())
+    /// How this place gives the setting, if it does.
+    pub(super) fn given(&self, row: &Row) -> Option<&Written> {
+        self.given.get(row.path)
     }
 }

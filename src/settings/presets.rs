@@ -1,4 +1,4 @@
-//! The presets: sizes that were found right for a kind of load, each with its reason.
+//! The presets: sizes for kinds of load, each with its reason.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ impl Default for Settings {
 impl Settings {
     /// 5 + 10, for under 100 users: low traffic, under 10 requests at once.
     ///
-    /// A kept connection costs the server memory whether it is used or not; 5 answer this load, and 10 more stand by
-    /// for a burst. 15 connections an instance: six instances fit PostgreSQL's 100, nine fit MySQL's 151.
+    /// A kept connection costs the server memory whether it is used or not; 5 are enough for this load, and 10 more are
+    /// available for a burst. 15 connections per instance: six instances fit into PostgreSQL's 100, nine into MySQL's 151.
     #[must_use]
     pub fn small() -> Self {
         sized(5, 10).into_preset()
@@ -24,8 +24,8 @@ impl Settings {
 
     /// 10 + 20, the default, for 100 to 1,000 users.
     ///
-    /// Ten busy connections keep a server of four cores and a disk at work (cores x 2 + spindles); the overflow of
-    /// twice the size serves a burst. 30 connections an instance: three instances fit PostgreSQL's 100, four fit
+    /// Ten busy connections keep a server with four cores and one disk busy (cores x 2 + spindles, rounded up); an overflow of
+    /// twice that size serves a burst. 30 connections per instance: three instances fit into PostgreSQL's 100, four into
     /// MySQL's 151, each with headroom.
     #[must_use]
     pub fn medium() -> Self {
@@ -34,8 +34,9 @@ impl Settings {
 
     /// 20 + 30, for more than 1,000 users.
     ///
-    /// A steadier load: more is kept, less is opened and closed again. 50 connections an instance: one instance fits
-    /// PostgreSQL's 100 with headroom (two come to exactly 100, of which 3 are reserved), two fit MySQL's 151.
+    /// The load is steadier, so more connections are kept and fewer are opened and closed. 50 connections per instance: one
+    /// instance fits into PostgreSQL's 100 with headroom (two come to exactly 100, of which 3 are reserved), two into MySQL's
+    /// 151.
     #[must_use]
     pub fn large() -> Self {
         sized(20, 30).into_preset()
@@ -43,8 +44,8 @@ impl Settings {
 
     /// 20 + 40, for 10 to 50 requests at once.
     ///
-    /// All of them are served without waiting, the usual 20 without connecting. 60 connections an instance: one
-    /// instance fits PostgreSQL's 100, two fit MySQL's 151.
+    /// All of them are served without waiting, and the usual 20 without connecting. 60 connections per instance: one
+    /// instance fits into PostgreSQL's 100, two into MySQL's 151.
     #[must_use]
     pub fn medium_traffic() -> Self {
         sized(20, 40).into_preset()
@@ -53,8 +54,8 @@ impl Settings {
     /// 50 + 100 with a timeout of 60 s, for more than 50 requests at once.
     ///
     /// At this load a queue forms now and then, and a longer wait is better than an error. **Needs a raised server
-    /// limit**: 150 connections are above PostgreSQL's default of 100, and leave 1 of MySQL's 151. Set
-    /// `max_connections` to at least 150 for each instance, and some for administrators.
+    /// limit**: 150 connections are more than PostgreSQL's default of 100, and leave 1 of MySQL's 151. Set
+    /// `max_connections` to at least 150 for each instance, plus some for administrators.
     #[must_use]
     pub fn high_traffic() -> Self {
         Settings {
@@ -66,8 +67,9 @@ impl Settings {
 
     /// 20 + 40 with a recycle of 30 min, for a developer's machine.
     ///
-    /// Debuggers and tests hold connections for long, so there are many; local servers and tunnels come and go, so they
-    /// are replaced sooner. Up to 60 connections: fits PostgreSQL's 100 and MySQL's 151 once.
+    /// Debuggers and tests hold connections for a long time, so there are many of them; local servers and tunnels come and go,
+    /// so connections are replaced sooner. Up to 60 connections: PostgreSQL's 100 and MySQL's 151 have room for
+    /// one such pool.
     #[must_use]
     pub fn development() -> Self {
         Settings {
@@ -80,9 +82,8 @@ impl Settings {
     /// 5 + 10 with a recycle of 30 min and TLS required, for one of several instances behind a load balancer.
     ///
     /// The instances share the server's limit, so each is small; load balancers and failovers move servers, so
-    /// connections are replaced sooner; the network is not trusted, unless the URL says otherwise (any `sslmode`, or
-    /// `require_tls=false`).
-    /// 15 connections an instance: six instances fit PostgreSQL's 100, nine fit MySQL's 151.
+    /// connections are replaced sooner; and the network is not trusted, unless the URL says otherwise (any `sslmode`, or
+    /// `require_tls=false`). 15 connections per instance: six instances fit into PostgreSQL's 100, nine into MySQL's 151.
     #[must_use]
     pub fn production() -> Self {
         Settings {
@@ -93,20 +94,20 @@ impl Settings {
         .into_preset()
     }
 
-    /// The [`production`](Settings::production) preset under the name by which people who deploy containers look for
-    /// it: 5 + 10 for each replica, for the same reasons and with the same need, 15 of the server's limit a replica.
+    /// The [`production`](Settings::production) preset under the name that people who deploy containers look for: 5 + 10 for
+    /// each replica, for the same reasons, and with the same need of 15 connections per replica.
     #[must_use]
     pub fn container() -> Self {
         Settings::production()
     }
 
-    /// 100 + 0 with 10 kept in any case, a command_timeout of 60 s and the monitor on, for services
+    /// 100 + 0 with at least 10 kept open, a command_timeout of 60 s and the monitor on, for services
     /// and batch jobs with 1,000 and more operations a second.
     ///
-    /// At this rate connecting under load costs more than waiting for the next connection, so there is no overflow; a
+    /// At this rate, connecting under load costs more than waiting for the next connection, so there is no overflow. A
     /// statement that runs for a minute is a fault and must not hold a connection. Queue mode only. **Needs a raised
-    /// limit on PostgreSQL**: 100 connections an instance, and its default of 100 has 3 reserved. One instance fits
-    /// MySQL's 151.
+    /// limit on PostgreSQL**: 100 connections per instance, while 3 of its default of 100 are reserved. One instance fits
+    /// into MySQL's 151.
     #[must_use]
     pub fn high_throughput() -> Self {
         Settings {

@@ -1,4 +1,5 @@
-//! Where each setting's value comes from, so that code beats the URL, the URL the environment, and that the preset.
+//! Where each setting's value comes from, so that code beats the URL, the URL beats the environment, and the environment beats
+//! the preset.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,9 +7,10 @@ use std::sync::Arc;
 
 use super::Settings;
 use super::overlay::Overlay;
-use super::table::{ROWS, Row};
+use super::table::{MAX_POOL_SIZE, ROWS, Row};
+use crate::error::Error;
 
-/// From the weakest to the strongest; weaker than all is the preset.
+/// From the weakest to the strongest. The preset is weaker than all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
     Environment,
@@ -19,19 +21,44 @@ pub(super) enum Source {
 #[derive(Clone)]
 struct Origin {
     source: Source,
-    /// What the user wrote it as, such as DB_POOL_SIZE; nothing for code.
-    written_as: Option<String>,
+    /// Where the user wrote it. A setter of [`Settings`] has no place.
+    written: Option<Given>,
+}
+
+/// A setting in an error: its name, and the place where it was given, if that was not code.
+#[derive(Clone)]
+pub(super) struct Given {
+    name: String,
+    place: Option<String>,
+}
+
+impl Given {
+    pub(super) fn refused(&self, value: impl fmt::Display, expected: impl fmt::Display) -> Error {
+        match &self.place {
+            Some(place) => Error::setting_in(place, &self.name, value, expected),
+            None => Error::setting(&self.name, value, expected),
+        }
+    }
+
+    /// `pool_size 5 in DB_POOL_SIZE`.
+    pub(super) fn with(&self, value: impl fmt::Display) -> String {
+        let name = &self.name;
+        match &self.place {
+            Some(place) => format!("{name} {value} in {place}"),
+            None => format!("{name} {value}"),
+        }
+    }
 }
 
 #[derive(Clone, Default)]
 pub(super) struct Provenance {
-    /// By a row's path; what is not in here is the preset's.
+    /// By the rows' paths. What is not in here comes from the preset.
     origins: BTreeMap<&'static str, Origin>,
-    /// The values before code touched any field: one that differs was assigned. Nothing only inside a base itself.
+    /// The values before code assigned to any field: one that differs now was assigned. `None` only inside a base itself.
     base: Option<Arc<Settings>>,
 }
 
-/// Two settings are equal when their values are.
+/// Always equal, because two [`Settings`] are equal if their values are, wherever those came from.
 impl PartialEq for Provenance {
     fn eq(&self, _other: &Self) -> bool {
         true
@@ -51,7 +78,7 @@ impl fmt::Debug for Provenance {
 }
 
 impl Settings {
-    /// From here on, a field that changes was changed in code.
+    /// From here on, a field that changes has been changed in code.
     pub(super) fn into_preset(mut self) -> Self {
         self.provenance = Provenance::default();
         self.rebased()
@@ -63,7 +90,7 @@ impl Settings {
         self
     }
 
-    /// Every part of the field counts as set in code, also one that kept its value.
+    /// Every part of the field counts as set in code, even one that keeps its value.
     pub(super) fn mark_as_code(&mut self, field: &str) {
         for row in ROWS {
             if row.path.split('.').next() == Some(field) {
@@ -72,8 +99,8 @@ impl Settings {
         }
     }
 
-    fn mark_row(&mut self, row: &Row, source: Source, written_as: Option<String>) {
-        let origin = Origin { source, written_as };
+    fn mark_row(&mut self, row: &Row, source: Source, written: Option<Given>) {
+        let origin = Origin { source, written };
         self.provenance.origins.insert(row.path, origin);
     }
 
@@ -84,7 +111,7 @@ impl Settings {
             .is_some_and(|base| !(row.same)(base, self))
     }
 
-    /// Takes what the overlay gives, where nothing stronger than `source` has spoken.
+    /// Takes each setting that the overlay gives, unless a stronger source than `source` has set it.
     pub(super) fn overlaid(mut self, overlay: &Overlay, source: Source) -> Self {
         for row in ROWS {
             if self.was_assigned(row) {
@@ -92,27 +119,36 @@ impl Settings {
             }
             let present = self.provenance.origins.get(row.path);
             let is_stronger = present.is_some_and(|origin| origin.source > source);
-            if let Some(written_as) = overlay.written_as(row)
+            if let Some(written) = overlay.given(row)
                 && !is_stronger
             {
                 (row.copy)(overlay.values(), &mut self);
-                self.mark_row(row, source, Some(written_as.to_owned()));
+                // The value is not what max_pool_size was set to, but what follows from it.
+                let name = match written.name == MAX_POOL_SIZE {
+                    true => row.name.to_owned(),
+                    false => written.name.clone(),
+                };
+                let place = Some(written.place.clone());
+                self.mark_row(row, source, Some(Given { name, place }));
             }
         }
         self.rebased()
     }
 
-    /// A setting's name for an error, with what the user wrote it as: `timeout (DB_POOL_TIMEOUT)`.
-    pub(super) fn name_of(&self, path: &str) -> String {
+    /// For an error: the setting by the name under which it was given, and where.
+    pub(super) fn given(&self, path: &str) -> Given {
         let was_assigned = ROWS
             .iter()
             .any(|row| row.path == path && self.was_assigned(row));
         match self.provenance.origins.get(path) {
             Some(Origin {
-                written_as: Some(written_as),
+                written: Some(written),
                 ..
-            }) if !was_assigned => format!("{path} ({written_as})"),
-            _ => path.to_owned(),
+            }) if !was_assigned => written.clone(),
+            _ => Given {
+                name: path.to_owned(),
+                place: None,
+            },
         }
     }
 }

@@ -1,8 +1,8 @@
-//! How connecting is tried again.
+//! How a failed connect is retried.
 
 use std::time::Duration;
 
-/// How connecting is tried again after a transient failure, never past the checkout's own deadline.
+/// How a connect is retried after a transient failure. Retries never go past the deadline of the checkout.
 ///
 /// ```
 /// use queuepool::{Retry, Settings};
@@ -13,29 +13,30 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Retry {
-    /// Attempts in all, the first included. Default 5: with the other defaults 7.5 s of waiting, well inside a
-    /// checkout's 30 s. From 1, which means no second attempt.
+    /// Attempts in all, including the first. Default 5, which with the other defaults is at most 7.5 s of pauses, well within
+    /// the 30 s of a checkout. At least 1, which means no second attempt.
     ///
     /// URL `max_retry_attempts`, environment `DB_MAX_RETRY_ATTEMPTS`.
     pub max_attempts: u32,
 
-    /// The pause after the first failure. Default 0.5 s; from zero, at most `max_delay`.
+    /// The pause after the first failure. Default 0.5 s; zero or more, at most `max_delay`.
     ///
     /// URL `initial_retry_delay`, environment `DB_INITIAL_RETRY_DELAY`.
     pub initial_delay: Duration,
 
-    /// By how much each pause is longer than the one before. Default 2.0; from 1.0 to 100.0.
+    /// The factor by which each pause is longer than the one before. Default 2.0; from 1.0 to 100.0.
     ///
     /// URL `retry_backoff_multiplier`, environment `DB_RETRY_BACKOFF_MULTIPLIER`.
     pub multiplier: f64,
 
-    /// The longest pause. Default 30 s, the checkout's own limit; at least `initial_delay`, at most 100 years.
+    /// The longest pause. Default 30 s, which is also the default limit of a checkout; at least `initial_delay`, at most 100
+    /// years.
     ///
     /// URL `max_retry_delay`, environment `DB_MAX_RETRY_DELAY`.
     pub max_delay: Duration,
 
-    /// Whether each pause is drawn at random between half and all of its length, so that many callers do not come back
-    /// at the same instant. Default on.
+    /// Whether each pause is drawn at random between half and all of its length, so that callers who failed together do not all
+    /// come back at the same instant. Default on.
     ///
     /// URL `retry_jitter`, environment `DB_RETRY_JITTER`.
     pub jitter: bool,
@@ -69,7 +70,7 @@ impl Retry {
         self
     }
 
-    /// Sets by how much each pause is longer than the one before.
+    /// Sets the factor by which each pause is longer than the one before.
     #[must_use]
     pub fn multiplier(mut self, multiplier: f64) -> Self {
         self.multiplier = multiplier;
@@ -90,10 +91,9 @@ impl Retry {
         self
     }
 
-    /// The delay after the `failures`-th failed attempt in a row (1 for the first), or `None` when it was the last.
+    /// The pause after the `failures`-th failed attempt in a row (1 for the first), or `None` if that was the last attempt.
     ///
-    /// With jitter the delay is drawn evenly between half of it and all of it, so that callers who failed together do
-    /// not come back together.
+    /// With jitter, the pause is drawn evenly between half and all of its length.
     pub(crate) fn delay_after(&self, failures: u32) -> Option<Duration> {
         if failures >= self.max_attempts {
             return None;

@@ -1,4 +1,4 @@
-//! A chainable setter for every field, which also marks the field as set in code.
+//! A chainable setter for every field. It also marks the field as set in code.
 
 use std::time::Duration;
 
@@ -63,11 +63,11 @@ impl Settings {
         self
     }
 
-    /// The former name of [`min_pool_size`](Settings::min_pool_size). It counts connections that are open, in use or idle;
-    /// `min_idle` of r2d2 and `minimumIdle` of HikariCP count idle ones, and open more as soon as one is in use.
+    /// The former name of [`min_pool_size`](Settings::min_pool_size). It counts open connections, whether in use or idle, while
+    /// r2d2's `min_idle` and HikariCP's `minimumIdle` count idle ones only, and open another as soon as one is in use.
     #[deprecated(
         since = "0.1.0",
-        note = "renamed to `min_pool_size`: it counts open connections, where r2d2's `min_idle` counts idle ones"
+        note = "renamed to `min_pool_size`: it counts open connections, while r2d2's `min_idle` counts idle ones"
     )]
     #[must_use]
     pub fn min_idle(self, connections: u32) -> Self {

@@ -1,18 +1,19 @@
-//! The one table of all settings in writing: what each is called, and how it is read, printed and compared.
+//! The one table of all settings as they are written: what each is called, and how it is read, printed and compared.
 
 use super::value::{
-    Count, CountOrOff, Form, Number, Overflow, Ping, PoolMode, Query, Reset, Switch, Time,
-    TimeOrNever, TimeOrOff,
+    Count, CountFromOne, CountOrOff, Delay, Form, Multiplier, Overflow, Percentage, Ping, PoolMode,
+    PoolSize, Query, Reset, Share, Switch, Time, TimeOrNever, TimeOrOff,
 };
 use super::{Retry, Settings};
 
-/// One setting in writing.
+/// One setting as it is written.
 pub(super) struct Row {
-    /// Its name in a URL; in the environment the same in upper case, after a prefix.
+    /// Its name in a URL. In the environment it is the same in upper case, after a prefix.
     pub(super) name: &'static str,
-    /// Where it is kept in [`Settings`], such as `timeout` or `retry.max_attempts`.
+    /// The field of [`Settings`], such as `timeout` or `retry.max_attempts`.
     pub(super) path: &'static str,
-    pub(super) accepted: &'static str,
+    /// What follows "expected" in the error for a text that does not parse.
+    pub(super) expected: &'static str,
     pub(super) parse: fn(&str, &mut Settings) -> Option<()>,
     pub(super) print: fn(&Settings) -> String,
     pub(super) copy: fn(&Settings, &mut Settings),
@@ -24,7 +25,7 @@ macro_rules! row {
         Row {
             name: $name,
             path: $path,
-            accepted: <$form>::ACCEPTED,
+            expected: <$form>::EXPECTED,
             parse: |text, settings| {
                 settings.$($place)+ = <$form>::parse(text)?;
                 Some(())
@@ -50,7 +51,7 @@ macro_rules! rows {
             $(row!($part_name, $part_form, concat!(stringify!($group), ".", stringify!($part)), $group.$part),)*
         ];
 
-        // A field without a row does not compile.
+        // Does not compile if a field has no row.
         const _: fn(&Settings) = |settings| {
             let Settings {
                 $($field: _,)*
@@ -63,12 +64,12 @@ macro_rules! rows {
 
 rows! {
     Settings {
-        pool_size: Count = "pool_size",
+        pool_size: PoolSize = "pool_size",
         max_overflow: Overflow = "max_overflow",
         timeout: Time = "pool_timeout",
         max_waiting: CountOrOff = "max_waiting",
         recycle: TimeOrNever = "pool_recycle",
-        recycle_jitter: Number = "pool_recycle_jitter",
+        recycle_jitter: Share = "pool_recycle_jitter",
         pre_ping: Ping = "pool_pre_ping",
         reset_on_return: Reset = "reset_on_return",
         mode: PoolMode = "pool_mode",
@@ -78,14 +79,14 @@ rows! {
         keepalive: TimeOrOff = "keepalive",
         warm_up: Count = "warm_up",
         min_pool_size: Count = "min_pool_size",
-        max_validation_failures: Count = "max_validation_failures",
+        max_validation_failures: CountFromOne = "max_validation_failures",
         validation_query: Query = "validation_query",
         health_check_interval: Time = "health_check_interval",
         health_check_timeout: Time = "health_check_timeout",
         enable_pool_metrics: Switch = "enable_pool_metrics",
         metrics_collection_interval: Time = "metrics_collection_interval",
-        warning_utilization: Number = "warning_utilization",
-        critical_utilization: Number = "critical_utilization",
+        warning_utilization: Percentage = "warning_utilization",
+        critical_utilization: Percentage = "critical_utilization",
         leak_after: Time = "leak_after",
         holder_warn_after: TimeOrOff = "holder_warn_after",
         echo: Switch = "echo",
@@ -93,21 +94,21 @@ rows! {
         require_tls: Switch = "require_tls",
     }
     retry: Retry {
-        max_attempts: Count = "max_retry_attempts",
-        initial_delay: Time = "initial_retry_delay",
-        multiplier: Number = "retry_backoff_multiplier",
-        max_delay: Time = "max_retry_delay",
+        max_attempts: CountFromOne = "max_retry_attempts",
+        initial_delay: Delay = "initial_retry_delay",
+        multiplier: Multiplier = "retry_backoff_multiplier",
+        max_delay: Delay = "max_retry_delay",
         jitter: Switch = "retry_jitter",
     }
 }
 
-/// Not a setting of its own: pool_size and max_overflow together.
+/// Not a setting of its own: the sum of pool_size and max_overflow.
 pub(super) const MAX_POOL_SIZE: &str = "max_pool_size";
 
-/// Another name of pool_pre_ping.
+/// Another name for pool_pre_ping.
 const VALIDATE_ON_CHECKOUT: &str = "validate_on_checkout";
 
-/// The setting that is written under this name.
+/// The setting that has this name where it is written.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
     let name = if name == VALIDATE_ON_CHECKOUT {
         "pool_pre_ping"
@@ -115,6 +116,67 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
         name
     };
     ROWS.iter().find(|row| row.name == name)
+}
+
+/// The name that was probably meant by one that is none: a field's own name (`timeout`, for pool_timeout), the same name in
+/// another spelling (`poolSize`, `DB_POOL_SIZE`), or one with a slip or two.
+///
+/// What has a likely meaning here cannot be a password, so an error may repeat it.
+pub(super) fn meant(unknown: &str) -> Option<&'static str> {
+    const LONGEST: usize = 40;
+    let is_a_name =
+        |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
+    if unknown.len() > LONGEST || !unknown.chars().all(is_a_name) {
+        return None;
+    }
+    let unknown = letters(unknown);
+    let unknown = ["database", "db"]
+        .iter()
+        .find_map(|prefix| unknown.strip_prefix(prefix))
+        .unwrap_or(&unknown);
+    let known = ROWS
+        .iter()
+        .flat_map(|row| {
+            let field = row.path.rsplit('.').next().unwrap_or(row.path);
+            [row.name, row.path, field].map(|spelling| (row.name, spelling))
+        })
+        .chain([MAX_POOL_SIZE, VALIDATE_ON_CHECKOUT].map(|name| (name, name)));
+    known
+        .map(|(name, spelling)| {
+            let spelling = letters(spelling);
+            let slips = slips(unknown, &spelling);
+            // None in a short name: "node" is a word of its own, and not "mode" with a slip.
+            let forgiven = match spelling.len() {
+                ..6 => 0,
+                6..12 => 1,
+                _ => 2,
+            };
+            (slips, forgiven, name)
+        })
+        .filter(|(slips, forgiven, _)| slips <= forgiven)
+        .min_by_key(|(slips, ..)| *slips)
+        .map(|(.., name)| name)
+}
+
+fn letters(name: &str) -> String {
+    name.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|character| character.to_ascii_lowercase())
+        .collect()
+}
+
+/// The Levenshtein distance of two ASCII texts: how many letters are missing, too many or wrong.
+fn slips(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, letter) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, wanted) in other.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != wanted);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
 }
 
 /// Whether this is a name that [`Overlay::insert`](super::overlay::Overlay::insert) takes.

@@ -8,12 +8,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Settings;
 use super::overlay::Overlay;
 use super::provenance::Source;
-use super::table::ROWS;
+use super::table::{self, ROWS};
 use super::url::read_query;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, NOT_SHOWN};
 
-/// Everything but what needs no encoding anywhere; a `+`, which some read as a space, is encoded.
+/// Everything is encoded that needs it anywhere, and `+` too, which some read as a space.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
+
+/// Where a setting was written, in errors.
+const PLACE: &str = "the settings text";
 
 /// All settings, as parameters of a URL: `pool_size=10&max_overflow=20&pool_timeout=30s&…`.
 impl fmt::Display for Settings {
@@ -28,22 +31,35 @@ impl fmt::Display for Settings {
     }
 }
 
-/// The default preset with what the text says, which counts as set in code.
+/// The default preset with the settings that the text names, which count as set in code.
 impl FromStr for Settings {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let mut overlay = Overlay::new();
         let is_secret = text.contains('@') || text.contains("://");
-        let others = read_query(text, "in the text", is_secret, &mut overlay)?;
-        if others.iter().any(|other| !other.is_empty()) {
-            // The text may be a URL by mistake, so what was found is not repeated.
-            return Err(Error::new(
-                ErrorKind::Settings,
-                "the text of settings names one that there is not: it is name=value&name=value with the names of a URL's \
-                 parameters, such as pool_size=5&max_overflow=10",
-            ));
+        let others = read_query(text, PLACE, is_secret, &mut overlay)?;
+        if let Some(other) = others.iter().find(|other| !other.is_empty()) {
+            let position = text.split('&').position(|pair| pair == *other);
+            return Err(unknown(other, position.unwrap_or_default() + 1, is_secret));
         }
         Ok(Settings::default().overlaid(&overlay.finish()?, Source::Code))
     }
+}
+
+/// The text may be a URL by mistake, or another with a password in it. So a name is repeated only where it is plain which
+/// setting was meant; for any other, its position must do.
+fn unknown(pair: &str, position: usize, is_secret: bool) -> Error {
+    let name = pair.split_once('=').map(|(name, _)| name);
+    let meant = name.filter(|_| !is_secret).and_then(table::meant);
+    let text = match (name, meant) {
+        (Some(name), Some(meant)) => {
+            format!("unknown setting {name:?} in {PLACE}: expected {meant}")
+        }
+        _ => format!(
+            "unknown setting {NOT_SHOWN} in {PLACE}, pair {position}: expected name=value&name=value with the names of a \
+             URL's parameters, such as pool_size=5&max_overflow=10"
+        ),
+    };
+    Error::new(ErrorKind::Settings, text)
 }

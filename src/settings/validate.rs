@@ -1,4 +1,4 @@
-//! What is nonsense, found before a pool is built.
+//! The ranges of the settings, checked before a pool is built.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use super::value::{Form, Query};
 use super::{Mode, PrePing, Retry, Settings, durations};
 use crate::error::Error;
 
-/// More connections than any server is given, and few enough to reserve memory for.
+/// More connections than any server is configured for, and few enough to reserve memory for all of them.
 pub(crate) const GREATEST_CAPACITY: u32 = 10_000;
 
-/// 100 years of 365.25 days: can be added to any clock without overflow, for as long as anybody watches.
+/// 100 years of 365.25 days. It can be added to the reading of any clock without overflow.
 const LONGEST: Duration = Duration::from_secs(3_155_760_000);
 
 const GREATEST_RECYCLE_JITTER: f64 = 0.1;
@@ -18,17 +18,17 @@ const GREATEST_RECYCLE_JITTER: f64 = 0.1;
 const GREATEST_MULTIPLIER: f64 = 100.0;
 
 impl Settings {
-    /// Looks for nonsense, as building a pool does; each field says what it accepts.
+    /// Checks that every setting is in its range, as building a pool does. The documentation of each field gives its range.
     ///
-    /// Where [`mode`](Settings#structfield.mode) is `None` this is for queue mode; building a pool asks the driver.
+    /// If [`mode`](Settings#structfield.mode) is `None`, queue mode is assumed here; building a pool asks the driver.
     ///
     /// # Errors
-    /// Names the first setting that is out of its range, its value, and what is accepted.
+    /// Settings, naming the first setting that is out of its range, its value, where it was given, and what is expected.
     pub fn validate(&self) -> Result<(), Error> {
         self.validate_for(self.mode.unwrap_or(Mode::Queue))
     }
 
-    /// As [`validate`](Settings::validate), for the mode that the pool will have.
+    /// As [`validate`](Settings::validate), but for the mode that the pool will have.
     pub(crate) fn validate_for(&self, mode: Mode) -> Result<(), Error> {
         let Settings {
             pool_size: _,
@@ -89,9 +89,9 @@ impl Settings {
         &self,
         path: &str,
         value: impl fmt::Display,
-        accepted: impl fmt::Display,
+        expected: impl fmt::Display,
     ) -> Result<(), Error> {
-        Err(Error::setting(&self.name_of(path), value, accepted))
+        Err(self.given(path).refused(value, expected))
     }
 
     fn validate_capacity(&self, mode: Mode) -> Result<(), Error> {
@@ -100,19 +100,15 @@ impl Settings {
             return self.refused(
                 "pool_size",
                 pool_size,
-                "a number from 1 is (0 is not unlimited); a pool that keeps no connection has the mode null",
+                "at least 1 (0 is not unlimited); for a pool that keeps no connection set the mode null",
             );
         }
         match pool_size.checked_add(max_overflow) {
             Some(1..=GREATEST_CAPACITY) => Ok(()),
             _ => Err(Error::setting(
-                &format!(
-                    "{} + {}",
-                    self.name_of("pool_size"),
-                    self.name_of("max_overflow")
-                ),
-                format_args!("{pool_size} + {max_overflow}"),
-                format_args!("from 1 to {GREATEST_CAPACITY} connections together are"),
+                &self.given("pool_size").with(pool_size),
+                format_args!("with {}", self.given("max_overflow").with(max_overflow)),
+                format_args!("1 to {GREATEST_CAPACITY} connections together"),
             )),
         }
     }
@@ -120,13 +116,13 @@ impl Settings {
     fn validate_kept(&self, path: &str, count: u32, mode: Mode) -> Result<(), Error> {
         let pool_size = self.pool_size;
         if mode == Mode::Null && count > 0 {
-            return self.refused(path, count, "0 is in null mode, which keeps no connection");
+            return self.refused(path, count, "0 in null mode, which keeps no connection");
         }
         if mode == Mode::Queue && count > pool_size {
             return self.refused(
                 path,
                 count,
-                format_args!("at most pool_size, which is {pool_size}, is"),
+                format_args!("at most {}", self.given("pool_size").with(pool_size)),
             );
         }
         Ok(())
@@ -137,7 +133,7 @@ impl Settings {
             return self.refused(
                 path,
                 durations::print(time),
-                "more than zero and at most 100 years is",
+                "more than zero and at most 100 years",
             );
         }
         Ok(())
@@ -148,7 +144,7 @@ impl Settings {
             Some(time) if time.is_zero() || time > LONGEST => self.refused(
                 path,
                 durations::print(time),
-                "more than zero and at most 100 years is, or off (None)",
+                "more than zero and at most 100 years, or off (None)",
             ),
             _ => Ok(()),
         }
@@ -159,14 +155,14 @@ impl Settings {
             return self.refused(
                 "recycle",
                 durations::print(recycle),
-                "more than zero and at most 100 years is, or never (Duration::MAX)",
+                "more than zero and at most 100 years, or never (Duration::MAX)",
             );
         }
         if !(0.0..=GREATEST_RECYCLE_JITTER).contains(&jitter) {
             return self.refused(
                 "recycle_jitter",
                 jitter,
-                format_args!("from 0.0 to {GREATEST_RECYCLE_JITTER}, a share of recycle, is"),
+                format_args!("a share of recycle from 0.0 to {GREATEST_RECYCLE_JITTER}"),
             );
         }
         Ok(())
@@ -177,7 +173,7 @@ impl Settings {
             PrePing::IdleFor(time) if time > LONGEST => self.refused(
                 "pre_ping",
                 durations::print(time),
-                "a time of at most 100 years, always or never is",
+                "a time of at most 100 years, always or never",
             ),
             PrePing::IdleFor(_) | PrePing::Always | PrePing::Never => Ok(()),
         }
@@ -196,14 +192,14 @@ impl Settings {
             return self.refused(
                 "retry.multiplier",
                 multiplier,
-                format_args!("from 1.0 to {GREATEST_MULTIPLIER:.1} is"),
+                format_args!("a number from 1.0 to {GREATEST_MULTIPLIER:.1}"),
             );
         }
         if *max_delay > LONGEST {
             return self.refused(
                 "retry.max_delay",
                 durations::print(*max_delay),
-                "at most 100 years is",
+                "at most 100 years",
             );
         }
         if max_delay < initial_delay {
@@ -211,9 +207,9 @@ impl Settings {
                 "retry.max_delay",
                 durations::print(*max_delay),
                 format_args!(
-                    "at least {}, which is {}, is",
-                    self.name_of("retry.initial_delay"),
-                    durations::print(*initial_delay)
+                    "at least {}",
+                    self.given("retry.initial_delay")
+                        .with(durations::print(*initial_delay))
                 ),
             );
         }
@@ -222,7 +218,7 @@ impl Settings {
 
     fn validate_from_one(&self, path: &str, count: u32) -> Result<(), Error> {
         if count == 0 {
-            return self.refused(path, count, "a number from 1 is");
+            return self.refused(path, count, "at least 1");
         }
         Ok(())
     }
@@ -231,20 +227,16 @@ impl Settings {
         if percentage > 0.0 && percentage <= 100.0 {
             return Ok(());
         }
-        self.refused(
-            path,
-            percentage,
-            "more than 0 and at most 100, in percent, is",
-        )
+        self.refused(path, percentage, "more than 0 and at most 100, in percent")
     }
 
     fn validate_query(&self, query: Option<&str>) -> Result<(), Error> {
         match query {
-            // What reads as "off" in a URL is no SQL either.
+            // A word that means "off" in a URL is not SQL either.
             Some(query) if Query::parse(query).flatten().is_none() => self.refused(
                 "validation_query",
                 format_args!("{query:?}"),
-                "SQL, such as SELECT 1, is; or None, for the driver's own ping",
+                "SQL, such as SELECT 1, or None for the driver's own ping",
             ),
             _ => Ok(()),
         }

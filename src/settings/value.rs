@@ -1,15 +1,16 @@
-//! How each kind of value is written, in the environment, in a URL and when settings are displayed.
+//! How each kind of value is written: in the environment, in a URL, and where settings are displayed.
 
 use std::time::Duration;
 
 use super::{Mode, PrePing, ResetOnReturn, durations};
 
-/// A kind of value in writing. What `print` writes, `parse` reads as the same value.
+/// How one kind of value is written. `parse` reads what `print` writes as the same value.
 pub(super) trait Form {
     type Value;
 
-    /// What is accepted, as the end of an error's sentence.
-    const ACCEPTED: &'static str;
+    /// What follows "expected" in the error for a text that does not parse. It does not promise a value that building the pool
+    /// would refuse, although `parse` itself leaves ranges to [`Settings::validate`](super::Settings::validate).
+    const EXPECTED: &'static str;
 
     fn parse(text: &str) -> Option<Self::Value>;
 
@@ -24,11 +25,43 @@ fn means_off(text: &str) -> bool {
     matches!(word(text).as_str(), "off" | "none" | "never")
 }
 
+/// Forms that are read and printed as another one is, and for which something else is expected.
+macro_rules! forms_like {
+    ($($(#[$doc:meta])* $name:ident: $form:ident = $expected:expr,)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name;
+
+        impl Form for $name {
+            type Value = <$form as Form>::Value;
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Option<Self::Value> {
+                $form::parse(text)
+            }
+
+            fn print(value: &Self::Value) -> String {
+                $form::print(value)
+            }
+        }
+    )*};
+}
+
+forms_like! {
+    PoolSize: Count = "a whole number, 1 or more (0 only in the mode null)",
+    CountFromOne: Count = "a whole number, 1 or more",
+    /// With a word for SQLAlchemy's users, who write -1.
+    Overflow: Count = "a whole number, 0 or more (there is no unlimited overflow, SQLAlchemy's -1: give a number, such as 20)",
+    Share: Number = "a number from 0 to 0.1, such as 0.05",
+    Multiplier: Number = "a number from 1 to 100, such as 1.5 or 2",
+    Percentage: Number = "a number above 0 and up to 100, in percent",
+    Time: Delay = "a duration above zero: seconds, such as 30 or 0.5, or with units, such as 30s, 500ms or 1h 30min",
+}
+
 pub(super) struct Count;
 
 impl Form for Count {
     type Value = u32;
-    const ACCEPTED: &'static str = "a whole number from 0 is";
+    const EXPECTED: &'static str = "a whole number, 0 or more";
 
     fn parse(text: &str) -> Option<u32> {
         text.trim().parse().ok()
@@ -43,7 +76,7 @@ pub(super) struct CountOrOff;
 
 impl Form for CountOrOff {
     type Value = Option<u32>;
-    const ACCEPTED: &'static str = "a whole number from 0 is; or off";
+    const EXPECTED: &'static str = "a whole number, 0 or more, or off";
 
     fn parse(text: &str) -> Option<Option<u32>> {
         if means_off(text) {
@@ -57,28 +90,11 @@ impl Form for CountOrOff {
     }
 }
 
-/// A [`Count`] where SQLAlchemy's users look for -1.
-pub(super) struct Overflow;
-
-impl Form for Overflow {
-    type Value = u32;
-    const ACCEPTED: &'static str = "a whole number from 0 is; there is no unlimited overflow \
-        (-1 in SQLAlchemy), name a number, such as 20";
-
-    fn parse(text: &str) -> Option<u32> {
-        Count::parse(text)
-    }
-
-    fn print(value: &u32) -> String {
-        Count::print(value)
-    }
-}
-
 pub(super) struct Number;
 
 impl Form for Number {
     type Value = f64;
-    const ACCEPTED: &'static str = "a number, such as 0.1 or 2, is";
+    const EXPECTED: &'static str = "a number, such as 0.1 or 2";
 
     fn parse(text: &str) -> Option<f64> {
         text.trim()
@@ -96,7 +112,7 @@ pub(super) struct Switch;
 
 impl Form for Switch {
     type Value = bool;
-    const ACCEPTED: &'static str = "true, false, 1, 0, yes, no, on or off is";
+    const EXPECTED: &'static str = "true, false, 1, 0, yes, no, on or off";
 
     fn parse(text: &str) -> Option<bool> {
         match word(text).as_str() {
@@ -111,12 +127,13 @@ impl Form for Switch {
     }
 }
 
-pub(super) struct Time;
+/// A duration that may be zero.
+pub(super) struct Delay;
 
-impl Form for Time {
+impl Form for Delay {
     type Value = Duration;
-    const ACCEPTED: &'static str =
-        "a duration is: seconds, such as 30 or 0.5, or with units, such as 30s, 500ms or 1h 30min";
+    const EXPECTED: &'static str =
+        "a duration: seconds, such as 0 or 0.5, or with units, such as 500ms or 30s";
 
     fn parse(text: &str) -> Option<Duration> {
         durations::parse(text)
@@ -127,13 +144,12 @@ impl Form for Time {
     }
 }
 
-/// A time without limit is [`Duration::MAX`].
+/// Never is [`Duration::MAX`].
 pub(super) struct TimeOrNever;
 
 impl Form for TimeOrNever {
     type Value = Duration;
-    const ACCEPTED: &'static str =
-        "a duration is: seconds, such as 1800, or with units, such as 30min or 1h; or never";
+    const EXPECTED: &'static str = "a duration above zero: seconds, such as 1800, or with units, such as 30min or 1h; or never";
 
     fn parse(text: &str) -> Option<Duration> {
         if means_off(text) {
@@ -154,8 +170,8 @@ pub(super) struct TimeOrOff;
 
 impl Form for TimeOrOff {
     type Value = Option<Duration>;
-    const ACCEPTED: &'static str =
-        "a duration is: seconds, such as 60, or with units, such as 30s or 5min; or off";
+    const EXPECTED: &'static str =
+        "a duration above zero: seconds, such as 60, or with units, such as 30s or 5min; or off";
 
     fn parse(text: &str) -> Option<Option<Duration>> {
         if means_off(text) {
@@ -173,10 +189,10 @@ pub(super) struct Ping;
 
 impl Form for Ping {
     type Value = PrePing;
-    const ACCEPTED: &'static str = "true (tested unless proved alive within 500 ms), false or never, \
-        always, or another such time, such as 2s, is";
+    const EXPECTED: &'static str = "true (test unless proved alive within the last 500 ms), false or never, always, or another \
+        such time, such as 2s";
 
-    /// `0` and `1` are switches here, not seconds: `0s` and `1s` are times.
+    /// `0` and `1` are switches here, not seconds; for those write `0s` and `1s`.
     fn parse(text: &str) -> Option<PrePing> {
         match word(text).as_str() {
             "always" => Some(PrePing::Always),
@@ -201,9 +217,9 @@ pub(super) struct Reset;
 
 impl Form for Reset {
     type Value = ResetOnReturn;
-    const ACCEPTED: &'static str = "never, rollback or full is";
+    const EXPECTED: &'static str = "never, rollback or full";
 
-    /// SQLAlchemy writes `True`, `False` and `None` too.
+    /// Also takes SQLAlchemy's `True`, `False` and `None`.
     fn parse(text: &str) -> Option<ResetOnReturn> {
         match word(text).as_str() {
             "never" | "none" | "false" | "off" => Some(ResetOnReturn::Never),
@@ -227,7 +243,7 @@ pub(super) struct PoolMode;
 
 impl Form for PoolMode {
     type Value = Option<Mode>;
-    const ACCEPTED: &'static str = "queue, null or auto (as the driver says) is";
+    const EXPECTED: &'static str = "queue, null or auto (the driver's own choice)";
 
     fn parse(text: &str) -> Option<Option<Mode>> {
         match word(text).as_str() {
@@ -252,7 +268,8 @@ pub(super) struct Query;
 
 impl Form for Query {
     type Value = Option<String>;
-    const ACCEPTED: &'static str = "SQL that the database answers quickly, such as SELECT 1, is; or off, for the driver's own ping";
+    const EXPECTED: &'static str =
+        "SQL that the database answers quickly, such as SELECT 1, or off for the driver's own ping";
 
     fn parse(text: &str) -> Option<Option<String>> {
         if text.trim().is_empty() {

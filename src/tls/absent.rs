@@ -1,10 +1,10 @@
-//! What stands for rustls in a build without it.
+//! Takes the place of rustls in a build without TLS.
 
 use std::error::Error as StdError;
 
 use super::Encryption;
 
-/// An error that does not occur.
+/// The error of rustls, which cannot occur here.
 pub(crate) enum Never {}
 
 pub(crate) fn cause<'a>(_: &'a (dyn StdError + 'static)) -> Option<&'a Never> {

@@ -1,20 +1,20 @@
-//! What holds for a pool's connections, and what is checked of it before the first.
+//! How a pool's connections are encrypted, and what is checked before the first of them is opened.
 
 use std::fmt;
 
 use super::{Identity, Names, Roots, SslMode};
 use crate::base::log::say;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, URL};
 
-/// What holds for a pool's connections.
+/// How a pool's connections are encrypted.
 #[derive(Debug, Clone)]
 pub(crate) struct Encryption {
     pub(crate) mode: SslMode,
-    /// No mode was named, and the setting asks for this one.
+    /// No mode was named, so the setting require_tls has chosen this one.
     pub(crate) by_require_tls: bool,
     pub(crate) roots: Option<Roots>,
     pub(crate) identity: Option<Identity>,
-    /// The login relies on the server's holding its certificate's key, although nothing else of it is checked.
+    /// The login relies on the server holding the key of its certificate, even if nothing else about the certificate is checked.
     pub(crate) channel_binding: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum Verification {
     ChainAndName,
 }
 
-/// A certificate or key that cannot be used, or a process or server in which it would prove nothing.
+/// A certificate or key that cannot be used, or that would prove nothing in this process or to this server.
 #[derive(Debug)]
 pub(crate) struct Unusable(pub(crate) String);
 
@@ -64,12 +64,12 @@ impl Encryption {
         }
     }
 
-    /// Whether those that may sign are named here, and not left to the system.
+    /// Whether the trusted authorities are named here, instead of being those of the operating system.
     pub(crate) fn names_authorities(&self) -> bool {
         matches!(self.roots, Some(Roots::File(_)))
     }
 
-    /// Whose certificates are trusted, in words.
+    /// Whose certificates are trusted, for an error.
     pub(crate) fn authorities(&self) -> String {
         match &self.roots {
             Some(Roots::File(file)) => file.path.display().to_string(),
@@ -77,11 +77,11 @@ impl Encryption {
         }
     }
 
-    /// For a server that has no TLS.
+    /// The text for a server that has no TLS.
     pub(crate) fn unoffered(&self, names: &Names) -> String {
         let (asks, advice) = (self.asks(names), advice(names));
         format!(
-            "the server does not offer TLS, and {asks} for it; where a plain connection will do, {advice}"
+            "the server does not offer TLS, but {asks} for it; if a plain connection will do, {advice}"
         )
     }
 
@@ -93,23 +93,25 @@ impl Encryption {
     }
 
     /// # Errors
-    /// Settings for files that cannot be used, and for the system's roots with a mode that proves nothing by them;
-    /// Unsupported for an encrypted mode in a build without TLS.
+    /// Settings for files that cannot be used, and for the operating system's authorities with a mode in which they prove
+    /// nothing; Unsupported for an encrypted mode in a build without TLS.
     pub(crate) fn check(&self, pool_name: &str, names: &Names) -> Result<(), Error> {
         let mode = self.mode;
         if mode == SslMode::Disable {
             return Ok(());
         }
         let parameter = names.mode[0];
-        // As libpq: anybody can have a certificate from a public authority.
+        // As in libpq. Anybody can get a certificate from a public authority, so the chain alone proves nothing.
         if let Some(Roots::System { name }) = &self.roots
             && mode != SslMode::VerifyFull
         {
-            return Err(Error::setting(
+            return Err(Error::setting_in(
+                URL,
                 name,
-                "system",
+                "\"system\"",
                 format_args!(
-                    "with {parameter}={mode} it proves nothing; write {parameter}=verify-full"
+                    "{parameter}=verify-full beside it; with {parameter}={mode} it proves nothing, since anybody can get a \
+                     certificate from a public authority"
                 ),
             ));
         }
@@ -117,8 +119,8 @@ impl Encryption {
             say!(
                 Warn,
                 &format!("queuepool::{pool_name}"),
-                "{parameter}=verify-ca without {} trusts any server with a certificate from a public authority: name yours, \
-                 or write {parameter}=verify-full",
+                "{parameter}=verify-ca without {} trusts any server that has a certificate from a public authority: name your \
+                 own authority, or write {parameter}=verify-full",
                 names.roots[0]
             );
         }
@@ -135,7 +137,7 @@ impl Encryption {
         if self.mode.is_required() {
             let (asks, advice) = (self.asks(names), advice(names));
             return Err(Error::unsupported(format!(
-                "this build of queuepool has no TLS, and {asks} for it: build it with the feature `tls`, or, where a plain \
+                "this build of queuepool has no TLS, but {asks} for it: build it with the feature `tls`, or, if a plain \
                  connection will do, {advice}"
             )));
         }
@@ -143,7 +145,7 @@ impl Encryption {
     }
 }
 
-/// For who does not need to be encrypted after all.
+/// For users who do not need encryption after all.
 fn advice(names: &Names) -> String {
     let parameter = names.mode[0];
     format!(

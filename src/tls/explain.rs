@@ -1,4 +1,4 @@
-//! Which side refused what, for an error in which TLS failed.
+//! For an error of TLS: which side refused what.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,14 +7,14 @@ use rustls::{AlertDescription, CertificateError, Error};
 
 use super::{Encryption, SslMode, Verification};
 
-/// rustls' own error, wherever it lies beneath a driver's.
+/// rustls' own error, wherever it is among the sources of a driver's error.
 pub(crate) fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // An io::Error's source is that of what it holds.
+        // An io::Error skips the error that it holds: its source is the source of that.
         let held = error.downcast_ref().and_then(io::Error::get_ref);
         next = match held {
             Some(held) => Some(held),
@@ -24,8 +24,8 @@ pub(crate) fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error
     None
 }
 
-/// Whether one of the two sides did not like the other, or its certificate; not so for what goes wrong on a connection that
-/// stands.
+/// Whether one of the two sides refused the other or its certificate. False for what goes wrong once a connection is
+/// established.
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::AlertReceived(alert) => client_is_blamed(*alert) || said_by(*alert).is_some(),
@@ -37,7 +37,7 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// For what an alert says of the client's certificate, or of the lack of one.
+/// Whether the alert is about the client's certificate, or the lack of one.
 fn client_is_blamed(alert: AlertDescription) -> bool {
     use AlertDescription as Alert;
     matches!(
@@ -53,19 +53,20 @@ fn client_is_blamed(alert: AlertDescription) -> bool {
     )
 }
 
-/// For what other alerts say, in words.
+/// What some other alerts mean, in words.
 fn said_by(alert: AlertDescription) -> Option<&'static str> {
     match alert {
         AlertDescription::ProtocolVersion => Some("it does not speak TLS 1.2 or 1.3"),
         AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Some(
-            "the two sides have no cipher or signature in common; a key of its certificate's kind may be unknown here",
+            "the two sides have no cipher suite or signature algorithm in common; the kind of key in its certificate may be \
+             unknown here",
         ),
         _ => None,
     }
 }
 
 impl Encryption {
-    /// `parameter` is the mode's name in this driver's URLs, `authorities` whom it trusts.
+    /// `parameter` is the name of the mode in this driver's URLs, and `authorities` says who is trusted.
     pub(crate) fn explain(&self, error: &Error, parameter: &str, authorities: &str) -> String {
         let mode = self.mode;
         let refusal = match error {
@@ -88,12 +89,12 @@ impl Encryption {
                     .map(|words| format!("; {words}"))
                     .unwrap_or_default()
             ),
-            _ => "this side gave the TLS handshake up".to_owned(),
+            _ => "this side gave up the TLS handshake".to_owned(),
         };
         match mode {
             SslMode::Allow | SslMode::Prefer => {
                 format!(
-                    "{refusal}; {parameter}={mode} would do with a plain login, which the server refused too"
+                    "{refusal}; with {parameter}={mode} a plain login would do, but the server refused that too"
                 )
             }
             _ => refusal,
@@ -103,11 +104,11 @@ impl Encryption {
     fn why_it_was_looked_at(&self, parameter: &str, authorities: &str) -> String {
         match self.verification() {
             Verification::Nothing if self.channel_binding => {
-                "to which channel_binding ties the login".to_owned()
+                "to which channel_binding binds the login".to_owned()
             }
-            Verification::Nothing => "whose key the server did not prove to have".to_owned(),
+            Verification::Nothing => "whose key the server did not prove to hold".to_owned(),
             Verification::Chain | Verification::ChainAndName => format!(
-                "which {parameter}={} has checked against {authorities}",
+                "which {parameter}={} checks against {authorities}",
                 self.mode
             ),
         }
@@ -118,17 +119,17 @@ fn advice(reason: &CertificateError) -> &'static str {
     let CertificateError::Other(other) = reason else {
         return match reason {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "; names count only as subjectAltName"
+                "; only names in its subjectAltName count"
             }
             _ => "",
         };
     };
     match other.to_string().as_str() {
         "UnsupportedCertVersion" => {
-            "; it must be of X.509 version 3, with the host's name as subjectAltName"
+            "; it must be of X.509 version 3, with the host name in its subjectAltName"
         }
         "CaUsedAsEndEntity" => {
-            "; it is marked as an authority's (CA:TRUE), and as a server's it must not be"
+            "; it is marked as an authority's (CA:TRUE), which a server's must not be"
         }
         _ => "",
     }

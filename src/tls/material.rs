@@ -1,4 +1,4 @@
-//! Certificates and keys, read from their files and from the system.
+//! Reading certificates and keys from their files and from the operating system.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::verifier::Verifier;
 use super::{Encryption, Identity, NamedFile, Roots, Unusable, Verification};
 
 impl Encryption {
-    /// Reads the files, each time anew.
+    /// Reads the files anew at each call.
     pub(crate) fn client_config(&self) -> Result<ClientConfig, Unusable> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let trusted = match self.verification() {
@@ -35,12 +35,12 @@ impl Encryption {
                 let (chain, key) = identity.load()?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| Unusable::file(&identity.key, error))
+                    .map_err(|error| Unusable::file(&identity.key, KEY, error))
             }
         }
     }
 
-    /// The certificates that the server's must come from.
+    /// The certificates from which the server's own must descend.
     pub(crate) fn trusted(&self) -> Result<Arc<Trusted>, Unusable> {
         match &self.roots {
             Some(Roots::File(file)) => Trusted::from_file(file).map(Arc::new),
@@ -57,13 +57,17 @@ impl Identity {
     }
 }
 
+/// What is expected in a file.
+const KEY: &str = "the unencrypted private key of the certificate";
+
 fn key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Unusable> {
     let contents = read(file)?;
     let text = String::from_utf8_lossy(&contents);
-    // PKCS#8's label, and the header of the older forms.
+    // PKCS#8 has a label of its own for it, the older formats a header.
     if text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(Unusable::file(
             file,
+            KEY,
             "the key in it is encrypted: decrypt it, and protect the file by its permissions",
         ));
     }
@@ -76,5 +80,5 @@ fn key(file: &NamedFile) -> Result<PrivateKeyDer<'static>, Unusable> {
         Err(pem::Error::NoItemsFound) => "there is no PEM private key in it".to_owned(),
         Err(error) => words(&error),
     };
-    Err(Unusable::file(file, why))
+    Err(Unusable::file(file, KEY, why))
 }

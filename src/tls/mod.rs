@@ -1,4 +1,4 @@
-//! Which connections are encrypted, and what proves that the server is the right one.
+//! Which connections are encrypted, and how the server proves that it is the right one.
 
 #[cfg(not(feature = "tls"))]
 mod absent;
@@ -28,45 +28,45 @@ pub(crate) use trusted::{Trusted, system_roots};
 pub(crate) use url::Names;
 
 /// Whether a connection is encrypted, and what the server's certificate must prove: libpq's six modes with libpq's
-/// meaning, for PostgreSQL as for MySQL and MariaDB.
+/// meaning, for PostgreSQL, MySQL and MariaDB alike.
 ///
-/// | mode | in a MySQL URL also | encrypted | the server's certificate |
+/// | mode | also in a MySQL URL | encrypted | the server's certificate |
 /// |---|---|---|---|
 /// | `disable` | `DISABLED` | never | |
-/// | `allow` | | where the server refuses a plain login | not looked at, unless root certificates are named |
-/// | `prefer` | `PREFERRED` | where the server can; else plain | not looked at, unless root certificates are named; one that does not pass means plain |
-/// | `require` | `REQUIRED` | always | not looked at, unless root certificates are named: then as `verify-ca` |
-/// | `verify-ca` | `VERIFY_CA` | always | signed by a trusted authority, and in its time; name yours, since from a public one anybody has a certificate |
-/// | `verify-full` | `VERIFY_IDENTITY` | always | and made out for the host that the URL names |
+/// | `allow` | | if the server refuses a plain login | not checked, unless root certificates are named |
+/// | `prefer` | `PREFERRED` | if the server can; otherwise plain | not checked, unless root certificates are named; if it then fails the check, the connection is plain |
+/// | `require` | `REQUIRED` | always | not checked, unless root certificates are named: then as with `verify-ca` |
+/// | `verify-ca` | `VERIFY_CA` | always | must be signed by a trusted authority and within its validity period; name your own authority, since anybody can get a certificate from a public one |
+/// | `verify-full` | `VERIFY_IDENTITY` | always | must also be issued for the host that the URL names |
 ///
-/// Only `verify-full`, or `verify-ca` with an authority of one's own, keeps out somebody who sits between; `allow` and
-/// `prefer` keep out nobody who can change what is sent. Where only Unix sockets are named the mode does not matter: they are
-/// not encrypted.
+/// Only `verify-full`, or `verify-ca` with an authority of your own, keeps out a man in the middle; `allow` and `prefer`
+/// keep out nobody who can change what is sent. If only Unix sockets are named, the mode does not matter: they are not
+/// encrypted.
 ///
-/// Unlike libpq, `allow` and `prefer` try the other way only for a refusal that it may cure: not again with a wrong password,
-/// and not when a file of this side's cannot be used. MySQL and MariaDB say the same of a wrong password and of a user who
-/// must use TLS, so with `allow` a wrong password is two failed logins there. With several PostgreSQL hosts the last one's
-/// refusal decides. A MySQL server that had no TLS is asked again by `prefer` after ten minutes, or once a connect to it has
-/// failed.
+/// Unlike libpq, `allow` and `prefer` try the other way only after a refusal that it may cure: not after a wrong password, and
+/// not when one of this side's files cannot be used. MySQL and MariaDB give the same error for a wrong password and for a user
+/// who must use TLS, so there a wrong password with `allow` counts as two failed logins. With several PostgreSQL hosts, the
+/// refusal of the last one decides. A MySQL server that had no TLS is asked for it again by `prefer` after ten minutes, or once
+/// a connect to it has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum SslMode {
-    /// Plain.
+    /// Never encrypted.
     Disable,
-    /// Plain, unless the server refuses that.
+    /// Encrypted only if the server refuses a plain connection.
     Allow,
-    /// Encrypted, unless that fails.
+    /// Encrypted, or plain if that fails.
     Prefer,
-    /// Encrypted.
+    /// Always encrypted.
     Require,
-    /// Encrypted, and the certificate's chain is checked.
+    /// Always encrypted, and the chain of the server's certificate is checked.
     VerifyCa,
-    /// Encrypted, and the certificate's chain and name are checked.
+    /// Always encrypted, and the chain of the server's certificate and the host name in it are checked.
     VerifyFull,
 }
 
 impl SslMode {
-    /// libpq's six words, and MySQL's five, in either case and with `_` for `-`.
+    /// libpq's six words and MySQL's five, in upper or lower case, with `_` or `-`.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         Some(match word.to_ascii_lowercase().replace('_', "-").as_str() {
             "disable" | "disabled" => SslMode::Disable,
@@ -79,7 +79,7 @@ impl SslMode {
         })
     }
 
-    /// Whether a plain connection is out of the question.
+    /// Whether a plain connection is never accepted.
     pub(crate) fn is_required(self) -> bool {
         self >= SslMode::Require
     }
@@ -99,11 +99,11 @@ impl fmt::Display for SslMode {
     }
 }
 
-/// A mode with the files it needs, for a manager that is built from a driver's own configuration value; in a URL the same
-/// is said by parameters.
+/// A mode with the files it needs, for a manager that is built from a driver's own configuration value. In a URL, parameters
+/// say the same.
 ///
 /// The files are PEM. They are read when the pool is built, so that a wrong one is an error there, and again for every new
-/// connection, so that a renewed certificate needs no restart. The operating system's authorities are read once in a process.
+/// connection, so that a renewed certificate needs no restart. The operating system's authorities are read once per process.
 ///
 /// ```no_run
 /// use queuepool::postgres::PostgresManager;
@@ -126,25 +126,27 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Roots {
     File(NamedFile),
-    /// `sslrootcert=system`, by whichever word for sslrootcert.
+    /// `sslrootcert=system`, under whichever name the parameter was given.
     System {
         name: String,
     },
 }
 
-/// What this side shows of itself.
+/// The client certificate, which this side shows to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) certificate: NamedFile,
     pub(crate) key: NamedFile,
 }
 
-/// A file, and the word by which it was named.
+/// A file, and the name of the parameter or option that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedFile {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// What is not PEM is taken for DER, as the mysql driver takes it.
+    /// Where that was, in errors; `None` for code.
+    pub(crate) place: Option<&'static str>,
+    /// A file that is not PEM is taken to be DER, as the mysql driver does.
     pub(crate) or_der: bool,
 }
 
@@ -153,13 +155,14 @@ impl NamedFile {
         NamedFile {
             name: name.to_owned(),
             path: path.into(),
+            place: None,
             or_der: false,
         }
     }
 }
 
 impl Tls {
-    /// In this mode, with the authorities that the operating system trusts and without a certificate of this side's.
+    /// This mode, with the authorities that the operating system trusts and without a client certificate.
     pub fn new(mode: SslMode) -> Self {
         Tls {
             mode: Some(mode),
@@ -167,14 +170,14 @@ impl Tls {
         }
     }
 
-    /// Trusts the authorities in this file, and no others: `sslrootcert` of a URL, on MySQL `ssl-ca`.
+    /// Trusts the authorities in this file and no others: `sslrootcert` in a URL, on MySQL `ssl-ca`.
     pub fn root_certificates(mut self, file: impl Into<PathBuf>) -> Self {
         self.roots = Some(Roots::File(NamedFile::new("root_certificates", file)));
         self
     }
 
-    /// Shows this certificate (with those between it and its authority after it in the file), and proves it with this
-    /// key, which must not be encrypted: `sslcert` and `sslkey` of a URL, on MySQL `ssl-cert` and `ssl-key`.
+    /// Presents this client certificate (followed, in the same file, by those between it and its authority) and proves it with
+    /// this key, which must not be encrypted: `sslcert` and `sslkey` in a URL, on MySQL `ssl-cert` and `ssl-key`.
     pub fn client_certificate(
         mut self,
         certificate: impl Into<PathBuf>,
@@ -187,7 +190,7 @@ impl Tls {
         self
     }
 
-    /// What holds: `default` where no mode was named, but at least `require` with the setting require_tls.
+    /// The encryption in force. If no mode was named it is `default`, or `require` with the setting require_tls.
     pub(crate) fn encryption(&self, default: SslMode, require_tls: bool) -> Encryption {
         let (mode, by_require_tls) = match self.mode {
             Some(mode) => (mode, false),
@@ -206,7 +209,7 @@ impl Tls {
         }
     }
 
-    /// Nothing is named.
+    /// No mode and no files are named.
     pub(crate) fn unsaid() -> Self {
         Tls {
             mode: None,

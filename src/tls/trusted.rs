@@ -1,4 +1,4 @@
-//! The certificates that a server's must come from, and how files of them are read.
+//! The certificates from which a server's own must descend, and how files of certificates are read.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,21 +11,32 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{self, PemObject};
 
 use super::{NamedFile, Unusable};
+use crate::error::Error;
+
+/// What is expected in a file.
+const CERTIFICATES: &str = "a file of certificates";
+/// What is expected of a file before it is read.
+const FILE: &str = "a regular file of at most 16 MiB that can be read";
 
 impl Unusable {
-    pub(super) fn file(file: &NamedFile, why: impl fmt::Display) -> Self {
-        let NamedFile { name, path, .. } = file;
-        Unusable(format!(
-            "{name} = {} is not accepted: {why}",
-            path.display()
-        ))
+    /// In the form of all errors about settings, with the reason after what is expected.
+    pub(super) fn file(file: &NamedFile, expected: &str, why: impl fmt::Display) -> Self {
+        let NamedFile {
+            name, path, place, ..
+        } = file;
+        let expected = format!("{expected}; {why}");
+        let error = match place {
+            Some(place) => Error::setting_in(place, name, format_args!("{path:?}"), expected),
+            None => Error::setting(name, format_args!("{path:?}"), expected),
+        };
+        Unusable(error.to_string())
     }
 }
 
-/// With all the authorities of the world there are a hundredth of it.
+/// All the public authorities of the world take a hundredth of it.
 const GREATEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// Authorities, or a server's own certificate.
+/// The trusted certificates: authorities, or the server's own certificate.
 #[derive(Debug)]
 pub(crate) struct Trusted {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
@@ -48,7 +59,7 @@ impl Trusted {
         for certificate in &certificates {
             roots
                 .add(certificate.clone())
-                .map_err(|error| Unusable::file(file, error))?;
+                .map_err(|error| Unusable::file(file, CERTIFICATES, error))?;
         }
         Ok(Trusted {
             certificates,
@@ -61,15 +72,19 @@ pub(super) fn certificates(file: &NamedFile) -> Result<Vec<CertificateDer<'stati
     let contents = read(file)?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&contents)
         .collect::<Result<_, _>>()
-        .map_err(|error| Unusable::file(file, words(&error)))?;
+        .map_err(|error| Unusable::file(file, CERTIFICATES, words(&error)))?;
     match found.is_empty() {
         true if file.or_der && !contents.is_empty() => Ok(vec![contents.into()]),
-        true => Err(Unusable::file(file, "there is no PEM certificate in it")),
+        true => Err(Unusable::file(
+            file,
+            CERTIFICATES,
+            "there is no PEM certificate in it",
+        )),
         false => Ok(found),
     }
 }
 
-/// Without the bytes that pem's own words have in them.
+/// The pem crate's own texts would repeat bytes of the file, which may be a key.
 pub(super) fn words(error: &pem::Error) -> String {
     match error {
         pem::Error::MissingSectionEnd { .. } => "a PEM section in it has no end".to_owned(),
@@ -80,17 +95,20 @@ pub(super) fn words(error: &pem::Error) -> String {
     }
 }
 
-/// To read a pipe may take for ever, and a device has no end.
+/// Regular files only: reading a pipe may take for ever, and a device has no end.
 pub(super) fn read(file: &NamedFile) -> Result<Vec<u8>, Unusable> {
-    let unusable = |why: &dyn fmt::Display| Unusable::file(file, why);
+    let unusable = |why: &dyn fmt::Display| Unusable::file(file, FILE, why);
     let metadata = std::fs::metadata(&file.path).map_err(|error| unusable(&error))?;
     if !metadata.is_file() || metadata.len() > GREATEST_FILE {
-        return Err(unusable(&"it is no regular file of at most 16 MiB"));
+        return Err(unusable(
+            &"it is not a regular file, or it is larger than that",
+        ));
     }
     std::fs::read(&file.path).map_err(|error| unusable(&error))
 }
 
-/// Read once in a process, for there are more than a hundred; those that cannot be understood are left out.
+/// The operating system's authorities. They are read once in a process, as there are more than a hundred; those that cannot be
+/// understood are left out.
 pub(crate) fn system_roots() -> Result<Arc<Trusted>, Unusable> {
     static SYSTEM: Mutex<Option<Arc<Trusted>>> = Mutex::new(None);
     let mut system = SYSTEM.lock();
@@ -102,7 +120,7 @@ pub(crate) fn system_roots() -> Result<Arc<Trusted>, Unusable> {
         say!(
             Warn,
             "queuepool",
-            "of the system's root certificates some cannot be read: {error}"
+            "some of the system's root certificates cannot be read: {error}"
         );
     }
     let mut trusted = Trusted::default();
@@ -122,18 +140,18 @@ fn no_system_roots(error: Option<&rustls_native_certs::Error>) -> String {
         .iter()
         .filter_map(|variable| {
             let path = std::env::var_os(variable)?;
-            Some(format!("{variable} = {}", path.display()))
+            Some(format!("{variable} {path:?}"))
         })
         .collect();
     let because = error.map_or_else(String::new, |error| format!(" ({error})"));
     match elsewhere.is_empty() {
         true => format!(
             "the system trusts no root certificates{because}: install its package of them (ca-certificates), or name a \
-             file with sslrootcert (MySQL: ssl-ca)"
+             file of your own with sslrootcert (MySQL: ssl-ca)"
         ),
         false => format!(
-            "{} is not accepted: it takes the place of the system's root certificates, and there are none in it{because}",
-            elsewhere.join(", ")
+            "invalid {}: expected root certificates, as it replaces those of the system; there are none in it{because}",
+            elsewhere.join(" and ")
         ),
     }
 }

@@ -1,11 +1,14 @@
-//! The parameters of a URL that are about TLS.
+//! The parameters of a URL that concern TLS.
+
+use std::fmt;
 
 use super::{Identity, NamedFile, Roots, SslMode, Tls};
-use crate::error::Error;
+use crate::error::{Error, URL};
 
-/// The names that a URL's dialect has for one thing; the first is the one that errors use.
+/// The names that one driver's URLs have for each parameter. Errors use the first of them.
 pub(crate) struct Names {
     pub(crate) mode: &'static [&'static str],
+    /// The words for the modes, for errors.
     pub(crate) modes: &'static str,
     pub(crate) roots: &'static [&'static str],
     pub(crate) certificate: &'static [&'static str],
@@ -21,10 +24,11 @@ impl Names {
 }
 
 impl Tls {
-    /// From the parameters that `names` have, decoded.
+    /// From those parameters that are in `names`. They are percent-decoded.
     ///
     /// # Errors
-    /// Settings for a mode that is none, one thing said twice in different words, and half of a certificate with its key.
+    /// Settings for an unknown mode, for a parameter given twice with different values, and for a certificate without its key or
+    /// a key without its certificate.
     pub(crate) fn from_parameters(
         parameters: &[(String, String)],
         names: &Names,
@@ -34,11 +38,7 @@ impl Tls {
             Some((key, word)) => match SslMode::from_word(word) {
                 Some(mode) => Some(mode),
                 None => {
-                    return Err(Error::setting(
-                        key,
-                        word,
-                        format_args!("one of {}", names.modes),
-                    ));
+                    return Err(in_url(key, word, format_args!("one of {}", names.modes)));
                 }
             },
         };
@@ -57,19 +57,20 @@ impl Tls {
                 key: named(key_name, key)?,
             }),
             (Some((name, file)), None) => {
-                let wanted = names.key[0];
-                return Err(Error::setting(
+                return Err(in_url(
                     name,
                     file,
-                    format_args!("it needs {wanted} beside it"),
+                    format_args!("{} beside it, the key of this certificate", names.key[0]),
                 ));
             }
             (None, Some((name, file))) => {
-                let wanted = names.certificate[0];
-                return Err(Error::setting(
+                return Err(in_url(
                     name,
                     file,
-                    format_args!("it needs {wanted} beside it"),
+                    format_args!(
+                        "{} beside it, the certificate of this key",
+                        names.certificate[0]
+                    ),
                 ));
             }
             (None, None) => None,
@@ -82,7 +83,7 @@ impl Tls {
     }
 }
 
-/// The parameter of one of these names; the same said twice is once.
+/// The parameter that has one of these names. Given twice with the same value, it counts once.
 fn one<'a>(
     parameters: &'a [(String, String)],
     names: &[&str],
@@ -94,10 +95,10 @@ fn one<'a>(
         return Ok(None);
     };
     match found.find(|(_, other)| other != value) {
-        Some((other_key, other)) => Err(Error::setting(
+        Some((other_key, other)) => Err(in_url(
             other_key,
             other,
-            format_args!("{key} = {value} stands beside it; leave one of them"),
+            format_args!("the same value as {key} {value:?}, or only one of the two"),
         )),
         None => Ok(Some((key, value))),
     }
@@ -105,7 +106,14 @@ fn one<'a>(
 
 fn named(key: &str, file: &str) -> Result<NamedFile, Error> {
     match file.is_empty() {
-        true => Err(Error::setting(key, "(nothing)", "the path of a PEM file")),
-        false => Ok(NamedFile::new(key, file)),
+        true => Err(in_url(key, file, "the path of a PEM file")),
+        false => Ok(NamedFile {
+            place: Some(URL),
+            ..NamedFile::new(key, file)
+        }),
     }
+}
+
+fn in_url(key: &str, value: &str, expected: impl fmt::Display) -> Error {
+    Error::setting_in(URL, key, format_args!("{value:?}"), expected)
 }

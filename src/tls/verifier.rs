@@ -1,4 +1,4 @@
-//! What the server's certificate must prove, on rustls.
+//! Checks with rustls what the server's certificate must prove.
 
 use std::sync::Arc;
 
@@ -37,8 +37,8 @@ impl Verifier {
         }
     }
 
-    /// A server's own self-signed certificate can be named as the root: then it is trusted for what it is. webpki looks
-    /// at its time first, and then refuses it for being an authority's.
+    /// A server's own self-signed certificate can be named as the root, and is then trusted as it is. webpki checks its
+    /// validity period first, and only then refuses it for being an authority's.
     fn is_named_itself(&self, server: &CertificateDer<'_>, error: &Error) -> bool {
         let Error::InvalidCertificate(CertificateError::Other(other)) = error else {
             return false;
@@ -46,8 +46,8 @@ impl Verifier {
         other.to_string() == "CaUsedAsEndEntity" && self.trusted.certificates.contains(server)
     }
 
-    /// With nothing to prove, a certificate that cannot be read here will do: PostgreSQL's manual makes some of X.509
-    /// version 1, and ring has no P-521. But SCRAM's channel binding relies on the handshake's signature.
+    /// Where nothing is to be proved, a certificate that cannot be read here will do: the commands in PostgreSQL's manual make
+    /// certificates of X.509 version 1, and ring has no P-521. But SCRAM's channel binding relies on the signature of the handshake.
     fn unread(&self, error: Error) -> Result<HandshakeSignatureValid, Error> {
         match error {
             Error::InvalidCertificate(CertificateError::BadSignature) => Err(error),

@@ -1,4 +1,4 @@
-//! Filling a pool ahead of use.
+//! Opening connections before they are needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::gate::attempt::Report;
 use crate::lifecycle::shared::Shared;
 use crate::settings::Mode;
 
-/// How often warm_up looks for room that others left.
+/// How often warm_up looks for room that others have left.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// A warm_up under way, which is told when it need not sleep on.
+/// A warm_up in progress, which the gate notifies when it need not sleep any longer.
 struct Warming<'a, M: Manager> {
     pool: &'a Shared<M>,
     number: u64,
@@ -42,12 +42,12 @@ impl<M: Manager> Shared<M> {
             return Err(Error::setting(
                 "warm_up",
                 connections,
-                "null mode keeps no connections; use 0",
+                "0 in null mode, which keeps no connection",
             ));
         }
         if connections > self.settings.pool_size {
-            let accepted = format!("at most pool_size, which is {}", self.settings.pool_size);
-            return Err(Error::setting("warm_up", connections, accepted));
+            let expected = format!("at most pool_size {}", self.settings.pool_size);
+            return Err(Error::setting("warm_up", connections, expected));
         }
         let timeout = self.settings.timeout;
         let deadline = later(Instant::now(), timeout);
@@ -58,7 +58,7 @@ impl<M: Manager> Shared<M> {
         let mut asleep_until = Instant::now();
         loop {
             let now = Instant::now();
-            // Also tells of the pool's end, and of connections that others opened.
+            // Checked in every round: the pool may have been closed, and others may have opened connections.
             {
                 let mut gate = self.gate.lock();
                 if gate.is_closed() {
@@ -74,11 +74,11 @@ impl<M: Manager> Shared<M> {
                 return Err(self.warming_timed_out(connections, last_error));
             }
             match outcomes.recv_timeout(remaining.min(LOOK_AGAIN)) {
-                // A connect has succeeded, of whomever: there is no reason to sleep on.
+                // A connect has succeeded, whoever asked for it: there is no reason to sleep any longer.
                 Ok(Ok(())) => asleep_until = Instant::now(),
                 Ok(Err((error, transient))) => {
                     let now = Instant::now();
-                    // Those that fail together count once.
+                    // Attempts that fail together count as one failure.
                     if asleep_until <= now {
                         failures += 1;
                         let delay = self.settings.retry.delay_after(failures);
@@ -102,7 +102,7 @@ impl<M: Manager> Shared<M> {
         let opening = gate.opening();
         drop(gate);
         let progress = format!(
-            "warm_up({connections}) did not finish, timeout {seconds:.2}: {open} connections are open"
+            "warm_up({connections}) did not finish within {seconds:.2} s: {open} connections are open"
         );
         match last_error {
             Some(last) => {

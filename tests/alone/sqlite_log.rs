@@ -53,7 +53,7 @@ fn the_path_is_logged_always_sql_with_echo_and_a_refused_journal_mode_once() {
         settings.command_timeout = Some(Duration::from_secs(60));
         let loud = lines_of("loud", &settings).join("\n");
         for says in [
-            "INFO queuepool::loud pool loud: command_timeout = 60s is not applied",
+            "INFO queuepool::loud pool loud: command_timeout 60s is not applied",
             "DEBUG queuepool::loud PRAGMA journal_mode=wal",
             "cache_size=-16000",
             "DEBUG queuepool::loud SELECT 1",

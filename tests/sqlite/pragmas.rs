@@ -97,7 +97,9 @@ fn a_pragma_out_of_range_is_a_settings_error_that_names_it() {
         let error = SqliteDriver::default()
             .prepare(&mut manager, "test", &Settings::default())
             .unwrap_err();
-        assert!(error.to_string().starts_with(name), "{error}");
+        let beginning = format!("invalid {name} ");
+        assert!(error.to_string().starts_with(&beginning), "{error}");
+        assert!(error.to_string().contains(": expected "), "{error}");
     }
     let pragmas = Pragmas::default()
         .synchronous(Synchronous::Extra)

@@ -143,7 +143,7 @@ fn an_alert_is_put_into_words_and_tried_again_only_where_that_may_help() {
     let twice = Retry::default()
         .max_attempts(2)
         .initial_delay(Duration::from_millis(1));
-    let in_common = "the two sides have no cipher or signature in common";
+    let in_common = "the two sides have no cipher suite or signature algorithm in common";
     for (name, alert, words, attempts) in [
         ("handshake_failure", 40, in_common, 1),
         ("insufficient_security", 71, in_common, 1),

@@ -164,7 +164,7 @@ fn require_tls_that_a_driver_knows_nothing_of_is_warned_of() {
     ] {
         let builder = Pool::builder(Another).name(name).settings(settings);
         drop(builder.build().unwrap());
-        let lines = lines(name, Level::Warn, "knows nothing of encryption");
+        let lines = lines(name, Level::Warn, "does not handle encryption");
         assert_eq!(lines.len(), warnings, "{name}: {lines:?}");
     }
     for (name, url) in [

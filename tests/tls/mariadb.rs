@@ -175,7 +175,7 @@ fn a_server_that_lets_only_encrypted_logins_in<S: MySqlServer>() {
         &world.others.server(&HERE),
         &["--require-secure-transport=ON"],
     );
-    let both = Refused("would do with a plain login, which the server refused too");
+    let both = Refused("a plain login would do, but the server refused that too");
     check(
         &server.url(),
         &world,
@@ -202,7 +202,7 @@ fn a_server_without_tls_whose_user_must_be_encrypted<S: MySqlServer>() {
     admin
         .query_drop("ALTER USER 'app'@'127.0.0.1' REQUIRE SSL")
         .unwrap();
-    let which_it_lacks = Refused("may ask this user for TLS, which it has to offer then");
+    let which_it_lacks = Refused("may require TLS of this user, which it must then offer");
     check(
         &server.url(),
         &World::new(),

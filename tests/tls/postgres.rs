@@ -119,7 +119,7 @@ fn a_server_that_asks_for_a_client_certificate<S: TestServer>() {
 fn a_server_that_lets_only_encrypted_logins_in<S: TestServer>() {
     let world = World::new();
     let server: S = start(&world, &world.others.server(&HERE), ENCRYPTED);
-    let both = Refused("would do with a plain login, which the server refused too");
+    let both = Refused("a plain login would do, but the server refused that too");
     check(
         &server.url(),
         &world,

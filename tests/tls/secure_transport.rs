@@ -56,7 +56,7 @@ fn mysqls_refusal_of_plain_logins_is_cured_by_tls_and_by_nothing_else() {
     let (before, _) = url.rsplit_once(':').unwrap();
     let url = format!("{before}:{}/app", guard(server.port()));
     let plain = Refused("3159…insecure transport");
-    let both = Refused("would do with a plain login, which the server refused too");
+    let both = Refused("a plain login would do, but the server refused that too");
     check(
         &url,
         &world,

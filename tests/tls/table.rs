@@ -215,7 +215,7 @@ pub const OLD: [(&str, Outcome); 13] = [
 /// Of one without TLS.
 pub const NONE: [(&str, Outcome); 13] = {
     const UNOFFERED: Outcome =
-        Refused("server does not …; the server does not offer TLS, and ssl…asks for it");
+        Refused("server does not …; the server does not offer TLS, but ssl…asks for it");
     [
         ("", Plain),
         ("disable", Plain),

@@ -1,7 +1,9 @@
-//! The mysql driver trusts Mozilla's authorities beside those it is given, and cannot be told not to. With `verify-ca`
-//! anybody who has a certificate for any host of the internet could then answer for a server whose authority is one's own.
-//! This takes them out again: rustls asks its cryptography, which the driver takes from the process' default, for each
-//! signature of a chain, and there a key of Mozilla's that was not asked for has signed nothing.
+//! The mysql driver trusts Mozilla's authorities in addition to those it is given, and cannot be told not to. With `verify-ca`,
+//! anybody who has a certificate for any host of the internet could then pose as a server whose authority is a private one.
+//!
+//! This module excludes Mozilla's authorities again. rustls asks its cryptography provider, which the driver takes from the
+//! process-wide default, to verify each signature of a chain. Our provider says of a key of Mozilla's that was not asked for that
+//! its signature is invalid.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -14,7 +16,7 @@ use rustls::{RootCertStore, SignatureScheme};
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
 thread_local! {
-    /// While a connection that trusts named authorities only is opened on this thread.
+    /// Set while this thread opens a connection that trusts named authorities only.
     static CONNECTING: RefCell<Option<Connecting>> = const { RefCell::new(None) };
 }
 
@@ -24,13 +26,13 @@ struct Connecting {
 }
 
 impl Connecting {
-    /// A key is the end of what a certificate says of it: the rest is the algorithm.
+    /// `barred` holds what a certificate says of its key: first the algorithm, and at the end the key itself.
     fn bars(&self, key: &[u8]) -> bool {
         self.barred.iter().any(|barred| barred.ends_with(key))
     }
 }
 
-/// Puts back what was there, also when the driver panics.
+/// Restores the previous value, even if the driver panics.
 struct Restore(Option<Connecting>);
 
 impl Drop for Restore {
@@ -39,7 +41,7 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `open` with no authorities but `trusted`.
+/// Runs `open` so that it trusts no authorities but `trusted`.
 pub(super) fn trusting_only<T>(trusted: &RootCertStore, open: impl FnOnce() -> T) -> T {
     let keys = trusted
         .roots
@@ -48,7 +50,8 @@ pub(super) fn trusting_only<T>(trusted: &RootCertStore, open: impl FnOnce() -> T
     without(barred_beside(&keys.collect()), open).0
 }
 
-/// The second value is whether rustls asked here for its signatures at all.
+/// Runs `open` without the authorities that have these keys. The second value tells whether rustls asked our provider to verify
+/// any signature at all.
 fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool) {
     let asked = false;
     let _restore = Restore(CONNECTING.replace(Some(Connecting { barred, asked })));
@@ -57,7 +60,7 @@ fn without<T>(barred: Vec<&'static [u8]>, open: impl FnOnce() -> T) -> (T, bool)
     (opened, asked)
 }
 
-/// Mozilla's keys, but for those that are wanted.
+/// Mozilla's keys, except for those that are wanted.
 fn barred_beside(wanted: &HashSet<&[u8]>) -> Vec<&'static [u8]> {
     webpki_roots::TLS_SERVER_ROOTS
         .iter()
@@ -66,7 +69,7 @@ fn barred_beside(wanted: &HashSet<&[u8]>) -> Vec<&'static [u8]> {
         .collect()
 }
 
-/// Whether the process' default is a guarded one, which it is not when the application has installed its own.
+/// Whether the default provider of the process is a guarded one. It is not if the application has installed its own.
 pub(super) fn are_kept_out() -> bool {
     let Some(provider) = CryptoProvider::get_default() else {
         return false;
@@ -80,11 +83,11 @@ pub(super) fn are_kept_out() -> bool {
     without(Vec::new(), ask).1
 }
 
-/// A rustls provider that does its signatures by `provider` and lets a pool's mysql connections trust the authorities that
-/// they are told to, and no others.
+/// A rustls provider that verifies signatures with `provider`, and makes a pool's mysql connections trust the authorities that
+/// they are told to trust and no others.
 ///
-/// The first encrypted connection installs one, on ring, as the process' default, unless the process has a default by then. An
-/// application that installs its own, as for aws-lc, installs this around it:
+/// The first encrypted connection installs a guarded ring as the default of the process, unless the process has a default by
+/// then. An application that installs a provider of its own, such as aws-lc, wraps it in this one:
 ///
 /// ```no_run
 /// # fn aws_lc() -> rustls::crypto::CryptoProvider { rustls::crypto::ring::default_provider() }
@@ -93,8 +96,8 @@ pub(super) fn are_kept_out() -> bool {
 ///     .expect("nobody has installed another");
 /// ```
 ///
-/// Without it a pool that names its authorities cannot connect, which is an error of kind Connect, and one that trusts the
-/// operating system's trusts Mozilla's too.
+/// Otherwise a pool that names its authorities cannot connect, which is an error of kind Connect, and a pool that trusts the
+/// operating system's authorities trusts Mozilla's too.
 #[must_use]
 pub fn guarded_provider(mut provider: CryptoProvider) -> CryptoProvider {
     let algorithms = provider.signature_verification_algorithms;
@@ -116,17 +119,18 @@ pub fn guarded_provider(mut provider: CryptoProvider) -> CryptoProvider {
     provider
 }
 
-/// rustls keeps a provider's algorithms for ever; there is one provider in a process.
+/// rustls wants a provider's algorithms to live for ever. A process installs one provider, so this happens once.
 fn leaked<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-/// The driver would choose a default itself, and panic where the build has two to choose from.
+/// Installs the default provider of the process, if there is none yet. Otherwise the driver would choose one itself, and panic if
+/// the build has two to choose from.
 pub(super) fn install() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         if CryptoProvider::get_default().is_none() {
-            // It fails if somebody was faster: then theirs is the default.
+            // This fails if somebody else was faster. Then theirs is the default.
             let _ = guarded_provider(rustls::crypto::ring::default_provider()).install_default();
         }
     });
@@ -142,7 +146,7 @@ impl SignatureVerificationAlgorithm for Guarded {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        // Others use the process' default too, and may do so while their thread ends.
+        // Others use the default of the process too, and may do so while their thread ends, when the thread-local is gone.
         let barred = CONNECTING.try_with(|connecting| match &mut *connecting.borrow_mut() {
             Some(connecting) => {
                 connecting.asked = true;

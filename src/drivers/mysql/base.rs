@@ -1,5 +1,5 @@
-//! What a session was like when its connection had been opened, as far as a reset has to restore it: autocommit, and the
-//! roles that are active.
+//! The state of a session after its connection was opened, as far as a reset has to restore it: autocommit and the active
+//! roles.
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, RawFd};
@@ -7,21 +7,21 @@ use std::os::fd::{AsRawFd, RawFd};
 use ::mysql::{Conn, Row, Value};
 use parking_lot::Mutex;
 
-/// After login, `init` and the connect hooks.
+/// The state after the login, `init` and the connect hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     pub(super) autocommit: bool,
-    /// As CURRENT_ROLE() tells it; empty: none, or a server that has no roles.
+    /// As CURRENT_ROLE() returns it. Empty if no role is active, or if the server has no roles.
     pub(super) role: String,
 }
 
 impl Base {
-    /// The columns that [`Base::read`] reads. The comments are code to MySQL 8 and later, and to MariaDB since 10.0.5,
-    /// each of which skips the other's; older servers have no roles.
+    /// The columns that [`Base::read`] reads. The first comment is code to MySQL 8 and later, and the second to MariaDB since
+    /// 10.0.5; each server skips the other's. Older servers have no roles.
     pub(super) const COLUMNS: &str =
         "@@autocommit /*!80000 , CURRENT_ROLE() */ /*M!100005 , CURRENT_ROLE() */";
 
-    /// From a row that has those columns from this one on.
+    /// Reads a row that has these columns, beginning with column `first`.
     pub(super) fn read(row: Option<&Row>, first: usize) -> Base {
         let text = |column| match row.and_then(|row| row.as_ref(column)) {
             Some(Value::Bytes(text)) => String::from_utf8_lossy(text).into_owned(),
@@ -30,7 +30,7 @@ impl Base {
         let role = text(first + 1);
         Base {
             autocommit: !matches!(&*text(first), "0" | "OFF"),
-            // MySQL's word where MariaDB says NULL.
+            // MySQL says NONE where MariaDB says NULL.
             role: match role.as_str() {
                 "NONE" => String::new(),
                 _ => role,
@@ -42,7 +42,7 @@ impl Base {
         self.autocommit && self.role.is_empty()
     }
 
-    /// SQL that makes these the active roles. MySQL tells a list of quoted names, MariaDB one that is not quoted.
+    /// SQL that activates these roles. MySQL returns a list of quoted names, MariaDB one name without quotes.
     pub(super) fn set_role(&self) -> String {
         match self.role.as_str() {
             "" => "SET ROLE NONE".to_owned(),
@@ -61,12 +61,12 @@ impl Default for Base {
     }
 }
 
-/// The few sessions of a pool that are not as usual.
+/// The few sessions of a pool whose state is not the usual one.
 ///
-/// They are found by the number of their socket, since the driver's connection has no room for a note. Of the sockets that
-/// are open at one time each has its own number, and every connection is noted, as usual or not, before it is lent for the
-/// first time: so what an earlier socket of the same number has left here is gone by then. A connection keeps its socket for as
-/// long as it lives. What is left of connections that are closed is at most one entry for each number there was.
+/// They are found by the file descriptor of their socket, since the driver's connection has no room for a note. This is safe:
+/// sockets that are open at the same time have different descriptors, a connection keeps its socket for as long as it lives, and
+/// every connection, usual or not, is noted before its first checkout, which replaces what an earlier socket with the same
+/// descriptor has left here. Closed connections leave at most one entry for each descriptor.
 #[derive(Debug, Default)]
 pub(super) struct Bases(Mutex<HashMap<RawFd, Base>>);
 

@@ -1,7 +1,7 @@
 //! What MySQL's and MariaDB's errors mean for the connection, for the other connections and for trying again.
 //!
-//! The codes are those of the servers' `mysqld_error.h` and `errmsg-utf8.txt`; 2006 and 2013 are the C client's, which
-//! proxies send.
+//! The codes are those in the servers' `mysqld_error.h` and `errmsg-utf8.txt`, except 2006 and 2013, which belong to the C client
+//! and are sent by proxies.
 
 use std::error::Error as _;
 use std::io;
@@ -19,9 +19,9 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
     }
     match error {
         MyError::IoError(cause) => classify_packet(cause),
-        // The codec's error type belongs to a crate that is not ours to name: apart from input and output it says that a packet
-        // is too large, out of order or garbled. The rest of the answer is then still unread. (A statement that is too large to
-        // be sent fails with the same words, although it leaves the connection sound.)
+        // The type of the codec's error belongs to a crate that is not a dependency of ours. Apart from errors of input and output,
+        // it says that a packet is too large, out of order or garbled, and then the rest of the answer is still unread. (A
+        // statement that is too large to be sent fails with the same text, although it leaves the connection sound.)
         MyError::CodecError(cause) => match cause.source().and_then(|cause| cause.downcast_ref()) {
             Some(cause) => classify_io(cause),
             None => ErrorClass::Owed,
@@ -63,21 +63,23 @@ pub(super) fn extent(error: &MyError) -> Extent {
     }
 }
 
-/// Whether the server refuses this statement whoever runs it next: for its syntax, for what it names, or for a right that its
-/// user lacks. A read-only server's refusal (1290, 1792, 1836) is none: people use their validation_query to find that out.
+/// Whether the server will refuse this statement on every connection: for its syntax, for what it names, or for a privilege that
+/// its user lacks. The refusals of a read-only server (1290, 1792, 1836) are not among them, since people use a validation_query
+/// to find such servers.
 pub(super) fn refuses_query(error: &MyError) -> bool {
     let MyError::MySqlError(refusal) = error else {
         return false;
     };
     matches!(
         refusal.code,
-        // Syntax: of all kinds; an empty query; a clause or function used wrongly; not supported here.
+        // Syntax: errors of all kinds; an empty query; a clause or function used wrongly; a feature not supported here.
         1064 | 1149 | 1065 | 1055 | 1056 | 1111 | 1140 | 1222 | 1235 | 1241 | 1248
-        // Unknown: table, column, database (or none chosen), routine, function, system variable (or of another scope),
-        // character set, collation, sequence, type; a view of what is gone; ambiguous; a wrong number of arguments.
+        // Names: unknown table, column, database (or none chosen), routine, function, system variable (or one of another scope),
+        // character set, collation, sequence or type; a view of something that is gone; an ambiguous name; a wrong number of
+        // arguments.
         | 1146 | 1051 | 1109 | 1054 | 1049 | 1046 | 1305 | 1128 | 1193 | 1228 | 1229 | 1238 | 1115 | 1273 | 4091 | 4161 | 1356
         | 1449 | 1052 | 1318 | 1582 | 1583 | 1584 | 1630
-        // Rights: on a database, table, column, routine; a privilege in general.
+        // Privileges: on a database, table, column or routine; a privilege in general.
         | 1044 | 1142 | 1143 | 1370 | 1227
     )
 }
@@ -92,7 +94,7 @@ fn is_tls_refusal(error: &MyError) -> bool {
     }
 }
 
-/// The driver tells the source of none of its errors.
+/// The TLS error beneath a driver's error. The driver's errors have no `source()`, so each variant is opened here.
 pub(super) fn tls_cause(error: &MyError) -> Option<&TlsCause> {
     match error {
         MyError::CodecError(cause) => crate::tls::cause(cause),
@@ -103,8 +105,8 @@ pub(super) fn tls_cause(error: &MyError) -> Option<&TlsCause> {
     }
 }
 
-/// An error without the codec around it is mostly no socket's: the driver says so of a packet that it cannot read as what
-/// it waits for, as when it is the answer to an earlier statement.
+/// An input or output error that does not come from the codec is usually not about the socket: the driver reports one for a
+/// packet that it cannot read as what it waits for, for example because it is the answer to an earlier statement.
 fn classify_packet(error: &io::Error) -> ErrorClass {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => ErrorClass::Owed,
@@ -115,15 +117,15 @@ fn classify_packet(error: &io::Error) -> ErrorClass {
 
 fn classify_io(error: &io::Error) -> ErrorClass {
     match error.kind() {
-        // The kernel gave the peer up: its keepalives or its data were not acknowledged.
+        // The kernel gave up on the peer, which did not acknowledge keepalives or data.
         io::ErrorKind::TimedOut if is_the_kernels(error) => ErrorClass::Lost,
-        // From a read_timeout or write_timeout in the Opts: slow is not gone.
+        // A read_timeout or write_timeout in the Opts ran out. The server may be slow, and is not necessarily gone.
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ErrorClass::Owed,
         _ => ErrorClass::Lost,
     }
 }
 
-/// A time-out of the Opts comes as EAGAIN.
+/// Whether the kernel has given up on the connection. A timeout of the Opts comes as EAGAIN instead.
 fn is_the_kernels(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::ETIMEDOUT as i32)
 }
@@ -135,35 +137,36 @@ fn extent_of_io(error: &io::Error) -> Extent {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::NotConnected
         | io::ErrorKind::UnexpectedEof => Extent::Server,
-        // A way between that has forgotten this connection, or the server's host.
+        // Either something in between has forgotten this connection, or the server's host has gone.
         _ => Extent::Unclear,
     }
 }
 
 fn classify_code(code: u16) -> ErrorClass {
     match code {
-        // Too many connections, of all users or of this one; an hourly limit; no thread; offline mode.
+        // Too many connections, of all users or of this one; an hourly limit; no thread available; offline mode.
         1040 | 1203 | 1226 | 1041 | 1135 | 3032 => ErrorClass::Transient,
-        // Shutting down, network trouble, killed, idle for too long.
+        // Shutting down, network errors, killed, idle for too long.
         1053 | 1077..=1080 | 1152..=1161 | 1184 | 1927 | 2006 | 2013 | 3169 | 4031 => {
             ErrorClass::Lost
         }
-        // Database, password, handshake, host blocked or not allowed, authentication method, expired or locked.
+        // Unknown database, wrong password, failed handshake, host blocked or not allowed, unsupported authentication method,
+        // password expired or account locked.
         1044 | 1045 | 1049 | 1043 | 1129 | 1130 | 1251 | 1698 | 1820 | 1862 | 3118 | 3159
         | 4151 => ErrorClass::Permanent,
-        // Among them what the server does to a statement, not to its session: 1205 and 1213 (lock wait, deadlock), 1317
-        // (cancelled), 1969 and 3024 (max_statement_time, max_execution_time).
+        // These include what the server does to a statement and not to its session: 1205 and 1213 (lock wait timeout, deadlock),
+        // 1317 (cancelled), 1969 and 3024 (max_statement_time, max_execution_time).
         _ => ErrorClass::Statement,
     }
 }
 
 fn extent_of_code(code: u16) -> Extent {
     match code {
-        // Shutting down, or gone: the server or the proxy that speaks for it.
+        // The server, or the proxy that speaks for it, is shutting down or has gone.
         1053 | 1077..=1079 | 2006 | 2013 => Extent::Server,
-        // Killed, idle for too long, or trouble with what this session sent.
+        // Killed, idle for too long, or an error in what this session sent.
         1927 | 3169 | 4031 | 1152..=1161 | 1184 => Extent::Session,
-        // 1080 ends a session by force when the server shuts down, among others.
+        // 1080, for one, ends a session by force, which also happens when the server shuts down.
         _ => Extent::Unclear,
     }
 }

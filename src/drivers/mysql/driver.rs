@@ -23,9 +23,9 @@ use crate::settings::{ResetOnReturn, Settings};
 
 /// How the pool pings and resets MySQL and MariaDB connections and reads their errors.
 ///
-/// The ping is a look at the socket, then COM_PING or the settings' `validation_query`. No call is bounded, because the
-/// driver's only limit, its `read_timeout`, would cut off users' statements too; a ping or reset that does not end is aborted
-/// by shutting the socket down.
+/// The ping checks the socket, and then sends COM_PING or the setting `validation_query`. No call is bounded, because the
+/// driver's only limit, its `read_timeout`, would cut off users' statements too. Instead, a ping or reset that does not end is
+/// aborted by shutting down the socket.
 #[derive(Debug, Default)]
 pub struct MySqlDriver {
     validation_query: Option<String>,
@@ -42,8 +42,9 @@ impl MySqlDriver {
 }
 
 impl MySqlDriver {
-    /// The pool's own SQL would open a transaction where autocommit is off, and with it a snapshot that the next user would
-    /// read from. One that is open before is its holder's, who pings his own connection: it stays.
+    /// Runs the pool's own SQL and ends a transaction that it has opened. Where autocommit is off, any SQL opens a transaction, and
+    /// with it a snapshot from which the next user would read. A transaction that is open already belongs to a holder who pings
+    /// the connection, and stays open.
     fn leaving_no_transaction<T>(
         &self,
         manager: &MySqlManager,
@@ -59,7 +60,7 @@ impl MySqlDriver {
             .is_err_and(|error| matches!(classify(error), ErrorClass::Lost | ErrorClass::Owed));
         if opens_one && !is_spoilt {
             let ended = manager.run_all(connection, &[ROLLBACK], None);
-            // What the statement said is told first.
+            // An error of the statement itself comes first.
             return ran.and_then(|answer| ended.map(|_| answer));
         }
         ran
@@ -82,7 +83,7 @@ impl Driver<MySqlManager> for MySqlDriver {
         true
     }
 
-    /// Asks for what a reset is to restore.
+    /// Asks for the state that a reset has to restore.
     fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
         let question = format!("SELECT {}", Base::COLUMNS);
         let row = manager.run_all(connection, &[], Some(&question))?;
@@ -105,9 +106,9 @@ impl Driver<MySqlManager> for MySqlDriver {
         })
     }
 
-    /// Rollback: the transaction is rolled back, table locks are released, and autocommit is as it was after login, `init` and
-    /// the connect hooks. Full: COM_RESET_CONNECTION, and what that leaves: the character set, the Opts' `init`, the database
-    /// and the statement limit as after the login, and the roles as after the connect hooks.
+    /// Rollback: the transaction is rolled back, table locks are released, and autocommit is again what it was after the login,
+    /// `init` and the connect hooks. Full: COM_RESET_CONNECTION, and then what that does not restore: the character set, the
+    /// `init` of the `Opts`, the database and the statement limit as after the login, and the roles as after the connect hooks.
     fn reset(
         &self,
         manager: &MySqlManager,
@@ -126,7 +127,7 @@ impl Driver<MySqlManager> for MySqlDriver {
         Ok(Reset::Done)
     }
 
-    /// A statement that is half sent would be sent once more.
+    /// Shuts down the socket if a statement is only half sent, because the driver would send it once more when it is dropped.
     fn closing(&self, manager: &MySqlManager, connection: &mut Conn) {
         manager.is_unfinished(connection);
     }
@@ -135,13 +136,14 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager.may_give_up()
     }
 
-    /// The end of the stream. Bytes that wait are left to the reset, which can tell a farewell from an answer; where there is
-    /// none, they are reason enough.
+    /// Whether the stream has ended. Waiting bytes are left to the reset, which can tell a farewell from an answer; if there is no
+    /// reset, they are reason enough to call the connection broken.
     fn is_broken(&self, manager: &MySqlManager, connection: &mut Conn) -> bool {
         if self.never_resets && !manager.may_give_up() {
             return is_unread(connection);
         }
-        // The reset says why. Looked at here too because one that is closed in any case is not reset.
+        // An unfinished statement is left to the reset, whose error says why. It is checked here too, for its side effect, because
+        // a connection that is closed in any case is not reset.
         !manager.is_unfinished(connection) && Socket::of(connection) == Socket::Gone
     }
 
@@ -174,11 +176,11 @@ impl Driver<MySqlManager> for MySqlDriver {
         })
     }
 
-    /// Shuts the socket down.
+    /// Shuts down the socket.
     fn abort_handle(&self, connection: &Conn) -> Option<Box<dyn FnOnce() + Send>> {
         let socket = connection.as_raw_fd();
         Some(Box::new(move || {
-            // It fails where the server has closed it already, which ends the call too.
+            // This fails if the server has closed the connection already, which ends the call too.
             let _ = shutdown(socket, Shutdown::Both);
         }))
     }

@@ -1,13 +1,13 @@
-//! What the driver knows of a connection and does not tell: it shows in its `Debug` form only (of mysql 28).
+//! What the driver knows about a connection but shows only in its `Debug` form (of mysql 28).
 //!
-//! Read where nothing else can tell, and never believed in the dangerous direction: where the form is not as expected, as
-//! it may be in another version, it is as if it had not been looked at. To write it takes 4 to 9 us.
+//! It is read where nothing else can tell, and never believed in the dangerous direction: if the form is not as expected, as
+//! it may be in another version, the result is the same as if nothing had been read. Writing the form takes 4 to 9 µs.
 
 use std::fmt::{self, Write};
 
 use ::mysql::Conn;
 
-/// A connection's buffers, and what the server's last answer said of its transaction.
+/// The state of a connection's buffers, and what the server's last answer said about its transaction.
 pub(super) struct Inside {
     buffers_are_empty: Option<bool>,
     in_transaction: Option<bool>,
@@ -16,13 +16,13 @@ pub(super) struct Inside {
 impl Inside {
     pub(super) fn of(connection: &Conn) -> Inside {
         let mut text = Shortened(String::with_capacity(4096));
-        // It ends early where a buffer is full of bytes.
+        // It is cut short if a buffer is full of bytes.
         let _ = write!(text, "{connection:?}");
         Inside::from(&text.0)
     }
 
     fn from(text: &str) -> Inside {
-        // In a text that is somebody's, a quote is written with a backslash; so these can be in none.
+        // Inside a user's text, Debug writes a quote with a backslash, so these patterns cannot occur there.
         let is_empty = |name: &str| match text.contains(&format!("{name}: b\"\"")) {
             true => Some(true),
             false => text.contains(&format!("{name}: b\"")).then_some(false),
@@ -32,11 +32,11 @@ impl Inside {
             (Some(true), Some(true)) => Some(true),
             _ => None,
         };
-        // The last one is the connection's own: what follows it is nobody's text.
+        // The last occurrence is the connection's own, since no user's text follows it.
         let flags = text
             .rsplit_once(", status_flags: StatusFlags(")
             .and_then(|(_, rest)| rest.split_once(')'))
-            // Without an answer to go by, the flags are none.
+            // If there was no good answer, the flags mean nothing.
             .filter(|_| !text.contains(", ok_packet: None, "));
         Inside {
             buffers_are_empty,
@@ -44,18 +44,20 @@ impl Inside {
         }
     }
 
-    /// Whether nothing is left of an answer that was not read to its end, or of a statement that was not sent to its end.
+    /// Whether there is no rest of an answer that was not read to its end, nor of a statement that was not sent to its end.
     pub(super) fn is_at_rest(&self) -> bool {
         self.buffers_are_empty != Some(false)
     }
 
-    /// Whether the server said so with its last answer. `None`: that was an error, or it cannot be told.
+    /// Whether the server's last answer said that a transaction is open. `None` if that answer was an error, or if the form could
+    /// not be read.
     pub(super) fn is_in_transaction(&self) -> Option<bool> {
         self.in_transaction
     }
 }
 
-/// As much as a connection's form takes when its buffers are empty and its statements short.
+/// A text of limited length. The limit is more than the form of a connection takes if its buffers are empty and its statements
+/// short.
 struct Shortened(String);
 
 impl Shortened {

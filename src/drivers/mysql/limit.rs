@@ -1,4 +1,4 @@
-//! `command_timeout`, which the server enforces.
+//! The setting `command_timeout`, which the server enforces.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use ::mysql::{Conn, Error as MyError};
 
 use super::MySqlManager;
 use crate::error::Error;
+use crate::settings::print_duration;
 
-/// MariaDB takes at most a year, MySQL 49 days.
+/// MariaDB accepts at most a year and MySQL at most 49 days, so the smaller limit holds for both.
 pub(super) fn checked(limit: Option<Duration>) -> Result<Option<Duration>, Error> {
     match limit {
         Some(limit) if limit.is_zero() || limit > Duration::from_millis(u32::MAX.into()) => {
             Err(Error::setting(
                 "command_timeout",
-                format!("{limit:?}"),
-                "more than 0 and at most 49 days, MySQL's greatest max_execution_time",
+                print_duration(limit),
+                "more than zero and at most 49 days, MySQL's greatest max_execution_time",
             ))
         }
         limit => Ok(limit),
@@ -23,7 +24,7 @@ pub(super) fn checked(limit: Option<Duration>) -> Result<Option<Duration>, Error
 }
 
 impl MySqlManager {
-    /// The SQL that sets it, on this connection's server.
+    /// The SQL that sets the limit on the server of this connection.
     pub(super) fn limit_of_statements(
         &self,
         connection: &mut Conn,
@@ -31,7 +32,7 @@ impl MySqlManager {
         let Some(limit) = self.statement_limit else {
             return Ok(None);
         };
-        // The driver knows which of the two servers it is but does not tell. Asked each time, because a fail-over may
+        // The driver knows which of the two servers this is, but does not tell. We ask on every connect, because a failover may
         // lead from one to the other.
         let question = "SELECT VERSION()";
         self.note(question);

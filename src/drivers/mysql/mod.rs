@@ -32,7 +32,7 @@ use owed::{Socket, listen};
 use parameters::NAMES;
 
 use super::dsn::Dsn;
-use crate::error::Error;
+use crate::error::{Error, URL};
 use crate::settings::{ResetOnReturn, Settings};
 use crate::tls::{Encryption, SslMode, Tls};
 
@@ -44,61 +44,61 @@ pub(crate) use statements::{execute, query_i64};
 /// Opens connections to one MySQL or MariaDB database.
 ///
 /// TCP keepalives are on, with 30 s of idleness before the first probe, 10 s between probes and 5 probes, and the
-/// connection attribute `program_name` is the pool's name, except where the URL or the `Opts` says otherwise.
+/// connection attribute `program_name` is the pool's name, unless the URL or the `Opts` says otherwise.
 /// `connect_timeout` and `command_timeout` come from the pool's [`Settings`]; the latter becomes `max_statement_time` on
-/// MariaDB and `max_execution_time`, which stops reads only, on MySQL.
+/// MariaDB, and on MySQL `max_execution_time`, which stops reads only.
 ///
-/// The driver's `prefer_socket` is off, although it is the driver's default: with it, a TCP connection to 127.0.0.1 is
-/// left for the Unix socket that the server names, which behind a forwarded port is another server's. Name a socket
-/// with `socket` to use it. An encrypted connection is never left for a socket.
+/// The driver's `prefer_socket` is off here, although the driver's own default is on. With it, the driver abandons a TCP
+/// connection to 127.0.0.1 for the Unix socket that the server names, which belongs to another server if the port is
+/// forwarded. To use a socket, name it with `socket`. An encrypted connection is never abandoned for a socket.
 ///
-/// The first encrypted connection installs rustls' cryptography, on ring, as the process' default, unless the process has
-/// one: the driver takes it from there. An application that brings its own installs it before, by `guarded_provider`.
-/// A verified connection costs one more round trip when it is opened, in which the server proves that it hears the pool: the
-/// driver would take what somebody sends before the encryption for the server's.
+/// The driver takes its cryptography from the rustls default of the process. The first encrypted connection installs ring
+/// there, unless the process has a default already. An application that brings its own provider installs it earlier, through
+/// `guarded_provider`. Opening a verified connection costs one more round trip, in which the server proves that it receives
+/// what the pool sends: the driver would take what somebody else sent before the encryption began for the server's.
 pub struct MySqlManager {
     opts: Opts,
     tls: Tls,
-    /// Where `tls` names no mode.
+    /// The mode if `tls` names none.
     default_mode: SslMode,
     encryption: Encryption,
     had_no_tls: HadNoTls,
-    /// Of a URL the cipher suites, or all that an `Opts` had.
+    /// The cipher suites from a URL, or everything that an `Opts` had.
     #[cfg_attr(not(feature = "tls"), expect(dead_code))]
     ssl_opts: SslOpts,
-    /// From an `Opts`: they say what they say to the driver.
+    /// They come from an `Opts`, and mean what they mean to the driver.
     ssl_opts_are_the_drivers: bool,
-    /// Of the log.
+    /// Under which it logs.
     target: String,
     statement_limit: Option<Duration>,
-    /// The driver's own reset makes the character set right before it runs the Opts' `init`.
+    /// The driver's own reset restores the character set before it runs the `init` of the `Opts`.
     init_sets_names: bool,
-    /// Something before the database has refused several statements at once.
+    /// The server, or a proxy in front of it, has refused several statements in one request.
     one_by_one: AtomicBool,
     echo: bool,
 }
 
 impl MySqlManager {
     /// Takes a URL such as `mysql://app:secret@db.example/orders`; `mariadb://` and SQLAlchemy's `mysql+pymysql://` mean
-    /// the same. The parameters are those of [`Opts`]; besides, `prefer_socket` is honoured, `unix_socket` means
-    /// `socket`, and `charset=utf8mb4` is accepted, being what the driver always uses.
+    /// the same. The parameters are those of [`Opts`]. In addition, `prefer_socket` is honoured, `unix_socket` means
+    /// `socket`, and `charset=utf8mb4` is accepted, since the driver always uses it.
     ///
-    /// Encryption is said by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
+    /// Encryption is set by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
     /// with libpq's meaning: see [`SslMode`]. `ssl-ca` is a PEM file of the authorities to trust instead of the operating
-    /// system's, and alone means `VERIFY_CA`; `ssl-ca=system` is those of the operating system, and alone means
-    /// `VERIFY_IDENTITY`. `ssl-cert` and `ssl-key` are PEM files of a client certificate and its key. The
-    /// driver's own `root_cert_path`, `cert_chain_path`, `priv_key_path`, `cipher_suites` and `danger_…` are understood too, and
-    /// without `ssl-mode` mean `VERIFY_IDENTITY`, less what `danger_…` takes off. A connection to a Unix socket is never
-    /// encrypted.
+    /// system's, and without a mode means `VERIFY_CA`; `ssl-ca=system` stands for those of the operating system, and without a
+    /// mode means `VERIFY_IDENTITY`. `ssl-cert` and `ssl-key` are PEM files of a client certificate and its key. The
+    /// driver's own `root_cert_path`, `cert_chain_path`, `priv_key_path`, `cipher_suites` and `danger_…` are understood too;
+    /// without a mode they mean `VERIFY_IDENTITY`, minus the checks that `danger_…` turns off. A connection to a Unix socket is
+    /// never encrypted.
     ///
     /// # Errors
-    /// Settings for a URL that is malformed, has a parameter that the driver does not know, or contradicts itself;
-    /// what a file is wrong with is told when the pool is built.
+    /// Settings for a URL that is malformed, has a parameter that the driver does not know, or contradicts itself. Files are
+    /// read, and refused, only when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["mysql", "mariadb"], false)?;
-        // It would be read as the end of the URL, and what follows lost.
+        // The driver would take it for the beginning of the fragment, and lose what follows.
         if url.contains('#') {
-            return Err(dsn.refused("a '#' of the user or password is not percent-encoded"));
+            return Err(dsn.refused("a '#' in the user or password is not percent-encoded"));
         }
         let tls = parameters::taken(&mut dsn)?;
         dsn.rename("unix_socket", "socket");
@@ -107,10 +107,11 @@ impl MySqlManager {
             .into_iter()
             .find(|(_, charset)| !charset.eq_ignore_ascii_case("utf8mb4"))
         {
-            return Err(Error::setting("charset", other, "utf8mb4"));
+            let value = format_args!("{other:?}");
+            return Err(Error::setting_in(URL, "charset", value, "utf8mb4"));
         }
         let socket_is_wanted = dsn.has("prefer_socket");
-        // For cipher_suites the driver asks for the process' provider.
+        // For cipher_suites the driver looks at the provider of the process.
         #[cfg(feature = "tls")]
         if dsn.has("cipher_suites") {
             authorities::install();
@@ -121,11 +122,11 @@ impl MySqlManager {
         Ok(MySqlManager::build(opts, prefer_socket, SslMode::Prefer).tls(tls))
     }
 
-    /// Takes the driver's own options. Those about keepalives that are not set get the values above.
+    /// Takes the driver's own options. Keepalive options that are not set get the values above.
     ///
-    /// Its `ssl_opts` hold as they do in the driver, whose authorities are Mozilla's beside those that they name; without
-    /// them connections are plain, unless the setting `require_tls` encrypts them as `SslMode::Require` does. What they
-    /// cannot say comes with [`tls`](MySqlManager::tls).
+    /// The `ssl_opts` mean what they mean to the driver, which trusts Mozilla's authorities in addition to those that they name.
+    /// Without `ssl_opts` connections are plain, unless the setting `require_tls` encrypts them as `SslMode::Require` does. Use
+    /// [`tls`](MySqlManager::tls) for what the options cannot say.
     ///
     /// # Errors
     /// Unsupported for options with `ssl_opts` in a build without TLS.
@@ -135,10 +136,10 @@ impl MySqlManager {
         let manager = MySqlManager::build(opts, false, SslMode::Disable);
         match ssl_opts {
             None => Ok(manager),
-            // The driver would panic.
+            // Here the driver would panic.
             #[cfg(not(feature = "tls"))]
             Some(_) => Err(Error::unsupported(
-                "the Opts have ssl_opts, and this build of queuepool has no TLS: build it with the feature `tls`",
+                "the Opts have ssl_opts, but this build of queuepool has no TLS: build it with the feature `tls`",
             )),
             #[cfg(feature = "tls")]
             Some(ssl_opts) => Ok(MySqlManager {
@@ -148,7 +149,7 @@ impl MySqlManager {
         }
     }
 
-    /// Encrypts as `tls` says, and no longer as the options or the URL did. Its files are read when the pool is built.
+    /// Encrypts as `tls` says, instead of as the options or the URL said. Its files are read when the pool is built.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
@@ -157,7 +158,8 @@ impl MySqlManager {
         self
     }
 
-    /// The encryption that was asked for holds also for a manager that no pool of ours has prepared.
+    /// Called by the constructors too, so that the encryption asked for also holds for a manager that no pool of ours has
+    /// prepared.
     fn arrange(&mut self, require_tls: bool) {
         self.encryption = match self.opts.get_socket() {
             Some(_) => Encryption::plain(),
@@ -211,7 +213,8 @@ impl MySqlManager {
             .tcp_connect_timeout(Some(own.map_or(limit, |own| own.min(limit))))
             .connect_attrs(attributes)
             .into();
-        // Without it, the reset after a panic runs both again: it is not worth a round trip of each connect.
+        // Otherwise only the reset after a panic needs it, and that one runs both again itself: it is not worth a round trip for
+        // each connect.
         if settings.reset_on_return == ResetOnReturn::Full && !self.init_sets_names {
             self.init_sets_names = true;
             self.opts = reset::setting_names_first(&self.opts);
@@ -230,7 +233,7 @@ impl MySqlManager {
         self.encryption.check(pool_name, &NAMES)
     }
 
-    /// To those that are named the driver adds Mozilla's, where its own options hold.
+    /// Where the driver's own options hold, the driver adds Mozilla's authorities to those that are named.
     fn authorities(&self) -> String {
         let named = self.encryption.authorities();
         match self.ssl_opts_are_the_drivers {
@@ -254,23 +257,23 @@ impl MySqlManager {
             MyError::DriverError(DriverError::TlsNotSupported) => {
                 Some(self.encryption.unoffered(&NAMES))
             }
-            // The server says no more, whatever it misses.
+            // The server gives this one error, whatever it was that it missed.
             MyError::MySqlError(refusal)
                 if refusal.code == 1045 && self.opts.get_socket().is_none() =>
             {
                 match (mode, &self.encryption.identity) {
                     (SslMode::Disable, _) if self.tls.mode.is_some() => Some(format!(
-                        "with the right password, the server may refuse this user a login without TLS (ssl-mode={mode})"
+                        "if the password is right, the server may refuse this user a login without TLS (ssl-mode={mode})"
                     )),
                     (SslMode::Disable, _) | (_, Some(_)) => None,
                     (SslMode::Prefer, None) if self.had_no_tls.is_fresh() => None,
                     (SslMode::Allow | SslMode::Prefer, None) => Some(
-                        "with the right password, the server may ask this user for TLS, which it has to offer then, or for a \
+                        "if the password is right, the server may require TLS of this user, which it must then offer, or a \
                          client certificate (ssl-cert, ssl-key)"
                             .to_owned(),
                     ),
                     (_, None) => Some(
-                        "with the right password, the server may ask this user for a client certificate (ssl-cert, ssl-key)"
+                        "if the password is right, the server may require a client certificate of this user (ssl-cert, ssl-key)"
                             .to_owned(),
                     ),
                 }
@@ -281,7 +284,7 @@ impl MySqlManager {
 }
 
 impl fmt::Debug for MySqlManager {
-    /// Names the server and the user only: the driver's own `Opts`, and its `Conn`, print the password.
+    /// Only the server and the user, because the driver's own `Opts` and `Conn` print the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MySqlManager")
             .field("host", &self.opts.get_ip_or_hostname())
@@ -300,8 +303,8 @@ impl ManageConnection for MySqlManager {
     fn connect(&self) -> Result<Conn, MyError> {
         let mut connection = match catch_unwind(AssertUnwindSafe(|| self.open())) {
             Ok(opened) => opened?,
-            // mysql 28.0.4 cuts PARSEC's nonce short where it ends in a zero, as one in 256 does, and panics over its length:
-            // the next login has another nonce.
+            // mysql 28.0.4 cuts PARSEC's nonce short if it ends in a zero, as one in 256 does, and panics over its length. The
+            // next login has another nonce.
             Err(_) => self.open()?,
         };
         if let Some(sql) = self.limit_of_statements(&mut connection)? {

@@ -1,4 +1,4 @@
-//! How a connection is opened: in each of the six modes of encryption, and at each address of a name.
+//! How a connection is opened, in each of the six modes of encryption and at each address of a host name.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -10,12 +10,14 @@ use super::MySqlManager;
 use crate::base::log::say;
 use crate::tls::SslMode;
 
-/// When a server was found to have no TLS. To ask it takes a login that is broken off, which the server puts into its log.
+/// When the server was found to have no TLS. Finding out takes a login that is broken off, which the server writes to its log, so
+/// the result is remembered for a while.
 #[derive(Default)]
 pub(super) struct HadNoTls(Mutex<Option<Instant>>);
 
 impl HadNoTls {
-    /// A server can be given TLS without a restart; one that is restarted fails a connect in between, mostly.
+    /// A server can be given TLS without a restart, so the result does not hold for ever. (If it is restarted, a connect usually
+    /// fails in between, and then the result is forgotten.)
     const FRESH: Duration = Duration::from_secs(10 * 60);
 
     pub(super) fn is_fresh(&self) -> bool {
@@ -47,7 +49,7 @@ impl MySqlManager {
         at_each_address(&self.opts)
     }
 
-    /// It is no error of the pool's: the other way may do.
+    /// Logs a failure that is not an error of the pool, since the other way may succeed.
     fn note_fallback(&self, what: &str, error: &MyError, instead: &str) {
         let (mode, words) = (self.encryption.mode, crate::error::chain(error));
         say!(
@@ -62,7 +64,7 @@ impl MySqlManager {
             Err(refusal) if is_refused_for_how(&refusal) => {
                 self.note_fallback("a plain login", &refusal, "with TLS");
                 match self.encrypted() {
-                    // Then what the server said first is what there is to mend.
+                    // The server has no TLS, so its first refusal says what must be mended.
                     Err(error) if is_unoffered(&error) => Err(refusal),
                     other => other,
                 }
@@ -83,7 +85,7 @@ impl MySqlManager {
             Err(error) if is_about_tls(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
                 match self.plain() {
-                    // Where plain is refused as well, TLS is what there is to mend.
+                    // If plain is refused as well, it is TLS that must be mended.
                     Err(refusal) if is_refused_for_how(&refusal) => Err(error),
                     other => other,
                 }
@@ -98,8 +100,8 @@ impl MySqlManager {
     }
 }
 
-/// A login that another way of connecting may get. "Access denied" is also said for a user who must use TLS, and by MariaDB
-/// for all with `require_secure_transport`, of which MySQL says 3159.
+/// Whether the login may succeed the other way. "Access denied" (1045) is also what servers say to a user who must use TLS, and
+/// what MariaDB says to everybody under `require_secure_transport`, for which MySQL says 3159.
 fn is_refused_for_how(error: &MyError) -> bool {
     matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1045 | 3159))
 }
@@ -134,7 +136,8 @@ fn addresses(opts: &Opts) -> Vec<SocketAddr> {
         .map_or_else(|_| Vec::new(), Iterator::collect)
 }
 
-/// The driver gives up at the first address of a name that refuses; `localhost` often has two, and MySQL listens on one.
+/// Tries each address of the host name. The driver itself gives up at the first address that refuses, but `localhost` often has
+/// two, and MySQL listens on one of them.
 pub(super) fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
     let addresses = addresses(opts);
     let Some((last, others)) = addresses
@@ -156,8 +159,8 @@ pub(super) fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
     at(last)
 }
 
-/// The same without giving the name up: with an address of its own to bind to, though it is any, the driver tries all
-/// addresses of that family.
+/// Tries each address of the host name, but keeps the name, so that the driver can verify it. If the driver is given an address
+/// to bind to, even the unspecified one, it tries all addresses of that family.
 #[cfg(feature = "tls")]
 pub(super) fn by_name(opts: &Opts) -> Result<Conn, MyError> {
     use std::net::{Ipv4Addr, Ipv6Addr};

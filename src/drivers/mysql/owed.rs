@@ -1,8 +1,8 @@
-//! Answers that are owed: what a connection may still be sent that was meant for an earlier statement.
+//! Answers that are owed: what a connection may still receive that was meant for an earlier statement.
 //!
-//! The driver does not remember that it gave up on an answer, after its `read_timeout` for example, and takes whatever
-//! comes next for the answer to its next statement. So whoever uses such a connection next would be given somebody else's rows.
-//! Three things tell: bytes that wait in the socket although nothing was asked; what the driver holds in its buffers
+//! The driver does not remember that it gave up on an answer, for example after its `read_timeout`, and takes whatever
+//! comes next for the answer to its next statement. So the next user of such a connection would be given somebody else's rows.
+//! Three things reveal it: bytes that wait in the socket although nothing was asked; what the driver holds in its buffers
 //! ([`Inside`]); and a question that only the right answer satisfies.
 
 use std::fmt;
@@ -16,7 +16,7 @@ use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use super::MySqlManager;
 use super::inside::Inside;
 
-/// Why this connection is closed, of which no other learns anything.
+/// Why this connection must be closed. It says nothing about other connections.
 #[derive(Debug)]
 pub(super) struct Unfit(&'static str);
 
@@ -34,7 +34,7 @@ pub(super) fn unfit(why: &'static str) -> MyError {
 
 pub(super) fn another_answer() -> MyError {
     unfit(
-        "the answer of an earlier statement, which the driver did not wait for, is still owed on this connection",
+        "the answer to an earlier statement, for which the driver did not wait, is still owed on this connection",
     )
 }
 
@@ -45,22 +45,22 @@ pub(super) fn has_gone() -> MyError {
     ))
 }
 
-/// What a look at the socket shows, without a round trip. On a connection at rest there is nothing to read.
+/// What the socket shows without a round trip. On a connection at rest there is nothing to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Socket {
     Quiet,
     /// The end of the stream, or an error.
     Gone,
-    /// The server's farewell, with its code: 4031 for idleness on MySQL. (The driver could not read it: it has the number of no
-    /// answer.) Then the stream has ended or is about to.
+    /// The server's farewell with its code, for example 4031 for idleness on MySQL. The stream has then ended or is about to.
+    /// (The driver could not read the packet, since it does not have the sequence number of an answer.)
     Farewell(u16),
-    /// An answer nobody read. With TLS it may also be a farewell, which only the driver can tell.
+    /// An answer that nobody read. With TLS it may also be a farewell, which only the driver can find out.
     Bytes,
 }
 
 impl Socket {
     pub(super) fn of(connection: &Conn) -> Socket {
-        // Header, 0xff and code of an error packet.
+        // The header, 0xff and the code of an error packet.
         let mut start = [0; 7];
         let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
         loop {
@@ -88,8 +88,8 @@ impl Socket {
     }
 }
 
-/// Fails if there is something to read on a connection that should be at rest, or if it is gone. A round trip only
-/// where bytes wait.
+/// Fails if there is something to read on a connection that should be at rest, or if the connection is gone. It costs a round
+/// trip only if bytes are waiting.
 pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
     match Socket::of(connection) {
         Socket::Quiet => Ok(()),
@@ -99,7 +99,7 @@ pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
             message: "The server has ended this session".to_owned(),
             code,
         })),
-        // The driver takes what waits for the answer to its ping, whichever it is, unless the stream ends there.
+        // The driver takes whatever is waiting for the answer to its ping, unless the stream ends there.
         Socket::Bytes => match connection.ping() {
             Err(error @ (MyError::IoError(_) | MyError::CodecError(_))) => Err(error),
             Ok(()) | Err(_) => Err(another_answer()),
@@ -107,37 +107,39 @@ pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
     }
 }
 
-/// The same without a round trip, and without telling why.
+/// As [`listen`], but without a round trip and without saying why.
 pub(super) fn is_unread(connection: &Conn) -> bool {
     Socket::of(connection) != Socket::Quiet || !Inside::of(connection).is_at_rest()
 }
 
 impl MySqlManager {
-    /// Only a driver with a time-out gives up on an answer and leaves nothing to see: the answer comes later.
+    /// Whether the driver may give up on an answer that comes later, when nothing shows it any more. It does so only if it has a
+    /// timeout.
     pub(super) fn may_give_up(&self) -> bool {
         self.opts.get_read_timeout().is_some() || self.opts.get_write_timeout().is_some()
     }
 
-    /// Whether the driver holds the rest of a statement that it could not send within its write_timeout. It would send all of
-    /// it once more before whatever it sends next, even before the farewell when it is dropped; and the server would take
-    /// that for the rest, and run what comes out, which a statement with parameters survives. So the socket is shut down.
+    /// Whether the driver holds the rest of a statement that it could not send within its write_timeout. If so, this shuts down the
+    /// socket. Otherwise the driver would send the whole statement once more before whatever it sends next, even before its
+    /// farewell when it is dropped. The server would take that for the rest of the first attempt, and run the result, which can
+    /// be a valid statement if it has parameters.
     pub(super) fn is_unfinished(&self, connection: &Conn) -> bool {
         let is_unfinished =
             self.opts.get_write_timeout().is_some() && !Inside::of(connection).is_at_rest();
         if is_unfinished {
-            // It fails where the server has closed it already, which does as well.
+            // This fails if the server has closed the connection already, which is just as good.
             let _ = shutdown(connection.as_raw_fd(), Shutdown::Both);
         }
         is_unfinished
     }
 
-    /// A question for 64 random bits, new each time, where an answer may be owed.
+    /// 64 random bits to ask the server for, new each time. `None` if no answer can be owed.
     pub(super) fn proof(&self) -> Option<u64> {
         self.may_give_up().then(|| fastrand::u64(..))
     }
 }
 
-/// Whether this is the proof, in a column of a row that came by the text protocol.
+/// Whether this column holds the proof, in a row that came by the text protocol.
 pub(super) fn is_proved(row: Option<&Row>, column: usize, proof: u64) -> bool {
     let value = row.and_then(|row| row.as_ref(column));
     matches!(value, Some(Value::Bytes(text)) if *text == proof.to_string().into_bytes())

@@ -1,7 +1,7 @@
-//! What a URL says about TLS, in the words of MySQL's clients, of libpq and of the driver.
+//! What a URL says about TLS, in the words of MySQL's own clients, of libpq and of the driver.
 
 use crate::drivers::dsn::Dsn;
-use crate::error::Error;
+use crate::error::{Error, NOT_SHOWN, URL};
 use crate::tls::{Names, Roots, SslMode, Tls};
 
 pub(super) const NAMES: Names = Names {
@@ -13,7 +13,7 @@ pub(super) const NAMES: Names = Names {
     key: &["ssl-key", "ssl_key", "sslkey", "priv_key_path"],
 };
 
-/// The driver's own parameters; any of them asks it for TLS with all checks.
+/// The driver's own parameters. Any of them makes the driver use TLS with all checks.
 const DRIVERS: [&str; 3] = ["root_cert_path", "cert_chain_path", "priv_key_path"];
 const CIPHERS: &str = "cipher_suites";
 const DRIVERS_SWITCHES: [&str; 2] = [
@@ -21,7 +21,7 @@ const DRIVERS_SWITCHES: [&str; 2] = [
     "danger_skip_domain_validation",
 ];
 
-/// Takes all of it out of `dsn`, except the cipher suites, which the driver reads itself.
+/// Takes all parameters about TLS out of `dsn`, except the cipher suites, which the driver reads itself.
 pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
     let parameters: Vec<(String, String)> = dsn
         .take(|key| NAMES.have(&key.to_ascii_lowercase()))
@@ -41,7 +41,14 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
             (_, "false") => continue,
             ("danger_accept_invalid_certs", "true") => SslMode::Require,
             (_, "true") => SslMode::VerifyCa,
-            _ => return Err(Error::setting(&key, value, "true or false")),
+            _ => {
+                return Err(Error::setting_in(
+                    URL,
+                    &key,
+                    format_args!("{value:?}"),
+                    "true or false",
+                ));
+            }
         };
         match named {
             Some(named) if named > weaker => return Err(beside(&key, &value, named)),
@@ -54,7 +61,7 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
     for (key, value) in dsn.take(is_anothers) {
         let value = value.to_ascii_lowercase();
         let mut off = matches!(&*value, "false" | "0" | "off" | "no" | "disabled");
-        // Python's, the other way round.
+        // Python's parameter, which says it the other way round.
         if key.eq_ignore_ascii_case("ssl_disabled") {
             match off {
                 true => continue,
@@ -63,18 +70,16 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
         }
         match tls.mode {
             _ if !off => {
-                let accepted = match is_unsupported(&key) {
+                let expected = match is_unsupported(&key) {
                     true => {
-                        "it is not supported; ssl-mode, ssl-ca, ssl-cert, ssl-key and cipher_suites are, and TLS 1.2 and \
-                         1.3 without revocation lists"
+                        "only ssl-mode, ssl-ca, ssl-cert, ssl-key and cipher_suites; this one is not supported (TLS is 1.2 or \
+                         1.3, without revocation lists)"
                     }
                     false => {
-                        "it is another driver's word for what ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY \
-                         says here; write that"
+                        "ssl-mode=PREFERRED, REQUIRED, VERIFY_CA or VERIFY_IDENTITY; this is another driver's word for it"
                     }
                 };
-                // Its value may be a password.
-                return Err(Error::setting(&key, "(not shown)", accepted));
+                return Err(Error::setting_in(URL, &key, NOT_SHOWN, expected));
             }
             Some(mode) if mode.is_required() => return Err(beside(&key, &value, mode)),
             Some(_) => {}
@@ -82,7 +87,7 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
             None => {}
         }
     }
-    // As MySQL's own clients take it.
+    // As MySQL's own clients do.
     if tls.mode.is_none() && matches!(tls.roots, Some(Roots::File(_))) {
         tls.mode = Some(SslMode::VerifyCa);
     }
@@ -90,14 +95,17 @@ pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
 }
 
 fn beside(key: &str, value: &str, mode: SslMode) -> Error {
-    Error::setting(
+    Error::setting_in(
+        URL,
         key,
-        value,
-        format_args!("the URL asks for ssl-mode={mode} too; leave one of them"),
+        format_args!("{value:?}"),
+        format_args!(
+            "a value that agrees with ssl-mode={mode} in the same URL, or only one of the two"
+        ),
     )
 }
 
-/// Parameters of other languages' drivers.
+/// Whether this is a parameter of another language's driver.
 fn is_anothers(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     is_whole(&key)
@@ -107,7 +115,8 @@ fn is_anothers(key: &str) -> bool {
         || key.starts_with("pkcs12_")
 }
 
-/// What no mode says: revocation lists, ciphers, versions, directories of authorities.
+/// Whether the parameter is about something that no mode can say: revocation lists, ciphers, versions, directories of
+/// authorities, FIPS.
 fn is_unsupported(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     ["crl", "cipher", "version", "capath", "fips"]
@@ -115,7 +124,7 @@ fn is_unsupported(key: &str) -> bool {
         .any(|word| key.contains(word))
 }
 
-/// Those that switch TLS itself, and not one of its checks.
+/// Whether the parameter switches TLS as a whole, and not one of its checks.
 fn is_whole(key: &str) -> bool {
     matches!(
         key.to_ascii_lowercase().as_str(),

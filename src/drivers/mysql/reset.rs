@@ -1,4 +1,4 @@
-//! What brings a returned connection back to a clean session.
+//! Resetting a returned connection to a clean session.
 
 use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, Value};
 
@@ -7,11 +7,11 @@ use super::base::{Base, Bases};
 use super::owed::{another_answer, is_proved, unfit};
 use super::strictly::{ROLLBACK, UNLOCK_TABLES};
 
-/// The character set that the driver's login asks for. COM_RESET_CONNECTION returns to it on MariaDB, and to the server's
+/// Sets the character set that the driver's login asks for. COM_RESET_CONNECTION returns to it on MariaDB, but to the server's
 /// default on MySQL.
 pub(super) const SET_NAMES: &str = "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci";
 
-/// The same, with the character set before their `init`, which has the last word.
+/// The same options, but setting the character set before their `init`, which has the last word.
 pub(super) fn setting_names_first(opts: &Opts) -> Opts {
     let mut init = opts.get_init();
     init.insert(0, SET_NAMES.to_owned());
@@ -19,13 +19,13 @@ pub(super) fn setting_names_first(opts: &Opts) -> Opts {
 }
 
 impl MySqlManager {
-    /// The question alone, where an answer may be owed.
+    /// Asks only the question, if an answer may be owed.
     pub(super) fn prove_nothing_is_owed(&self, connection: &mut Conn) -> Result<(), MyError> {
         self.run_proved(connection, &[])
     }
 
-    /// The transaction comes first: SET autocommit=1 commits one that is open. The driver tells none of what the server says
-    /// of its session, so all of it is always sent.
+    /// The transaction is ended first, because SET autocommit=1 would commit it. The driver does not pass on what the server says
+    /// about the state of the session, so all of this is always sent.
     pub(super) fn roll_back(&self, connection: &mut Conn, base: &Base) -> Result<(), MyError> {
         connection.set_local_infile_handler(None);
         let autocommit = match base.autocommit {
@@ -50,15 +50,15 @@ impl MySqlManager {
         }
     }
 
-    /// As after login and `init`. COM_RESET_CONNECTION rolls back, releases locks, and drops variables, temporary tables and
-    /// prepared statements; it keeps the database and the roles.
+    /// Brings the session to its state after login and `init`. COM_RESET_CONNECTION rolls back, releases locks, and drops
+    /// variables, temporary tables and prepared statements; it keeps the database and the roles.
     pub(super) fn reset_in_full(
         &self,
         connection: &mut Conn,
         bases: &Bases,
     ) -> Result<(), MyError> {
         connection.set_local_infile_handler(None);
-        // The driver's own reset runs the Opts' `init` too.
+        // The driver's own reset also runs the `init` of the Opts.
         connection.reset()?;
         let init = self.opts.get_init();
         let chooses = init.iter().any(|sql| chooses_a_database(sql));
@@ -66,7 +66,8 @@ impl MySqlManager {
         if !self.init_sets_names {
             statements.push(SET_NAMES.to_owned());
             if !init.is_empty() {
-                // It has the last word; and it may end in such a way that nothing can be added to it.
+                // `init` has the last word, so it runs again. Its statements are not joined with ours, as they may end in such a way
+                // that nothing can follow them.
                 self.run(connection, SET_NAMES)?;
                 for sql in &init {
                     self.run(connection, sql)?;
@@ -92,13 +93,13 @@ impl MySqlManager {
         let database = row.as_ref().and_then(|row| row.as_ref(1));
         if own.is_none() && !chooses && database != Some(&Value::NULL) {
             return Err(unfit(
-                "the session has a database that its login did not have, and no statement takes it away",
+                "the session has a current database although its login had none, and no statement can undo that",
             ));
         }
         self.restore_roles(connection, bases, Base::read(row.as_ref(), 2))
     }
 
-    /// Autocommit is now as the server and `init` have it, and what the connect hooks made of it is gone.
+    /// Restores the roles. Autocommit stays as the server and `init` have set it; what the connect hooks had set is gone.
     fn restore_roles(
         &self,
         connection: &mut Conn,
@@ -115,7 +116,7 @@ impl MySqlManager {
     }
 }
 
-/// Whether a statement of `init`, or one of several in it, is a USE.
+/// Whether an entry of `init` is a USE statement or contains one.
 fn chooses_a_database(sql: &str) -> bool {
     sql.split(';').any(|statement| {
         let word = statement.split_whitespace().next();

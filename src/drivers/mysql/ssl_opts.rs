@@ -1,4 +1,4 @@
-//! Encryption as the mysql driver takes it, and what the driver's own options say of it.
+//! How the mysql driver is told to encrypt, and what its own options say about encryption.
 
 use std::path::Path;
 
@@ -9,12 +9,13 @@ use super::opening::{at_each_address, by_name};
 use super::{MySqlManager, authorities, system_roots};
 use crate::tls::{Encryption, Identity, NamedFile, Roots, SslMode, Tls, Unusable, Verification};
 
-const UNGUARDED: &str = "the process has a rustls CryptoProvider of its own as its default, with which the mysql driver would \
-     trust all of Mozilla's authorities beside the named ones: install it by queuepool::mysql::guarded_provider";
-const FORGED: &str = "the server's first answer is not to what it was asked: somebody between has sent more before the \
-     encryption began";
+const UNGUARDED: &str = "the application has installed a rustls CryptoProvider of its own as the default of the process, with \
+     which the mysql driver would trust all of Mozilla's authorities beside the named ones: install it through \
+     queuepool::mysql::guarded_provider";
+const FORGED: &str = "the server's first answer is not the answer to the question: somebody in between has sent something before \
+     the encryption began";
 
-/// What the driver would do.
+/// What the driver would do with these options.
 pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
     Tls {
         mode: Some(
@@ -40,6 +41,7 @@ pub(super) fn said_by(ssl_opts: &SslOpts) -> Tls {
 
 fn read_by_the_driver(name: &str, path: &Path) -> NamedFile {
     NamedFile {
+        place: Some("the Opts"),
         or_der: true,
         ..NamedFile::new(name, path)
     }
@@ -61,7 +63,8 @@ impl MySqlManager {
         Ok(connection)
     }
 
-    /// The driver says of none which it is that it cannot use, and trusts Mozilla's authorities where it has no file of roots.
+    /// The files are read here first because the driver's errors do not say which file it cannot use. Without a file of roots
+    /// the driver trusts Mozilla's authorities.
     pub(super) fn look_at_the_drivers_files(&self) -> Result<(), Unusable> {
         let mut encryption = self.encryption.clone();
         if encryption.roots.is_none() {
@@ -75,7 +78,7 @@ impl MySqlManager {
         if self.encryption.verification() == Verification::Nothing {
             return self.open_with(ssl_opts);
         }
-        // Before the driver sends a password.
+        // This must come before the driver sends a password.
         if self.encryption.names_authorities() && !authorities::are_kept_out() {
             return Err(unusable(Unusable(UNGUARDED.into())));
         }
@@ -84,19 +87,19 @@ impl MySqlManager {
     }
 
     fn open_with(&self, ssl_opts: SslOpts) -> Result<Conn, MyError> {
-        // A socket that the server names would be plain, and behind a forwarded port another server's.
+        // A socket that the server names would not be encrypted, and behind a forwarded port it would be another server's.
         let opts: Opts = OptsBuilder::from_opts(self.opts.clone())
             .ssl_opts(Some(ssl_opts))
             .prefer_socket(false)
             .into();
         match self.encryption.verification() {
-            // The driver verifies the name that it connects to.
+            // The driver verifies the name that it is given to connect to.
             Verification::ChainAndName => by_name(&opts),
             Verification::Chain | Verification::Nothing => at_each_address(&opts),
         }
     }
 
-    /// Looks at the files first: the driver says of none which it is that it cannot use.
+    /// Reads the files first, because the driver's errors do not say which file it cannot use.
     fn current_ssl_opts(&self) -> Result<SslOpts, Unusable> {
         let Encryption {
             roots, identity, ..
@@ -120,14 +123,14 @@ impl MySqlManager {
             .with_client_identity(identity))
     }
 
-    /// The driver (28.0.4) reads what came in plain before TLS began as if it had come through it. All of that is before
-    /// the server's first own answer, and cannot know what the server is asked here.
+    /// The driver (28.0.4) reads what was sent in plain before TLS began as if it had come through TLS. All of that precedes
+    /// the server's own first answer, and whoever sent it cannot know the random word that the server is asked for here.
     fn prove(&self, connection: &mut Conn) -> Result<(), MyError> {
         let mut random = [0; 16];
         rustls::crypto::ring::default_provider()
             .secure_random
             .fill(&mut random)
-            .map_err(|_| unusable(Unusable("the system gives no random numbers".into())))?;
+            .map_err(|_| unusable(Unusable("the system provides no random numbers".into())))?;
         let word = format!("{:032x}", u128::from_ne_bytes(random));
         let question = format!("SELECT '{word}'");
         self.note(&question);

@@ -1,4 +1,4 @@
-//! Statements, the pool's own and those of an [`AnyConnection`](crate::AnyConnection).
+//! Running statements: the pool's own and those of an [`AnyConnection`](crate::AnyConnection).
 
 use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Error as MyError, Value};
@@ -16,12 +16,12 @@ impl MySqlManager {
 
     pub(super) fn run(&self, connection: &mut Conn, sql: &str) -> Result<(), MyError> {
         self.note(sql);
-        // Not query_drop, which loses an error that comes in place of a row.
+        // Not query_drop, which would lose an error that comes in place of a row.
         execute(connection, sql).map(drop)
     }
 }
 
-/// Runs one or several statements; returns the rows affected, or returned, by all of them.
+/// Runs one or several statements, and returns the number of rows that all of them together affected or returned.
 pub(crate) fn execute(connection: &mut Conn, sql: &str) -> Result<u64, MyError> {
     let mut result = connection.query_iter(sql)?;
     let mut rows = 0;
@@ -35,7 +35,7 @@ pub(crate) fn execute(connection: &mut Conn, sql: &str) -> Result<u64, MyError> 
     Ok(rows)
 }
 
-/// Runs one statement; returns the first column of its first row.
+/// Runs one statement, and returns the first column of its first row.
 pub(crate) fn query_i64(connection: &mut Conn, sql: &str) -> Result<FirstValue, MyError> {
     let row: Option<::mysql::Row> = connection.query_first(sql)?;
     Ok(match row.as_ref().and_then(|row| row.as_ref(0)) {

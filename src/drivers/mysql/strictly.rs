@@ -1,4 +1,4 @@
-//! The pool's own statements: several in one round trip, and nothing but their own answers accepted.
+//! Running the pool's own statements: several in one round trip, and accepting nothing but their own answers.
 
 use std::sync::atomic::Ordering;
 
@@ -10,14 +10,14 @@ use ::mysql::{Conn, Error as MyError, Row};
 use super::MySqlManager;
 use super::owed::another_answer;
 
-/// A transaction that is rolled back would be followed by another at once, or by the end of the session, where a user has set
-/// completion_type.
+/// NO CHAIN and NO RELEASE are there because, if a user has set completion_type, the rollback would otherwise be followed by a new
+/// transaction or by the end of the session.
 pub(super) const ROLLBACK: &str = "ROLLBACK AND NO CHAIN NO RELEASE";
 pub(super) const UNLOCK_TABLES: &str = "UNLOCK TABLES";
 
 impl MySqlManager {
-    /// Runs `statements`, which return no rows, and then `question`, if any, for its only row: in one round trip, or one by
-    /// one where the server, or a proxy before it, has refused several at once.
+    /// Runs `statements`, which return no rows, and then `question`, if there is one, and returns its only row. This takes one
+    /// round trip, or one for each statement if the server, or a proxy in front of it, has refused several at once.
     pub(super) fn run_all(
         &self,
         connection: &mut Conn,
@@ -36,7 +36,7 @@ impl MySqlManager {
                     say!(
                         Debug,
                         &self.target,
-                        "several statements at once were refused ({words}): they are sent one by one from now on"
+                        "several statements in one request were refused ({words}): from now on they are sent one by one"
                     );
                 }
                 Ok(row)
@@ -52,13 +52,13 @@ impl MySqlManager {
         question: Option<&str>,
     ) -> Result<Option<Row>, MyError> {
         for statement in statements {
-            // What refuses several statements may know MySQL's shortest words only.
+            // What refuses several statements may only know the shortest forms of MySQL's statements.
             let statement = match *statement {
                 ROLLBACK => "ROLLBACK",
                 other => other,
             };
             match self.run_together(connection, &[statement], None) {
-                // Who does not know the words has no such locks.
+                // A server that does not know this statement does not have such locks.
                 Err(refusal) if statement == UNLOCK_TABLES && is_unknown(&refusal) => {}
                 ran => drop(ran?),
             }
@@ -69,7 +69,7 @@ impl MySqlManager {
         }
     }
 
-    /// Anything but exactly their own answers, one for each, is an error: it was somebody else's.
+    /// Fails unless there is exactly one answer of the right kind for each statement: any other answer was somebody else's.
     fn run_together(
         &self,
         connection: &mut Conn,
@@ -87,7 +87,7 @@ impl MySqlManager {
             let is_of_question = question.is_some() && answers == statements.len();
             let has_rows = !set.columns().as_ref().is_empty();
             for row in set {
-                // Another's answer may be long, and is read to its end by the driver.
+                // The answer to another statement may be long. The driver reads it to its end when the result is dropped.
                 if answer_of_question.replace(row?).is_some() {
                     return Err(another_answer());
                 }
@@ -104,7 +104,7 @@ impl MySqlManager {
     }
 }
 
-/// What servers and proxies say of several statements at once that do not take them: a syntax error, not supported, an unknown
+/// Whether a server or proxy has refused several statements in one request. They say a syntax error, not supported, an unknown
 /// command, an unspecified error, or TiDB's own number.
 fn refuses_several(error: &MyError) -> bool {
     matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1047 | 1064 | 1105 | 1235 | 8130))

@@ -1,4 +1,4 @@
-//! The operating system's authorities in a file, which is how the mysql driver takes them.
+//! The operating system's authorities as a file, which is the only form in which the mysql driver takes authorities.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use crate::tls::{Trusted, Unusable};
 
-/// One for the process, and as long as it lives.
+/// One file for the process, kept for as long as the process lives.
 pub(super) fn file() -> Result<PathBuf, Unusable> {
     static FILE: Mutex<Option<(PathBuf, Kept)>> = Mutex::new(None);
     let mut file = FILE.lock();
@@ -16,7 +16,7 @@ pub(super) fn file() -> Result<PathBuf, Unusable> {
     let text = pem_of(&*crate::tls::system_roots()?);
     let (path, kept) = written(text.as_bytes()).map_err(|error| {
         Unusable(format!(
-            "the system's root certificates cannot be given to the driver: {error}"
+            "the system's root certificates cannot be passed to the driver in a file: {error}"
         ))
     })?;
     *file = Some((path.clone(), kept));
@@ -32,7 +32,7 @@ fn pem_of(trusted: &Trusted) -> String {
     pem::encode_many(&blocks)
 }
 
-/// In memory: a container may have no folder to write to, and a cleaner of temporary files takes nothing away.
+/// A file in memory: a container may have no folder to write to, and no cleaner of temporary files can delete it.
 #[cfg(target_os = "linux")]
 type Kept = std::fs::File;
 

@@ -1,9 +1,9 @@
-//! Cancelling a statement, where that harms nobody else.
+//! Cancelling a statement, but only if that harms nobody else.
 //!
-//! The driver hangs up as soon as a cancel request is sent. PostgreSQL does not mind. PgBouncer before 1.19.1 forgets the request,
-//! crashes, or ends another client's connection with "successfully sent cancel request" (pgbouncer/pgbouncer#846), and before
-//! 1.21 there are other ways to crash it (#928). So it is asked first whether a login leads to PostgreSQL itself: by a
-//! setting among the options of a startup packet, which PgBouncer refuses or ignores.
+//! The driver hangs up as soon as it has sent a cancel request. PostgreSQL does not mind. But PgBouncer before 1.19.1 forgets the
+//! request, crashes, or ends another client's connection with "successfully sent cancel request" (pgbouncer/pgbouncer#846), and
+//! before 1.21 there are other ways to crash it (#928). So we first find out whether a login leads to PostgreSQL itself: the
+//! startup packet sets an option which PgBouncer refuses or ignores.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use super::opening::Opening;
 use crate::base::log::say;
 use crate::tls::Encryption;
 
-/// A setting of no meaning: the server keeps any that has a dot in its name.
+/// A setting without a meaning. PostgreSQL keeps any setting that has a dot in its name.
 const OPTION: &str = "-c queuepool.direct=1";
 const QUESTION: &str = "SELECT pg_catalog.current_setting('queuepool.direct', true)";
 
 pub(super) struct Canceller {
     opening: Arc<Opening>,
-    /// Opens with [`OPTION`].
+    /// Opens connections with [`OPTION`].
     asking: Opening,
     target: String,
 }
 
 impl Canceller {
-    /// It cancels what was opened by `opening`, which was made of the same.
+    /// Cancels on connections that `opening` has opened, which was made from the same `config` and `encryption`.
     pub(super) fn of(
         opening: &Arc<Opening>,
         config: &Config,
@@ -45,16 +45,18 @@ impl Canceller {
         })
     }
 
-    /// Asks the server to end the statement that the token's connection waits for. It may block.
+    /// Asks the server to end the statement that the connection of the token is waiting for. It may block.
     pub(super) fn cancel(&self, token: &CancelToken) {
         let words = match self.leads_to_postgres() {
             Ok(true) => match self.opening.cancel(token) {
                 Ok(()) => "was cancelled".to_owned(),
                 Err(error) => format!("could not be cancelled: {}", crate::error::chain(&error)),
             },
-            Ok(false) => "is not cancelled: a proxy such as PgBouncer may be in between".to_owned(),
+            Ok(false) => {
+                "is not cancelled: there may be a proxy such as PgBouncer in between".to_owned()
+            }
             Err(error) => format!(
-                "is not cancelled, as it is not known whether a proxy is in between: {}",
+                "is not cancelled, because it is not known whether there is a proxy in between: {}",
                 crate::error::chain(&error)
             ),
         };

@@ -1,9 +1,9 @@
-//! What PostgreSQL's errors mean for the connection, for the others and for trying again.
+//! What PostgreSQL's errors mean for the connection, for the other connections and for trying again.
 //!
-//! Answers are queued by request: one that nobody reads to its end, after a time-out at the client or by a reader that was dropped,
-//! is thrown away before the next request is answered, and nobody is given another's. So such a connection is sound. Two things
-//! are Owed at the client: an answer that the driver does not understand ([`NOT_UNDERSTOOD`]), and one too many, which each
-//! return asks for ([`super::proof`]).
+//! The driver queues answers by request. If nobody reads an answer to its end, after a timeout at the client or because the
+//! reader was dropped, the driver discards the rest before it answers the next request, and nobody is given another's answer. So
+//! such a connection is sound. Two things are of class Owed: an answer that the driver does not understand ([`NOT_UNDERSTOOD`]),
+//! and an answer too many, for which each return checks ([`super::proof`]).
 
 use std::io;
 
@@ -13,14 +13,14 @@ use ::postgres::error::{DbError, Severity};
 use super::proof::is_another_answer;
 use crate::contract::error_class::{ErrorClass, Extent};
 
-/// tokio-postgres' words when an answer is not of the kind that it asked for. After `COPY … FROM STDIN` as a plain statement, for
-/// example, the server waits for data that nobody will send, and takes whatever comes next for it.
+/// tokio-postgres' texts for an answer that is not of the kind that it asked for. After a `COPY … FROM STDIN` as a plain
+/// statement, for example, the server waits for data that nobody will send, and takes whatever comes next for that data.
 const NOT_UNDERSTOOD: [&str; 2] = [
     "unexpected message from server",
     "error parsing response from server",
 ];
 
-/// tokio-postgres' words for all that goes wrong with TLS before the login.
+/// tokio-postgres' text for everything that goes wrong with TLS before the login.
 pub(super) const TLS_FAILED: &str = "error performing TLS handshake";
 /// PgBouncer's whole message with `client_tls_sslmode = require`.
 pub(super) const BOUNCER_WANTS_TLS: &str = "SSL required";
@@ -38,19 +38,19 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
     if is_another_answer(error) {
         return ErrorClass::Owed;
     }
-    // The driver does not tell its kinds of errors apart in any other way.
+    // The text is the only thing that distinguishes the driver's kinds of errors.
     match error.to_string().as_str() {
         "timeout waiting for server" => ErrorClass::Transient,
         "error connecting to server" => match io_cause(error) {
-            // From target_session_attrs: the primary is elsewhere, for now.
+            // From target_session_attrs: for now, the primary is elsewhere.
             Some(cause) if cause.raw_os_error().is_none() => ErrorClass::Transient,
             Some(cause) if cause.kind() == io::ErrorKind::PermissionDenied => ErrorClass::Permanent,
             _ => ErrorClass::Lost,
         },
-        // Also after the handshake: TLS 1.3 ends for the client before the server has looked at the client's certificate.
+        // This can also come after the handshake: with TLS 1.3 the client has finished before the server has checked the client's
+        // certificate.
         _ if crate::tls::cause(error).is_some_and(crate::tls::is_refusal) => ErrorClass::Permanent,
-        // The connection ended during the handshake; "server does not support TLS" is no such thing, nor is a host's
-        // name that cannot be one.
+        // The connection ended during the handshake. "server does not support TLS" and an invalid host name do not belong here.
         TLS_FAILED
             if io_cause(error).is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidInput) =>
         {
@@ -69,7 +69,7 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
 /// How far an error of class Lost reaches.
 pub(super) fn extent(error: &PgError) -> Extent {
     let Some(refusal) = error.as_db_error() else {
-        // The end of the stream, a reset, no route any more.
+        // The end of the stream, a reset by the peer, or no route any more.
         return Extent::Server;
     };
     if is(refusal, Severity::Panic, "PANIC") {
@@ -83,20 +83,20 @@ pub(super) fn extent(error: &PgError) -> Extent {
 
 fn extent_of_state(state: &str) -> Extent {
     match state {
-        // A limit of this session's own: idle in a transaction, the whole transaction, idle.
+        // A limit of this one session: idle in a transaction, the length of a transaction, idle.
         "25P03" | "25P04" | "57P05" => Extent::Session,
-        // On a standby: it stood in the way of what the primary has sent.
+        // On a standby: the session was in the way of what the primary had sent.
         _ if state.starts_with("40") => Extent::Session,
         // A crash ends all sessions.
         "57P02" => Extent::Server,
         // The database was dropped, and all of a pool's connections lead to the same one.
         "57P04" => Extent::Server,
-        // 57P01 above all, which an administrator's pg_terminate_backend and an orderly shutdown say alike.
+        // Mostly 57P01, which the server sends both for an administrator's pg_terminate_backend and for an orderly shutdown.
         _ => Extent::Unclear,
     }
 }
 
-/// Whether a validation_query was refused for what it says, or for who asks it.
+/// Whether a validation_query was refused for what it says, or for who runs it.
 pub(super) fn refuses_query(error: &PgError) -> bool {
     error.as_db_error().is_some_and(|refusal| {
         !ends_the_session(refusal) && is_about_the_statement(refusal.code().code())
@@ -104,8 +104,8 @@ pub(super) fn refuses_query(error: &PgError) -> bool {
 }
 
 /// A syntax error, an unknown object or a missing permission (42); an unknown schema, database, prepared statement or cursor;
-/// something that this server does not do. What a statement finds in its data is not among them: people divide by zero to
-/// have a connection closed.
+/// a feature that this server does not support. What a statement finds in its data is not among them, since people divide by
+/// zero in a validation_query to have a connection closed.
 fn is_about_the_statement(state: &str) -> bool {
     state.starts_with("42") || matches!(state, "3F000" | "3D000" | "26000" | "34000" | "0A000")
 }
@@ -117,12 +117,12 @@ fn ends_the_session(refusal: &DbError) -> bool {
 fn is(refusal: &DbError, severity: Severity, word: &str) -> bool {
     match refusal.parsed_severity() {
         Some(parsed) => parsed == severity,
-        // PgBouncer does not send the untranslated field.
+        // PgBouncer does not send the field that is never translated.
         None => refusal.severity() == word,
     }
 }
 
-/// PgBouncer ends the connection of one client, by a limit that is set for it.
+/// Whether PgBouncer ended the connection of one client because of a limit for clients.
 fn is_bouncers_limit(message: &str) -> bool {
     [
         "query_wait_timeout",
@@ -134,7 +134,7 @@ fn is_bouncers_limit(message: &str) -> bool {
     .any(|text| message.contains(text))
 }
 
-/// PgBouncer sends "protocol violation" for nearly all that it has to say, a wrong password included.
+/// Whether PgBouncer refused a login. It sends "protocol violation" for nearly everything, including a wrong password.
 fn is_bouncers_refusal(message: &str) -> bool {
     [
         "authentication failed",
@@ -148,19 +148,19 @@ fn is_bouncers_refusal(message: &str) -> bool {
 
 fn classify_state(state: &str, ends_the_session: bool) -> ErrorClass {
     match state {
-        // Killed by an administrator, by a crash, by an idle limit or with its database.
+        // Ended by an administrator, by a crash, by an idle limit, or together with its database.
         "57P01" | "57P02" | "57P04" | "57P05" | "25P03" | "25P04" => ErrorClass::Lost,
         "57P03" => ErrorClass::Transient,
-        // authentication_timeout: the login took too long, this time.
+        // authentication_timeout: this time the login took too long.
         "57014" if ends_the_session => ErrorClass::Transient,
-        // A standby ends a session that stands in the way of what the primary has sent.
+        // A standby ends a session that is in the way of what the primary has sent.
         _ if ends_the_session && state.starts_with("40") => ErrorClass::Lost,
         _ if state.starts_with("08") => ErrorClass::Lost,
         _ if !ends_the_session => ErrorClass::Statement,
-        // Too many connections, out of memory. As a mere error it is a statement's (a full disk).
+        // Too many connections, out of memory. If it does not end the session, it is about a statement (a full disk).
         _ if state.starts_with("53") => ErrorClass::Transient,
         _ if state.starts_with("58") || state.starts_with("XX") => ErrorClass::Lost,
-        // Password, database, permission, options: what a login can be refused for.
+        // The reasons for which a login can be refused: password, database, permission, options.
         _ => ErrorClass::Permanent,
     }
 }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_a_server_refuses_in_a_sessions_life_says_nothing_of_the_connection() {
-        // Time-outs, cancels, locks, deadlocks, serialization, a full disk, a read-only server.
+        // Timeouts, cancels, locks, deadlocks, serialization failures, a full disk, a read-only server.
         for state in [
             "57014", "55P03", "40001", "40P01", "53100", "25006", "22012", "42P01", "XX000",
         ] {

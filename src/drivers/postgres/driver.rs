@@ -17,8 +17,8 @@ use crate::settings::{ResetOnReturn, Settings};
 
 /// How the pool pings and resets PostgreSQL connections and reads their errors.
 ///
-/// The ping is an empty query with a deadline, or the settings' `validation_query`. The empty query also succeeds in a
-/// transaction that has failed; with `reset_on_return` off, such a connection is handed out as it was left.
+/// The ping is an empty query with a deadline, or the setting `validation_query`. The empty query also succeeds in a
+/// transaction that has failed, so with `reset_on_return` off such a connection is handed out as it was left.
 #[derive(Debug, Default)]
 pub struct PostgresDriver {
     validation: Option<Validation>,
@@ -59,9 +59,9 @@ impl Driver<PostgresManager> for PostgresDriver {
         }
     }
 
-    /// Rollback: the transaction is rolled back, and the session listens to nothing and has no unread notifications. Full: then
-    /// also all that `DISCARD ALL` clears, except the driver's own statements, and the application name and the statement limit
-    /// of the pool stay.
+    /// Rollback: the transaction is rolled back, and the session listens to nothing and has no unread notifications. Full: also
+    /// everything that `DISCARD ALL` clears, except the driver's own prepared statements; the application name and the statement
+    /// limit of the pool stay.
     fn reset(
         &self,
         manager: &PostgresManager,
@@ -72,7 +72,7 @@ impl Driver<PostgresManager> for PostgresDriver {
         Ok(Reset::Done)
     }
 
-    /// An answer too many cannot be told from what the driver shows of a connection.
+    /// What the driver shows of a connection does not tell whether there is an answer too many.
     fn proves(&self, _manager: &PostgresManager) -> bool {
         true
     }
@@ -93,14 +93,15 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.explain(error)
     }
 
-    /// A cancel request, on a connection of its own that is encrypted as this one is, after a login that asks whether it leads
-    /// to PostgreSQL itself. The rest of an answer that nobody wants any more can be of any length, and nothing else than the
-    /// server can end it.
+    /// A cancel request, on a connection of its own that is encrypted like this one. Before it, another login asks whether it
+    /// leads to PostgreSQL itself. The rest of an answer that nobody wants any more can be of any length, and only the server can
+    /// end it.
     ///
-    /// What it does not end: a reader or a writer of the driver's that was leaked (`mem::forget`), since there the driver waits
-    /// for its holder and not for the server; `COPY … FROM STDIN` as a plain statement, where the server waits for data; and
-    /// anything behind a PgBouncer, some versions of which crash by it. Then the connection's place is free, and the call goes
-    /// on: a thread and a session are lost until the answer has been read or the server ends the session.
+    /// It does not end a reader or a writer of the driver that was leaked (`mem::forget`), since there the driver waits for the
+    /// leaked object and not for the server; nor `COPY … FROM STDIN` as a plain statement, where the server waits for data; nor
+    /// anything behind a PgBouncer, some versions of which crash over a cancel request. In these cases the place of the
+    /// connection is free, but the call goes on: a thread and a session are lost until the answer has been read or the server
+    /// ends the session.
     fn cancel_handle(
         &self,
         manager: &PostgresManager,

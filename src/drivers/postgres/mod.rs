@@ -24,7 +24,7 @@ use super::dsn::Dsn;
 use crate::base::log::say;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::{Error, ErrorKind, chain};
-use crate::settings::Settings;
+use crate::settings::{Settings, print_duration};
 use crate::tls::{Encryption, Names, SslMode, Tls};
 
 pub use driver::PostgresDriver;
@@ -37,20 +37,20 @@ const TLS_PARAMETERS: Names = Names {
     key: &["sslkey"],
 };
 
-/// tokio-postgres waits two hours, Linux' own default; load balancers and firewalls forget an idle connection long
-/// before.
+/// tokio-postgres waits two hours, which is Linux' own default. Load balancers and firewalls forget an idle connection long
+/// before that.
 const DRIVERS_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Opens connections to one PostgreSQL database.
 ///
 /// TCP keepalives are on, with 30 s of idleness before the first probe, 10 s between probes and 5 probes, and the
-/// application name is the pool's, except where the URL or the `Config` says otherwise. `connect_timeout` and
+/// application name is the pool's name, unless the URL or the `Config` says otherwise. `connect_timeout` and
 /// `command_timeout` come from the pool's [`Settings`].
 ///
 /// `command_timeout` is set with `SET statement_timeout` after login, not in the startup packet, because PgBouncer
-/// refuses `options` there. Behind a PgBouncer in transaction mode such a setting stays with the server's connection
-/// and meets other clients: set the limit on the role instead (`ALTER ROLE … SET statement_timeout`). A
-/// `statement_timeout` in the URL's or the `Config`'s own `options` wins over `command_timeout`.
+/// refuses `options` there. Behind a PgBouncer in transaction mode, such a setting stays with the server's connection
+/// and affects other clients: set the limit on the role instead (`ALTER ROLE … SET statement_timeout`). A
+/// `statement_timeout` in the `options` of the URL or the `Config` wins over `command_timeout`.
 pub struct PostgresManager {
     config: Config,
     tls: Tls,
@@ -63,24 +63,25 @@ pub struct PostgresManager {
 
 impl PostgresManager {
     /// Takes a URL such as `postgresql://app:secret@db.example/orders`; `postgres://` and SQLAlchemy's
-    /// `postgresql+psycopg2://` mean the same. The parameters are those of [`Config`], and libpq's
+    /// `postgresql+psycopg2://` mean the same. The parameters are those of [`Config`] and libpq's
     /// `keepalives_count`. A Unix socket is named by its directory: `postgresql://app@%2Frun%2Fpostgresql/orders` or
     /// `postgresql:///orders?user=app&host=/run/postgresql`.
     ///
-    /// Encryption is said as to libpq: `sslmode` (default prefer), `sslrootcert` (a PEM file of authorities; `system`, and the
-    /// default, are those of the operating system), `sslcert` and `sslkey` (PEM files of a client certificate and its key,
-    /// which must not be encrypted). Unlike libpq it looks at no file and no `PGSSL…` variable that is not named here, and finds
-    /// the host's name in a certificate's subjectAltName only. On Linux the system's authorities are those of OpenSSL's usual
-    /// places, or of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    /// Encryption is set as for libpq: `sslmode` (default prefer), `sslrootcert` (a PEM file of authorities; the default, and
+    /// `system`, is those of the operating system), `sslcert` and `sslkey` (PEM files of a client certificate and its key,
+    /// which must not be encrypted). Unlike libpq, the manager reads no file that is not named in the URL and none of the
+    /// `PGSSL…` variables, and it looks for the host name only in a certificate's subjectAltName. On Linux, the operating system's
+    /// authorities are those in OpenSSL's usual places, or in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     ///
     /// # Errors
     /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, or contradicts itself;
-    /// Unsupported for `sslnegotiation=direct`, and in a build without TLS for one that requires it.
+    /// Unsupported for `sslnegotiation=direct` and for `sslpassword`. In a build without TLS, a mode that requires it is refused
+    /// when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["postgresql", "postgres"], true)?;
         if dsn.has("sslpassword") {
             return Err(Error::unsupported(
-                "sslpassword is given, but queuepool reads no encrypted sslkey: decrypt the file, and protect it by its \
+                "sslpassword is given, but queuepool cannot read an encrypted sslkey: decrypt the file, and protect it by its \
                  permissions",
             ));
         }
@@ -97,8 +98,8 @@ impl PostgresManager {
     /// Takes the driver's own configuration. Keepalive settings that it leaves at their defaults are replaced by those
     /// above.
     ///
-    /// Its `ssl_mode` of Disable or Require holds; Prefer, its default, means what the settings say, and without
-    /// `require_tls` prefer. The other modes, and certificates, come with [`tls`](PostgresManager::tls).
+    /// An `ssl_mode` of Disable or Require holds. Prefer, the driver's default, leaves the choice to the settings: require with
+    /// `require_tls`, otherwise prefer. Use [`tls`](PostgresManager::tls) for the other modes and for certificates.
     ///
     /// # Errors
     /// Settings for a configuration without a host, Unsupported for one with `sslnegotiation=direct`.
@@ -106,7 +107,7 @@ impl PostgresManager {
         PostgresManager::build(config, false)
     }
 
-    /// Encrypts as `tls` says, and no longer as the configuration or the URL did. Its files are read when the pool is built.
+    /// Encrypts as `tls` says, instead of as the configuration or the URL said. Its files are read when the pool is built.
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
@@ -114,7 +115,8 @@ impl PostgresManager {
         self
     }
 
-    /// The encryption that was asked for holds also for a manager that no pool of ours has prepared.
+    /// Called by the constructors too, so that the encryption asked for also holds for a manager that no pool of ours has
+    /// prepared.
     fn arrange(&mut self, require_tls: bool, target: &str) {
         self.encryption = match self.only_unix_sockets() {
             true => Encryption::plain(),
@@ -131,18 +133,18 @@ impl PostgresManager {
     }
 
     fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
-        // It would fail at login, or be silently ignored.
+        // It would fail at login or be silently ignored.
         if config.get_ssl_negotiation() == SslNegotiation::Direct {
             return Err(Error::unsupported(
-                "sslnegotiation=direct is not supported: leave it out; every server that takes it takes the usual \
-                 negotiation too",
+                "sslnegotiation=direct is not supported: leave it out, since every server that takes it also takes the usual \
+                 negotiation",
             ));
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
             return Err(Error::new(
                 ErrorKind::Settings,
-                "the PostgreSQL configuration names no host: write postgresql://host/database, or \
-                 postgresql:///database?host=/var/run/postgresql for a Unix socket",
+                "the PostgreSQL configuration names no host: expected one, as in postgresql://host/database, or a Unix socket, \
+                 as in postgresql:///database?host=/var/run/postgresql",
             ));
         }
         if config.get_keepalives_idle() == DRIVERS_KEEPALIVE_IDLE && !idle_is_wanted {
@@ -154,7 +156,7 @@ impl PostgresManager {
         if config.get_keepalives_retries().is_none() {
             config.keepalives_retries(5);
         }
-        // The name that a certificate must have; the driver has none to check where only addresses are given.
+        // The host is the name that a certificate must have. If only addresses are given, the driver has none to check.
         if config.get_hosts().is_empty() {
             for address in config.get_hostaddrs().to_vec() {
                 config.host(&address.to_string());
@@ -236,7 +238,7 @@ impl PostgresManager {
         client.simple_query(sql)
     }
 
-    /// `reserved_connections` came with PostgreSQL 16.
+    /// `reserved_connections` exists since PostgreSQL 16.
     fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
         const SQL: &str = "SELECT current_setting('max_connections'), \
                            current_setting('superuser_reserved_connections'), \
@@ -255,15 +257,15 @@ impl PostgresManager {
     }
 }
 
-/// The server counts in whole milliseconds, and 0 would switch the limit off: so it is rounded up.
+/// Rounded up to whole milliseconds, which is what the server counts in, because 0 would switch the limit off.
 fn statement_limit(limit: Duration) -> Result<String, Error> {
     let millis = limit.as_nanos().div_ceil(1_000_000);
     match i32::try_from(millis) {
         Ok(millis @ 1..) => Ok(format!("SET statement_timeout = {millis}")),
         _ => Err(Error::setting(
             "command_timeout",
-            format!("{limit:?}"),
-            "more than 0 and at most 24 days, PostgreSQL's greatest statement_timeout",
+            print_duration(limit),
+            "more than zero and at most 24 days, PostgreSQL's greatest statement_timeout",
         )),
     }
 }
@@ -289,7 +291,7 @@ impl ManageConnection for PostgresManager {
         Ok(client)
     }
 
-    /// Asks the server, without a limit; the pool uses [`PostgresDriver`]'s bounded ping instead.
+    /// Asks the server, without a time limit; the pool uses the bounded ping of [`PostgresDriver`] instead.
     fn is_valid(&self, client: &mut Client) -> Result<(), PgError> {
         client.simple_query("").map(drop)
     }
@@ -299,7 +301,7 @@ impl ManageConnection for PostgresManager {
     }
 }
 
-/// Runs one or several statements; returns the rows affected, or returned, by all of them.
+/// Runs one or several statements, and returns the number of rows that all of them together affected or returned.
 pub(crate) fn execute(client: &mut Client, sql: &str) -> Result<u64, PgError> {
     let rows = client
         .simple_query(sql)?
@@ -311,7 +313,7 @@ pub(crate) fn execute(client: &mut Client, sql: &str) -> Result<u64, PgError> {
     Ok(rows.sum())
 }
 
-/// Runs one statement; returns the first column of its first row.
+/// Runs one statement, and returns the first column of its first row.
 pub(crate) fn query_i64(client: &mut Client, sql: &str) -> Result<FirstValue, PgError> {
     let messages = client.simple_query(sql)?;
     let first = messages.iter().find_map(|message| match message {

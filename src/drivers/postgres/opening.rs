@@ -11,11 +11,11 @@ use crate::tls::{Encryption, SslMode, Unusable};
 
 #[cfg(feature = "tls")]
 use connector::Connector;
-/// With it the driver itself refuses to encrypt.
+/// With this connector, the driver itself refuses to encrypt.
 #[cfg(not(feature = "tls"))]
 type Connector = NoTls;
 
-/// Opens plain connections, encrypted ones, or whichever the mode admits.
+/// Opens plain or encrypted connections, as the mode says.
 pub(super) struct Opening {
     mode: SslMode,
     target: String,
@@ -24,7 +24,7 @@ pub(super) struct Opening {
     connector: Connector,
 }
 
-// Without TLS the connector is one that can be copied.
+// In a build without TLS, the connector is of a type that is Copy.
 #[cfg_attr(not(feature = "tls"), allow(clippy::clone_on_copy))]
 impl Opening {
     /// It logs under `target`.
@@ -34,7 +34,7 @@ impl Opening {
             config.ssl_mode(wanted);
             config
         };
-        // With Prefer the driver goes on in plain where the server does not offer TLS, and only there.
+        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure.
         let wanted = match encryption.mode {
             SslMode::Prefer => Wanted::Prefer,
             _ => Wanted::Require,
@@ -58,13 +58,13 @@ impl Opening {
         }
     }
 
-    /// Sends a cancel request. The token itself knows whether its connection is to be encrypted, except where it was opened
-    /// with prefer.
+    /// Sends a cancel request. The token knows whether the request must be encrypted, unless the connection was opened with
+    /// prefer.
     pub(super) fn cancel(&self, token: &CancelToken) -> Result<(), PgError> {
         match self.mode {
             SslMode::Disable => token.cancel_query(NoTls),
-            // The connector is asked first, even if the connection is plain: its files may be unusable, or TLS may be what
-            // the connection was opened without.
+            // The driver asks the connector first, even for a plain connection. It fails if its files cannot be used, or if the
+            // connection was opened in plain because TLS had failed.
             SslMode::Allow | SslMode::Prefer => token
                 .cancel_query(self.connector.clone())
                 .or_else(|_| token.cancel_query(NoTls)),
@@ -74,7 +74,7 @@ impl Opening {
         }
     }
 
-    /// It is no error of the pool's: the other way may do.
+    /// Logs a failure that is not an error of the pool, since the other way may succeed.
     fn note_fallback(&self, what: &str, error: &PgError, instead: &str) {
         let (mode, words) = (self.mode, crate::error::chain(error));
         say!(
@@ -89,7 +89,7 @@ impl Opening {
             Err(refusal) if is_refused_for_how(&refusal) => {
                 self.note_fallback("a plain login", &refusal, "with TLS");
                 match self.encrypted.connect() {
-                    // The server has no TLS either: what it said first is what there is to mend.
+                    // The server has no TLS either, so its first refusal says what must be mended.
                     Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
                     other => other,
                 }
@@ -102,7 +102,7 @@ impl Opening {
         match self.encrypted.connect() {
             Err(error) if is_about_tls(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
-                // Where plain is refused as well, TLS is what there is to mend.
+                // If plain is refused as well, it is TLS that must be mended.
                 match self.plain.connect() {
                     Err(refusal) if is_refused_for_how(&refusal) => Err(error),
                     other => other,
@@ -120,8 +120,8 @@ impl Opening {
     }
 }
 
-/// A login that another way of connecting may get: pg_hba.conf has no line for this one. A wrong password is wrong either
-/// way, and libpq's second try with it would count as another failed login.
+/// Whether the login was refused for how it was connected (pg_hba.conf has no line for it), so that the other way may succeed.
+/// A wrong password is wrong either way, and a second attempt with it, as libpq makes one, would count as another failed login.
 fn is_refused_for_how(error: &PgError) -> bool {
     error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
         || error
@@ -129,7 +129,7 @@ fn is_refused_for_how(error: &PgError) -> bool {
             .is_some_and(|refusal| refusal.message() == super::classify::BOUNCER_WANTS_TLS)
 }
 
-/// Not where a file of this side's cannot be used: that is to be mended here, and not to be got round.
+/// Whether TLS failed. False if a file of this side cannot be used, which must be mended and not worked around.
 fn is_about_tls(error: &PgError) -> bool {
     (error.to_string() == super::classify::TLS_FAILED && !is_unusable(error))
         || has_tls_cause(error)
@@ -165,7 +165,7 @@ mod connector {
 
     type Rustls = MakeRustlsConnect;
 
-    /// Reads the certificates anew for each connection.
+    /// Reads the certificate files anew for each connection.
     #[derive(Clone)]
     pub(super) struct Connector {
         encryption: Encryption,

@@ -1,15 +1,15 @@
-//! That the answers on a connection are those of its own statements.
+//! Proof that each answer on a connection belongs to its own statement.
 //!
-//! The driver (tokio-postgres 0.7.18) takes each answer to be that of the oldest request that has none. Where the server refuses
-//! `copy_in` as it is executed, for want of a permission or because the transaction is read-only, there is one answer too many,
-//! and every later statement is given the answer of the one before: of 500 users who came after such a refusal and one more
-//! statement, 211 read the other's row under `reset_on_return = never`. No look at the connection tells it, so each return
-//! asks for a number that nobody has used before.
+//! The driver (tokio-postgres 0.7.18) assigns each answer to the oldest request that has none. If the server refuses a `copy_in`
+//! when it is executed, for lack of a permission or because the transaction is read-only, there is one answer too many, and every
+//! later statement is given the answer to the one before it: of 500 users who came after such a refusal and one more
+//! statement, 211 read somebody else's row under `reset_on_return = never`. The state of the connection does not show it, so
+//! each return asks for a number that nobody has used before.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-// By the name that `to_sql_checked!` itself writes into its users' code.
+// The path is the one that `to_sql_checked!` itself expands to.
 use ::postgres::types::private::BytesMut;
 use ::postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
@@ -25,13 +25,13 @@ impl Proof {
         }
     }
 
-    /// What the question must return in the first column of a row.
+    /// The number that the question must return in the first column of a row.
     pub(super) fn number(&self) -> &str {
         &self.number
     }
 
     /// # Errors
-    /// The answer is not that of the question.
+    /// An error of [`is_another_answer`] if the answer does not belong to the question.
     pub(super) fn check(
         &self,
         client: &mut Client,
@@ -43,7 +43,7 @@ impl Proof {
         });
         match is_ours {
             true => Ok(()),
-            // An error of the driver's type can be had only from the driver: nothing is sent.
+            // Only the driver can create an error of its own type. Converting the parameter fails, so nothing is sent.
             false => client
                 .query_typed("", &[(&AnotherAnswer, Type::TEXT)])
                 .map(drop),
@@ -51,7 +51,7 @@ impl Proof {
     }
 }
 
-/// Whether the connection gave the answer of another statement.
+/// Whether the error says that the connection gave the answer to another statement.
 pub(super) fn is_another_answer(error: &PgError) -> bool {
     error
         .source()
@@ -63,7 +63,7 @@ struct AnotherAnswer;
 
 impl fmt::Display for AnotherAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection gave the answer of another statement")
+        f.write_str("the connection gave the answer to another statement")
     }
 }
 

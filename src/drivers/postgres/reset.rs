@@ -1,8 +1,8 @@
-//! What a reset sends: one string in one round trip, and a second one where the transaction had failed or where somebody had
-//! prepared statements by SQL. With each goes the question that only the right answer satisfies ([`Proof`]).
+//! What a reset sends: one string in one round trip, and a second one if the transaction had failed or somebody had prepared
+//! statements by SQL. Each includes the question that only the right answer satisfies ([`Proof`]).
 //!
-//! The statements of one string succeed or fail together, from the last end of a transaction on. So whatever fails leaves the
-//! session as it was, the reset fails, and the connection is closed.
+//! After the last end of a transaction in it, the statements of one string succeed or fail together. So if any of them fails, the
+//! session stays as it was, the reset fails, and the connection is closed.
 
 use ::postgres::error::SqlState;
 use ::postgres::fallible_iterator::FallibleIterator;
@@ -12,13 +12,14 @@ use super::PostgresManager;
 use super::proof::Proof;
 use crate::settings::ResetOnReturn;
 
-/// All that `DISCARD ALL` does, without `DEALLOCATE ALL`: the driver keeps statements of its own, to look types up, and would go
-/// on using their names. `DISCARD ALL` is also refused together with any other statement. The authorization comes first, so that
-/// the rest runs as the user who logged in. Each name is that of `pg_catalog`, whatever the search_path says.
+/// Everything that `DISCARD ALL` does except `DEALLOCATE ALL`, because the driver keeps prepared statements of its own, with which
+/// it looks up types, and would go on using their names. Besides, `DISCARD ALL` is refused together with any other statement.
+/// The authorization comes first, so that the rest runs as the user who logged in. Functions and tables are named by their schema
+/// `pg_catalog`, whatever the search_path says.
 const FULL: &str = "RESET SESSION AUTHORIZATION; RESET ROLE; CLOSE ALL; RESET ALL; UNLISTEN *; \
                     DISCARD TEMP; DISCARD SEQUENCES";
 
-/// In the column [`NAME`]; the driver's own are not among them.
+/// Returns the names in the column [`NAME`]. The driver's own statements are not among them.
 const PREPARED_BY_SQL: &str =
     "SELECT name AS prepared_by_sql FROM pg_catalog.pg_prepared_statements WHERE from_sql";
 const NAME: &str = "prepared_by_sql";
@@ -42,10 +43,10 @@ pub(super) fn reset(
     Ok(())
 }
 
-/// Only the question.
+/// Asks only the question.
 fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<(), PgError> {
     match manager.ask(client, &format!("SELECT {}", proof.number())) {
-        // Nothing is answered in a failed transaction, which is its next user's to end.
+        // In a failed transaction nothing is answered. It stays for the next user to end.
         Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Ok(()),
         answer => proof.check(client, &answer?),
     }
@@ -73,8 +74,8 @@ pub(super) fn end_transaction(
     client: &mut Client,
     rest: &str,
 ) -> Result<Vec<SimpleQueryMessage>, PgError> {
-    // A ROLLBACK outside a transaction puts a warning into the server's log, which BEGIN before it prevents; but in a failed
-    // transaction BEGIN is refused.
+    // A ROLLBACK outside a transaction puts a warning into the server's log. A BEGIN before it prevents that, but is refused in a
+    // failed transaction.
     match manager.ask(client, &format!("BEGIN; ROLLBACK{rest}")) {
         Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
             manager.ask(client, &format!("ROLLBACK{rest}"))
@@ -83,7 +84,7 @@ pub(super) fn end_transaction(
     }
 }
 
-/// The names, quoted: an SQL name may be any text.
+/// The names of the statements prepared by SQL, quoted, since an SQL name may be any text.
 fn prepared_by_sql(answer: &[SimpleQueryMessage]) -> Result<Vec<String>, PgError> {
     let rows = answer.iter().filter_map(|message| match message {
         SimpleQueryMessage::Row(row) if row.columns()[0].name() == NAME => Some(row),
@@ -95,8 +96,9 @@ fn prepared_by_sql(answer: &[SimpleQueryMessage]) -> Result<Vec<String>, PgError
         .collect()
 }
 
-/// What has been read before the reset's answer is all there will be, since the session listens to nothing any more. Only what
-/// is in memory is taken out: the iterator asks the connection for more once that is used up.
+/// Discards unread notifications. Those that arrived before the answer to the reset are the last ones, since the session listens
+/// to nothing any more. Exactly as many are taken out as are in memory, because after those the iterator would ask the connection
+/// for more.
 fn forget_notifications(client: &mut Client) {
     let mut notifications = client.notifications();
     let unread = notifications.len();

@@ -1,4 +1,4 @@
-//! The `validation_query`, which leaves no transaction open that it has begun.
+//! Runs the `validation_query` so that it leaves no transaction open that it has begun.
 
 use ::postgres::error::SqlState;
 use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
@@ -7,20 +7,20 @@ use super::PostgresManager;
 use super::reset::end_transaction;
 use crate::settings::{ResetOnReturn, Settings};
 
-/// Whether the session is within a transaction: then the transaction began before this statement did. The server compares
-/// nothing, so that no operator of a user's is called.
+/// Tells whether the session is inside a transaction: if so, the transaction began before this statement did. The two times are
+/// compared here and not on the server, so that no operator defined by a user is called.
 const TIMES: &str = "SELECT pg_catalog.now(), pg_catalog.statement_timestamp()";
 
 #[derive(Debug)]
 pub(super) struct Validation {
     sql: String,
-    /// Nothing else than these two statements leaves a transaction open. Where their words stand in any other meaning, nothing is
-    /// lost but two round trips.
+    /// Whether the query contains the word BEGIN or START, since only these two statements leave a transaction open. If the word
+    /// is there with another meaning, that costs two round trips and does no harm.
     may_begin: bool,
 }
 
 impl Validation {
-    /// Under `reset_on_return = never` a session is left as it is.
+    /// `None` if there is no `validation_query`. Under `reset_on_return = never`, a transaction is left open.
     pub(super) fn of(settings: &Settings) -> Option<Self> {
         let sql = settings.validation_query.clone()?;
         let says = |wanted: &str| {
@@ -34,7 +34,8 @@ impl Validation {
         })
     }
 
-    /// A holder's own transaction, in which it may be run by [`AnyConnection::ping`](crate::AnyConnection::ping), goes on.
+    /// A transaction of the holder's own, in which [`AnyConnection::ping`](crate::AnyConnection::ping) may run the query, is not
+    /// ended.
     pub(super) fn run(
         &self,
         manager: &PostgresManager,
@@ -47,7 +48,7 @@ impl Validation {
         if client.is_closed() {
             return result;
         }
-        // Where the query is refused, the connection is kept all the same.
+        // Even after a query that was refused, since the connection is kept all the same.
         end_transaction(manager, client, "")?;
         result
     }

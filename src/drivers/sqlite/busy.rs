@@ -1,10 +1,10 @@
-//! What is tried again while somebody else has the file.
+//! Retrying while somebody else has the file locked.
 
 use std::time::{Duration, Instant};
 
 use rusqlite::{ErrorCode, ffi};
 
-/// Runs `attempt` until it succeeds, fails for another reason than a lock, or the deadline has passed.
+/// Runs `attempt` until it succeeds, fails for a reason other than a lock, or the deadline has passed.
 pub(super) fn persist<T>(
     deadline: Instant,
     mut attempt: impl FnMut() -> rusqlite::Result<T>,
@@ -14,7 +14,8 @@ pub(super) fn persist<T>(
         match attempt() {
             Err(error) if is_busy(&error) && Instant::now() + pause < deadline => {
                 std::thread::sleep(pause);
-                // Far below what a caller would notice, far above what a switch takes (a millisecond or two).
+                // Far less than a caller would notice, and far more than a switch of the journal mode takes (a millisecond or
+                // two).
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
             result => return result,

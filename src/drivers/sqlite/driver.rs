@@ -1,4 +1,4 @@
-//! What the pool must know of SQLite.
+//! What the pool must know about SQLite.
 
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ use crate::contract::error_class::ErrorClass;
 use crate::error::{Error, ErrorKind};
 use crate::settings::{Mode, ResetOnReturn, Settings};
 
-/// The [`Driver`] of SQLite: null mode unless the settings ask for a queue, and every call on the caller's thread.
+/// The [`Driver`] for SQLite: null mode unless the settings ask for queue mode, and every call on the caller's thread.
 ///
-/// - The ping is `SELECT 1`. It proves little, since there is no server to lose: it succeeds after the file was deleted.
-///   A `validation_query` that reads a table proves more; it runs on a helper thread, as it may take any time.
-/// - `reset_on_return = rollback` ends a transaction left open and costs nothing when there is none. `full` opens the
-///   connection anew in its place, which takes 67 to 104 µs (`cargo bench --bench sqlite_figures`) and a cold page
-///   cache: SQLite has no other way to undo attached databases, functions, hooks and those pragmas that cannot be read.
-/// - `command_timeout` is not applied, as there is no server to watch a statement; an info line says so.
+/// - The ping is `SELECT 1`. It proves little, since there is no server to lose: it succeeds even after the file was deleted.
+///   A `validation_query` that reads a table proves more; it runs on a helper thread, since it may take any time.
+/// - `reset_on_return = rollback` ends a transaction that was left open, and costs nothing if there is none. `full` replaces
+///   the connection by a newly opened one, which takes 67 to 104 µs (`cargo bench --bench sqlite_figures`) and starts with a
+///   cold page cache. SQLite has no other way to undo attached databases, functions, hooks and those pragmas that cannot be
+///   read.
+/// - `command_timeout` is not applied, since there is no server to watch a statement; a log line at level info says so.
 #[derive(Debug, Default)]
 pub struct SqliteDriver {
     validation_query: Option<String>,
@@ -32,7 +33,7 @@ impl Driver<SqliteManager> for SqliteDriver {
     /// Logs the resolved path.
     ///
     /// # Errors
-    /// Of kind Settings for a pragma out of range, a path whose directory does not exist, and a path that is a directory.
+    /// Settings for a pragma that is out of range, a path whose directory does not exist, and a path that is a directory.
     fn prepare(
         &mut self,
         manager: &mut SqliteManager,
@@ -67,7 +68,7 @@ impl Driver<SqliteManager> for SqliteDriver {
             say!(
                 Info,
                 &target,
-                "pool {pool_name}: command_timeout = {limit:?} is not applied, as SQLite has no server to enforce it"
+                "pool {pool_name}: command_timeout {limit:?} is not applied, because SQLite has no server to enforce it"
             );
         }
         self.validation_query.clone_from(&settings.validation_query);
@@ -77,7 +78,7 @@ impl Driver<SqliteManager> for SqliteDriver {
     }
 
     fn honours_require_tls(&self) -> bool {
-        // It has nothing to encrypt.
+        // There is nothing to encrypt.
         true
     }
 
@@ -99,7 +100,7 @@ impl Driver<SqliteManager> for SqliteDriver {
         manager.log_sql(sql);
         let had_none = conn.is_autocommit();
         let ran = super::execute(conn, sql).map(drop);
-        // A transaction that the query began would go on under the next user; one that was open before is the holder's.
+        // A transaction begun by the query would continue under the next user. One that was open before belongs to the holder.
         if had_none && !conn.is_autocommit() && !self.never_resets {
             manager.run(conn, "ROLLBACK")?;
         }
@@ -115,7 +116,8 @@ impl Driver<SqliteManager> for SqliteDriver {
         if !conn.is_autocommit() {
             manager.run(conn, "ROLLBACK")?;
         }
-        // It would keep the next user in the past, and is there only if it was leaked (mem::forget).
+        // A reader that is still open would keep the next user in an old snapshot. There is one only if it was leaked
+        // (mem::forget).
         if conn.is_busy() {
             let text = "a statement of the connection's last user is still being read";
             return Err(failure(ffi::SQLITE_BUSY, text));
@@ -126,7 +128,7 @@ impl Driver<SqliteManager> for SqliteDriver {
         Ok(Reset::Done)
     }
 
-    /// A syntax error, an unknown table or column, a refusal of the authorizer, or a query that wants parameters.
+    /// True for a syntax error, an unknown table or column, a refusal by the authorizer, and a query that needs parameters.
     fn refuses_query(&self, error: &rusqlite::Error) -> bool {
         let error = match error {
             rusqlite::Error::SqlInputError { error, .. } => Some(error),
@@ -162,7 +164,7 @@ impl Driver<SqliteManager> for SqliteDriver {
     }
 
     fn is_bounded(&self, call: Call) -> bool {
-        // All is local, but a user's query takes as long as it takes.
+        // Everything is local, but a query of the user's may take any time.
         call != Call::Ping || self.validation_query.is_none()
     }
 

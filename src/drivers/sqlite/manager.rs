@@ -1,4 +1,4 @@
-//! The manager: where the database is, and how its connections are to be opened.
+//! The manager: where the database is, and how its connections are opened.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,14 +20,14 @@ use crate::error::Error;
 ///
 /// # One connection of its own
 /// When the last connection to a file in WAL mode closes, SQLite copies the log into the file, syncs, and deletes the log. In
-/// null mode that is at every return: opening, writing a row and closing took 67 to 104 µs with a connection kept open on the
-/// file and 0.9 to 10.6 ms without on ext4, 67 to 78 against 190 µs on tmpfs (`cargo bench --bench sqlite_figures`, 2
-/// cores). So the manager keeps one idle connection of its own from the first connect on, until the pool has closed; it is in
-/// no counter. While it is open, no program can take the file out of WAL mode.
+/// null mode this would happen at every return: opening, writing a row and closing took 67 to 104 µs with another connection
+/// kept open on the file and 0.9 to 10.6 ms without it on ext4, and 67 to 78 µs against 190 µs on tmpfs (`cargo bench --bench
+/// sqlite_figures`, 2 cores). So the manager keeps one idle connection of its own, from the first connect until the pool has
+/// closed. No counter includes it. While it is open, no program can take the file out of WAL mode.
 ///
 /// # Memory
-/// A database in memory is one per manager, shared by all its connections, and lives until the pool is closed or the
-/// manager dropped. See [`memory`](SqliteManager::memory) for what it is made of.
+/// A manager has one database in memory. All its connections share it, and it lives until the pool is closed or the manager is
+/// dropped. See [`memory`](SqliteManager::memory) for how it is built.
 pub struct SqliteManager {
     pub(super) place: Place,
     pub(super) flags: OpenFlags,
@@ -36,58 +36,59 @@ pub struct SqliteManager {
     pub(super) connect_timeout: Duration,
     pub(super) log_target: String,
     echo: bool,
-    /// Held while the journal mode is switched, and for the instant in which a connect looks whether the kept connection
-    /// is there. Never held while a caller's connection is in use. Waited for no longer than a connect may take.
+    /// Locked while the journal mode is switched, and for the moment in which a connect checks for the kept connection. It is
+    /// never locked while a caller's connection is in use, and a connect waits for it no longer than the connect may take.
     pub(super) kept: Mutex<Kept>,
 }
 
 impl SqliteManager {
-    /// A database file, made at the first connect if it is not there. The path is taken relative to the
-    /// working directory of this moment. `:memory:` is [`memory`](SqliteManager::memory).
+    /// A database file, which is created at the first connect if it does not exist. A relative path is resolved now, against the
+    /// current working directory. `:memory:` means [`memory`](SqliteManager::memory).
     #[must_use]
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::at(Place::file(path.as_ref()))
     }
 
-    /// A database of its own, gone when the pool is closed; two managers never share one.
+    /// A temporary database, which is gone when the pool is closed. Two managers never share one.
     ///
-    /// It is a file in WAL mode in a private folder of [`std::env::temp_dir`], never synced, deleted at the end: readers
-    /// and writers go on side by side, as on any file. (A process that is killed, or that keeps the pool in a `static`
-    /// and never closes it, leaves the folder `queuepool-…` behind.) SQLite's own memory databases do not do that. With a
-    /// shared cache, 38 to 618 of 2,400 write transactions of 8 threads failed at once with "table is locked", whatever
-    /// busy_timeout said. With the memdb VFS none failed, but a reader and a writer shut each other out for as long as
-    /// the other's transaction lasts. The price: to open, write a row and close takes 67 to 73 µs, with memdb 22 to 34; an
-    /// insert on an open connection 9 µs against 2, a select 3.3 against 1.7; and space for temporary files
-    /// (`cargo bench --bench sqlite_figures`).
+    /// It is a file in WAL mode in a private folder of [`std::env::temp_dir`], never synced and deleted at the end, so that
+    /// readers and a writer can work at the same time, as on any file. (A process that is killed, or that keeps the pool in a
+    /// `static` and never closes it, leaves the folder `queuepool-…` behind.)
     ///
-    /// Where the temporary directory cannot be written or must not hold the data, name another:
+    /// SQLite's own memory databases do not allow that. With a shared cache, 38 to 618 of 2,400 write transactions of 8 threads
+    /// failed immediately with "table is locked", whatever busy_timeout said. With the memdb VFS none failed, but a reader
+    /// and a writer lock each other out for as long as the other's transaction lasts. The price of the file: opening, writing a
+    /// row and closing takes 67 to 73 µs, compared with 22 to 34 µs for memdb; an insert on an open connection takes 9 µs instead
+    /// of 2, and a select 3.3 µs instead of 1.7 (`cargo bench --bench sqlite_figures`); and it needs space for temporary files.
+    ///
+    /// If the temporary directory cannot be written to or must not hold the data, name another one with
     /// [`memory_in`](SqliteManager::memory_in).
     #[must_use]
     pub fn memory() -> Self {
         Self::at(Place::Memory { folder: None })
     }
 
-    /// As [`memory`](SqliteManager::memory), with its private folder in this one. `/dev/shm` is memory on Linux; containers
-    /// limit it, Docker to 64 MiB.
+    /// As [`memory`](SqliteManager::memory), but with its private folder inside this one. On Linux, `/dev/shm` is real memory;
+    /// containers limit its size, Docker to 64 MiB.
     #[must_use]
     pub fn memory_in(folder: impl Into<PathBuf>) -> Self {
         let folder = Some(folder.into());
         Self::at(Place::Memory { folder })
     }
 
-    /// The database a URL names, in SQLAlchemy's forms.
+    /// The database that a URL names, in SQLAlchemy's forms.
     ///
     /// | URL | database |
     /// |---|---|
-    /// | `sqlite:///app.db`, `sqlite://app.db`, `sqlite:app.db` | relative to the working directory |
-    /// | `sqlite:////var/lib/app.db`, `sqlite:/var/lib/app.db` | absolute |
+    /// | `sqlite:///app.db`, `sqlite://app.db`, `sqlite:app.db` | a path relative to the working directory |
+    /// | `sqlite:////var/lib/app.db`, `sqlite:/var/lib/app.db` | an absolute path |
     /// | `sqlite://`, `sqlite:///:memory:`, `sqlite::memory:` and the like | memory |
     ///
-    /// The path is percent-decoded. Parameters: each of [`Pragmas`] by its name, and SQLite's own `mode` (ro, rw, rwc,
+    /// The path is percent-decoded. The parameters are the [`Pragmas`] by their names, and SQLite's own `mode` (ro, rw, rwc,
     /// memory), `immutable`, `nolock` and `vfs`.
     ///
     /// # Errors
-    /// Of kind Settings for another scheme, an unknown parameter, or a value that is out of range.
+    /// Settings for another scheme, an unknown parameter, or a value that is malformed or out of range.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let parsed = url::parse(url)?;
         parsed.pragmas.validate()?;
@@ -111,7 +112,7 @@ impl SqliteManager {
             flags: OpenFlags::default(),
             passed_on: Vec::new(),
             pragmas: Pragmas::default(),
-            // Settings::connect_timeout's default, until `prepare` brings the one in force.
+            // The default of Settings::connect_timeout, until `prepare` sets the one in force.
             connect_timeout: Duration::from_secs(10),
             log_target: String::from("queuepool"),
             echo: false,
@@ -119,24 +120,24 @@ impl SqliteManager {
         }
     }
 
-    /// Replaces all pragmas, those of the URL too.
+    /// Replaces all pragmas, including those from the URL.
     #[must_use]
     pub fn pragmas(mut self, pragmas: Pragmas) -> Self {
         self.pragmas = pragmas;
         self
     }
 
-    /// Replaces the flags of sqlite3_open_v2; the default is [`OpenFlags::default`]: read and write, create, URI, no mutex.
+    /// Replaces the flags of sqlite3_open_v2. The default is [`OpenFlags::default`]: read and write, create, URI, no mutex.
     #[must_use]
     pub fn flags(mut self, flags: OpenFlags) -> Self {
         self.flags = flags;
         self
     }
 
-    /// Opens the file for reading only; a write is SQLite's "attempt to write a readonly database". The journal mode
-    /// stays the file's. (A file that the process may not write is opened so by itself.) A file in WAL mode can be read only
-    /// where its directory can be written or its -wal and -shm files are there; else open it with `immutable=1` in the
-    /// URL, if it was closed properly and nobody changes it.
+    /// Opens the file for reading only; a write fails with SQLite's "attempt to write a readonly database". The journal mode
+    /// stays as it is in the file. (SQLite opens a file that the process may not write in this way by itself.) A file in WAL
+    /// mode can be read only if its directory can be written to or its -wal and -shm files exist; otherwise open it with
+    /// `immutable=1` in the URL, provided that it was closed properly and nobody changes it.
     #[must_use]
     pub fn read_only(self) -> Self {
         self.flags(read_only_flags())
@@ -159,7 +160,7 @@ impl SqliteManager {
         &self.pragmas
     }
 
-    /// Whether the path means what the operating system means by it; another VFS may have its own idea.
+    /// Whether the path is a path of the operating system. To another VFS it may mean something else.
     pub(super) fn is_on_the_file_system(&self) -> bool {
         !self.passed_on.iter().any(|(name, _)| *name == "vfs")
     }
@@ -170,7 +171,7 @@ impl SqliteManager {
         self.echo = echo;
     }
 
-    /// Runs SQL of the pool's own, logged with `echo`.
+    /// Runs SQL of the pool's own. It is logged if the setting `echo` is on.
     pub(super) fn run(&self, conn: &Connection, sql: &str) -> rusqlite::Result<()> {
         self.log_sql(sql);
         conn.execute_batch(sql)
@@ -182,7 +183,7 @@ impl SqliteManager {
         }
     }
 
-    /// Sets everything that is set per connection; must not be called inside a transaction.
+    /// Sets everything that is set per connection. It must not be called inside a transaction.
     pub(super) fn set_pragmas(&self, conn: &Connection) -> rusqlite::Result<()> {
         let never_sync = matches!(self.place, Place::Memory { .. });
         let sql = self.pragmas.per_connection(never_sync);
@@ -192,7 +193,7 @@ impl SqliteManager {
         conn.busy_timeout(self.pragmas.busy_limit())
     }
 
-    /// As `connect`, and within `limit`.
+    /// As `connect`, but within `limit`.
     pub(super) fn connect_within(&self, limit: Duration) -> Result<Connection, rusqlite::Error> {
         let deadline = Instant::now() + limit.min(self.connect_limit());
         let path = self.path_to_open(deadline)?;
@@ -206,12 +207,12 @@ impl SqliteManager {
         ready().map_err(|error| explain(error, &path, creates))
     }
 
-    /// Puts a new connection in the place of this one, which is closed after the new one is open: a database that lives in its
-    /// last connection (`vfs=memdb`) stays.
+    /// Replaces this connection by a new one. The old one is closed only after the new one is open, so that a database which
+    /// exists only as long as it has a connection (`vfs=memdb`) survives.
     pub(super) fn open_anew(&self, conn: &mut Connection) -> Result<(), rusqlite::Error> {
         let locking: String = conn.query_row("PRAGMA main.locking_mode", [], |row| row.get(0))?;
         if locking == "exclusive" {
-            // The lock is kept until the file is read again, and would keep the new connection out.
+            // SQLite keeps the exclusive lock until the file is read again, and it would lock the new connection out.
             self.run(
                 conn,
                 "PRAGMA locking_mode=normal; SELECT count(*) FROM main.sqlite_master",
@@ -221,14 +222,14 @@ impl SqliteManager {
         Ok(())
     }
 
-    /// Lets go of the kept connection, and of a database in memory, for good.
+    /// Closes the kept connection and deletes a database in memory, for good.
     pub(super) fn shut(&self) {
         let (connection, folder) = {
             let mut kept = self.kept.lock();
             kept.shut = true;
             (kept.connection.take(), kept.folder.take())
         };
-        // Outside the lock: closing may write the whole log back into the file.
+        // Outside the lock, because closing may write the whole log back into the file.
         drop(connection);
         drop(folder);
     }
@@ -238,8 +239,8 @@ impl ManageConnection for SqliteManager {
     type Connection = Connection;
     type Error = rusqlite::Error;
 
-    /// Takes no longer than the greater of busy_timeout and one second, and no longer than about connect_timeout, even if
-    /// another program has locked the file.
+    /// Takes at most as long as busy_timeout or one second, whichever is longer, and never much longer than connect_timeout, even
+    /// if another program has locked the file.
     fn connect(&self) -> Result<Connection, rusqlite::Error> {
         self.connect_within(self.connect_limit())
     }

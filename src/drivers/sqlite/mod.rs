@@ -21,19 +21,19 @@ pub use manager::SqliteManager;
 pub use modes::{JournalMode, Synchronous, TempStore};
 pub use pragmas::Pragmas;
 
-/// Begins a transaction that may write: `BEGIN IMMEDIATE`, which waits up to busy_timeout for other writers. It is
-/// rolled back when dropped without [`commit`](Transaction::commit).
+/// Begins a transaction that may write, with `BEGIN IMMEDIATE`, which waits for other writers for up to busy_timeout. It is
+/// rolled back if it is dropped without a [`commit`](Transaction::commit).
 ///
 /// # Errors
-/// SQLITE_BUSY when another writer holds the file for longer than busy_timeout; SQLITE_READONLY on a database that
-/// cannot be written.
+/// SQLITE_BUSY if another writer holds the file for longer than busy_timeout; SQLITE_READONLY on a database that
+/// cannot be written to.
 pub fn immediate(conn: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
     conn.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
-/// Runs any SQL, several statements too, separated by semicolons, and returns how many rows they inserted, updated or
-/// deleted, in all; triggers and foreign key actions do not count. Rows that a statement returns are read and thrown
-/// away and do not count. The statements before a failed one stand, unless the text has its own BEGIN and COMMIT.
+/// Runs SQL, one statement or several separated by semicolons, and returns how many rows they inserted, updated or
+/// deleted in all. Triggers and foreign key actions do not count, nor do the rows that a statement returns, which are read and
+/// discarded. The statements before a failed one remain in force, unless the text has its own BEGIN and COMMIT.
 pub(crate) fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     let mut changed = 0;
     let mut batch = Batch::new(conn, sql);
@@ -42,7 +42,7 @@ pub(crate) fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
         if parameters > 0 {
             return Err(rusqlite::Error::InvalidParameterCount(0, parameters));
         }
-        // `changes` is that of the last statement that changed anything, maybe an earlier one.
+        // `changes` is the count of the last statement that changed anything, which may be an earlier one.
         let before = conn.total_changes();
         let mut rows = statement.raw_query();
         while rows.next()?.is_some() {}
@@ -53,7 +53,7 @@ pub(crate) fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
     Ok(changed)
 }
 
-/// The first column of the first row, as it is stored: a text that looks like a number is none.
+/// The first column of the first row, as it is stored. A text that looks like a number is not a number.
 pub(crate) fn query_i64(conn: &Connection, sql: &str) -> rusqlite::Result<FirstValue> {
     let mut statement = conn.prepare(sql)?;
     let mut rows = statement.query([])?;

@@ -1,20 +1,21 @@
-//! What some pragmas are set to.
+//! The values of some pragmas.
 
-/// Where SQLite keeps what it needs to undo or to replay a transaction.
+/// Where SQLite keeps what it needs to undo or replay a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum JournalMode {
-    /// A rollback journal, deleted after each transaction; readers and a writer exclude each other.
+    /// A rollback journal that is deleted after each transaction. Readers and a writer exclude each other.
     Delete,
-    /// As `Delete`, but the journal is cut to nothing instead of deleted.
+    /// As `Delete`, but the journal is truncated to zero length instead of being deleted.
     Truncate,
     /// As `Delete`, but the journal's header is overwritten instead.
     Persist,
-    /// The rollback journal in memory: a crash in a transaction can ruin the file.
+    /// The rollback journal is in memory, so a crash during a transaction can corrupt the file.
     Memory,
-    /// A write-ahead log: readers go on while one writer writes. Kept in the file for every program that opens it.
+    /// A write-ahead log: readers can go on while one writer writes. The file remembers this mode for every program that opens
+    /// it.
     Wal,
-    /// No journal: ROLLBACK does not work, and a crash in a transaction ruins the file.
+    /// No journal: ROLLBACK does not work, and a crash during a transaction corrupts the file.
     Off,
 }
 
@@ -42,13 +43,13 @@ impl JournalMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// Never: a power cut can ruin the file; a crash of the program cannot.
+    /// Never: a power cut can corrupt the file, but a crash of the program cannot.
     Off,
-    /// In WAL mode only at checkpoints: a power cut can cost the last transactions, never the file.
+    /// In WAL mode only at checkpoints: a power cut can lose the last transactions, but never corrupts the file.
     Normal,
     /// At every commit.
     Full,
-    /// As `Full`, and the directory too once a rollback journal is deleted.
+    /// As `Full`, and also syncs the directory after a rollback journal was deleted.
     Extra,
 }
 
@@ -70,7 +71,7 @@ impl Synchronous {
     }
 }
 
-/// Where temporary tables and indexes live.
+/// Where temporary tables and indexes are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TempStore {

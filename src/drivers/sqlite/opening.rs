@@ -1,4 +1,4 @@
-//! Opening a connection: the file's journal mode once and for all, and a connection of the manager's own.
+//! Opening a connection: setting the journal mode of the file once, and keeping one connection of the manager's own.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,7 +17,8 @@ use super::manager::SqliteManager;
 use super::modes::JournalMode;
 use super::place::Place;
 
-/// While connecting, `persist` does the waiting: it knows the deadline. SQLite's own wait comes first for its finer steps.
+/// While connecting, `persist` does the waiting, because it knows the deadline. SQLite's own wait of this length comes first,
+/// because it retries in finer steps.
 const BUSY_WHILE_CONNECTING: Duration = Duration::from_millis(20);
 
 impl SqliteManager {
@@ -25,12 +26,12 @@ impl SqliteManager {
         self.kept.try_lock_until(deadline).ok_or_else(|| {
             failure(
                 ffi::SQLITE_BUSY,
-                "another connect of this pool waited for the journal mode of the SQLite database all the while",
+                "another connect of this pool was switching the journal mode of the SQLite database all that time",
             )
         })
     }
 
-    /// The file to open; a database in memory gets its folder here.
+    /// The path of the file to open. The folder of a database in memory is created here.
     pub(super) fn path_to_open(&self, deadline: Instant) -> rusqlite::Result<PathBuf> {
         let folder = match &self.place {
             Place::File(path) => return Ok(path.clone()),
@@ -38,21 +39,21 @@ impl SqliteManager {
         };
         let mut kept = self.lock_kept(deadline)?;
         if kept.shut {
-            let text = "the pool is closed, and its SQLite database in memory is gone";
+            let text = "the pool is closed, and its SQLite database in memory has been deleted";
             return Err(failure(ffi::SQLITE_CANTOPEN, text));
         }
         let made = match kept.folder.take() {
             Some(made) => made,
             None => {
                 let folder = folder.clone().unwrap_or_else(std::env::temp_dir);
-                // Its mode is 0700: nobody else reads what is in "memory".
+                // It is created with mode 0700, so nobody else can read what is supposed to be in memory.
                 tempfile::Builder::new()
                     .prefix("queuepool-")
                     .tempdir_in(&folder)
                     .map_err(|error| {
                         let text = format!(
-                            "an SQLite database in memory needs a temporary folder, and {} takes none ({error}): set \
-                             TMPDIR, or use SqliteManager::memory_in",
+                            "an SQLite database in memory needs a temporary folder, but none can be created in {} ({error}): \
+                             set TMPDIR, or use SqliteManager::memory_in",
                             folder.display()
                         );
                         failure(ffi::SQLITE_CANTOPEN, &text)
@@ -79,9 +80,9 @@ impl SqliteManager {
         Ok(conn)
     }
 
-    /// How long a connect goes on when it finds the file busy. At least a second (or connect_timeout): the connects of one
-    /// pool get into each other's way for some milliseconds while the first of them switches a new file, which must
-    /// not fail one whose statements do not want to wait.
+    /// How long a connect keeps trying while the file is busy. At least a second (but at most connect_timeout), because the
+    /// connects of one pool block each other for some milliseconds while the first of them switches a new file to WAL. This must
+    /// not make a connect fail just because its busy_timeout says that statements should not wait.
     pub(super) fn connect_limit(&self) -> Duration {
         let least = Duration::from_secs(1);
         self.pragmas
@@ -90,14 +91,15 @@ impl SqliteManager {
             .min(self.connect_timeout)
     }
 
-    /// Brings the file into the wanted journal mode, if it can be written, and keeps a connection of our own if it is WAL.
+    /// Switches the file to the wanted journal mode if it can be written to, and keeps a connection of our own if it is in WAL
+    /// mode.
     pub(super) fn settle_journal(
         &self,
         conn: &Connection,
         path: &Path,
         deadline: Instant,
     ) -> rusqlite::Result<()> {
-        // Reads the file's header: one that is no database is found out here.
+        // This reads the header of the file, so a file that is not a database is found out here.
         let found = persist(deadline, || journal_mode(conn))?;
         let settled = match self.pragmas.journal_mode {
             Some(wanted) if wanted.as_str() != found && !conn.is_readonly("main")? => {
@@ -111,8 +113,9 @@ impl SqliteManager {
         Ok(())
     }
 
-    /// busy_timeout does not cover the switch to WAL: of 8 threads that switched 60 new files at once, 7 to 19 of 480 failed
-    /// with 5 s (`cargo bench --bench sqlite_figures`). So one at a time, and again while the file is busy.
+    /// busy_timeout does not cover the switch to WAL: when 8 threads switched 60 new files at the same time, 7 to 19 of the 480
+    /// switches failed in spite of a busy_timeout of 5 s (`cargo bench --bench sqlite_figures`). So only one thread at a time
+    /// switches, and it retries while the file is busy.
     fn switch_journal(
         &self,
         conn: &Connection,
@@ -120,7 +123,7 @@ impl SqliteManager {
         deadline: Instant,
     ) -> rusqlite::Result<String> {
         let mut kept = self.lock_kept(deadline)?;
-        // Looked at again: another thread may have switched it while this one waited for the lock.
+        // Checked again, since another thread may have switched it while this one waited for the lock.
         let found = persist(deadline, || journal_mode(conn))?;
         if found == wanted.as_str() || kept.refused == Some(wanted) {
             return Ok(found);
@@ -132,7 +135,7 @@ impl SqliteManager {
         });
         let settled = match switched {
             Ok(settled) => settled,
-            // A file that can be written in a directory that cannot.
+            // The file can be written to, but its directory cannot.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => found,
             Err(error) => return Err(error),
         };
@@ -140,13 +143,14 @@ impl SqliteManager {
             say!(
                 Warn,
                 &self.log_target,
-                "the SQLite database {} stays in journal mode {settled}: {} is not possible there",
+                "the SQLite database {} stays in journal mode {settled}: the mode {} is not possible there",
                 self.place,
                 wanted.as_str()
             );
             kept.refused = Some(wanted);
         }
-        // While it was open on this file the file could not have left WAL: it is open on one since deleted or replaced.
+        // A file cannot leave WAL while the kept connection is open on it. So that one is open on a file that has since been
+        // deleted or replaced.
         kept.connection = None;
         Ok(settled)
     }
@@ -154,11 +158,12 @@ impl SqliteManager {
     fn keep_one(&self, path: &Path, deadline: Instant) -> rusqlite::Result<()> {
         let file = file_id(path);
         let mut kept = self.lock_kept(deadline)?;
-        // A file that took the place of another may be in WAL mode already: then nothing was switched.
+        // The kept connection may be open on another file: one that has taken its place may already have been in WAL mode, so that
+        // nothing was switched.
         if kept.shut || (kept.connection.is_some() && kept.file == file) {
             return Ok(());
         }
-        // It counts as open on the log only once it has read.
+        // SQLite counts a connection as a user of the log only once it has read.
         let opened = self
             .open(path)
             .and_then(|conn| journal_mode(&conn).map(|_| conn));
@@ -169,11 +174,11 @@ impl SqliteManager {
                 drop(kept);
                 drop(of_another_file);
             }
-            // It makes things faster, nothing else: the next connect tries again.
+            // It is there for speed only, and the next connect tries again.
             Err(error) => say!(
                 Debug,
                 &self.log_target,
-                "no connection of its own on {}: {error}",
+                "the pool cannot keep a connection of its own open on {}: {error}",
                 self.place
             ),
         }
@@ -185,7 +190,7 @@ fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
     conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
-/// SQLite's URI for a path, which is how its own parameters are given.
+/// SQLite's URI for a path. It is the only way to pass SQLite its own parameters.
 fn uri(path: &Path, parameters: &[(&'static str, String)]) -> String {
     const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'/')

@@ -1,4 +1,4 @@
-//! Where a database is, and what can be said about it when it does not open.
+//! Where a database is, and what can be said about it if it does not open.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,11 @@ use super::url::SLASHES;
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// An absolute path, made so when the manager was: a later change of the working directory opens no other file.
+    /// An absolute path. It is made absolute when the manager is created, so that a later change of the working directory does not
+    /// lead to another file.
     File(PathBuf),
-    /// A private file in a folder made in this one (`None`: [`std::env::temp_dir`]) at the first connect.
+    /// A file in a private folder, which is created at the first connect inside this folder (`None`: inside
+    /// [`std::env::temp_dir`]).
     Memory { folder: Option<PathBuf> },
 }
 
@@ -21,8 +23,8 @@ impl Place {
         if path.as_os_str() == ":memory:" {
             return Place::Memory { folder: None };
         }
-        // It fails for an empty path, which `complaint` refuses, and without a working directory, where SQLite will fail
-        // too and say why.
+        // This fails for an empty path, which `complaint` refuses, and if the working directory does not exist. Then SQLite will
+        // fail too, and say why.
         Place::File(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
     }
 }
@@ -36,7 +38,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why no file can be opened or made at this path, if that can be seen without opening it.
+/// Why no file can be opened or created at this path, if that can be seen without opening it.
 pub(super) fn complaint(path: &Path) -> Option<String> {
     if path.as_os_str().is_empty() {
         return Some(
@@ -47,7 +49,7 @@ pub(super) fn complaint(path: &Path) -> Option<String> {
     let shown = path.display();
     if path.is_dir() {
         return Some(format!(
-            "the SQLite database {shown} is a directory: name a file in it"
+            "the path of the SQLite database, {shown}, is a directory: name a file in it"
         ));
     }
     let folder = path
@@ -68,7 +70,7 @@ pub(super) fn complaint(path: &Path) -> Option<String> {
     ))
 }
 
-/// SQLite's error, kept as it is but for its text, which names the file and the remedy.
+/// Replaces the text of SQLite's error by one that also names the file and the remedy.
 pub(super) fn explain(error: rusqlite::Error, path: &Path, creates: bool) -> rusqlite::Error {
     let rusqlite::Error::SqliteFailure(code, said) = error else {
         return error;
@@ -82,22 +84,23 @@ pub(super) fn explain(error: rusqlite::Error, path: &Path, creates: bool) -> rus
         ErrorCode::CannotOpen => match complaint(path) {
             Some(complaint) => format!("{complaint} ({said})"),
             None if !path.exists() && !creates => format!(
-                "the SQLite database {shown} does not exist, and it is opened so that it is not created; in a URL, \
+                "the SQLite database {shown} does not exist, and it is opened in a mode that does not create it; in a URL, \
                  {SLASHES} ({said})"
             ),
             None if path.exists() => format!(
-                "the SQLite database {shown} cannot be opened: check its permissions, and its directory's ({said})"
+                "the SQLite database {shown} cannot be opened: check its permissions and those of its directory ({said})"
             ),
             None => format!(
                 "the SQLite database {shown} cannot be created: check the permissions of its directory; in a URL, \
                  {SLASHES} ({said})"
             ),
         },
-        // Nothing was written yet: reading itself needs a -shm file (WAL mode), or first undoes a broken-off transaction.
+        // Nothing has been written yet: reading itself needs to write a -shm file (in WAL mode), or to undo an interrupted
+        // transaction first.
         ErrorCode::ReadOnly => format!(
-            "the SQLite database {shown} cannot be read without writing beside it, because it is in WAL mode or was not closed \
-             properly, and its directory cannot be written: allow that, or open it with immutable=1 if it was closed properly \
-             and nobody changes it ({said})"
+            "the SQLite database {shown} cannot be read without writing files beside it, because it is in WAL mode or was not \
+             closed properly, but its directory cannot be written to: allow that, or open it with immutable=1 if it was closed \
+             properly and nobody changes it ({said})"
         ),
         _ => format!("{said}: the SQLite database {shown}"),
     };

@@ -1,12 +1,12 @@
-//! The pragmas that every connection is given, as plain data.
+//! The pragmas that are set on every connection, as plain data.
 
 use std::time::Duration;
 
 use super::modes::{JournalMode, Synchronous, TempStore};
-use crate::error::Error;
-use crate::settings::parse_duration;
+use crate::error::{Error, URL};
+use crate::settings::{parse_duration, print_duration};
 
-/// The pragmas set on every connection before anyone gets it; `None` leaves SQLite's own value.
+/// The pragmas that are set on every connection before anybody gets it. `None` leaves SQLite's own value.
 ///
 /// ```
 /// use queuepool::sqlite::Pragmas;
@@ -23,29 +23,29 @@ use crate::settings::parse_duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pragmas {
-    /// Default WAL. The file is switched once, by whichever connect comes first. Where the switch is not possible (a
-    /// read-only file, a file system without shared memory) the file is used as it is.
+    /// Default WAL. The file is switched once, by whichever connect comes first. If the switch is not possible (a
+    /// read-only file, a file system without shared memory), the file is used as it is.
     pub journal_mode: Option<JournalMode>,
-    /// Default NORMAL, which in WAL mode cannot ruin the file. A `:memory:` database is never synced.
+    /// Default NORMAL, with which a power cut cannot corrupt a file in WAL mode. A `:memory:` database is never synced.
     pub synchronous: Option<Synchronous>,
     /// Default MEMORY.
     pub temp_store: Option<TempStore>,
-    /// Default -16000. A positive number counts pages, a negative one KiB: -16000 is 16,000 KiB, about 16 MiB. It is
-    /// a limit **per connection**: 30 connections may use 30 times as much.
+    /// Default -16000. A positive number counts pages, a negative one KiB: -16000 is 16,000 KiB, about 16 MiB. This is a
+    /// limit **per connection**: 30 connections may use 30 times as much.
     pub cache_size: Option<i32>,
-    /// Default 128 MiB, in bytes; 0 turns it off. That much of the file is read through a memory map, one for each
-    /// connection but of the same memory. SQLite allows at most 2 GiB unless it is compiled otherwise.
+    /// Default 128 MiB, in bytes; 0 turns it off. That much of the file is read through a memory map. Each connection has its
+    /// own map, but all of them share the same memory. SQLite allows at most 2 GiB unless it is compiled otherwise.
     ///
-    /// The risk: if anything truncates the file or the disk fails under the map, the process gets a SIGBUS instead of an
-    /// error. Set 0 on a network file system and on media that can vanish.
+    /// The risk: if anything truncates the file, or the disk fails under the map, the process gets a SIGBUS instead of an
+    /// error. Set 0 on a network file system and on media that can be removed.
     pub mmap_size: Option<u64>,
     /// Default on.
     pub foreign_keys: Option<bool>,
-    /// Default 5 s, to the millisecond, at most 24 days: how long a statement waits for a lock that another connection
-    /// holds; zero fails at once. `None` leaves rusqlite's own, which is 5 s too. It does not help a transaction that
-    /// began as a reader and wants to write: see [`immediate`](super::immediate).
+    /// How long a statement waits for a lock that another connection holds. Default 5 s; counted in milliseconds, at most 24
+    /// days; with zero it fails at once. `None` leaves rusqlite's own value, which is 5 s too. It does not help a transaction
+    /// that began as a reader and now wants to write: see [`immediate`](super::immediate).
     pub busy_timeout: Option<Duration>,
-    /// Default 64 MiB, in bytes: what a WAL or journal file is cut back to after it was reset; -1 is no limit.
+    /// Default 64 MiB, in bytes: the size to which a WAL or journal file is cut back when it is reset; -1 means no limit.
     pub journal_size_limit: Option<i64>,
 }
 
@@ -64,15 +64,15 @@ impl Default for Pragmas {
     }
 }
 
-/// What the URL may name, in the order in which messages list it.
+/// The pragmas that a URL may name, in the order in which errors list them.
 pub(super) const NAMES: &str = "journal_mode, synchronous, temp_store, cache_size, mmap_size, \
                                 foreign_keys, busy_timeout, journal_size_limit";
 
-/// sqlite3_busy_timeout takes an int of milliseconds.
+/// sqlite3_busy_timeout takes a C int of milliseconds.
 const LONGEST_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl Pragmas {
-    /// Nothing set: SQLite's own values, and the journal mode that the file has.
+    /// Sets nothing, which leaves SQLite's own values and the journal mode of the file.
     #[must_use]
     pub fn none() -> Self {
         Pragmas {
@@ -147,14 +147,14 @@ impl Pragmas {
         if let Some(limit) = self.busy_timeout
             && limit > LONGEST_BUSY_TIMEOUT
         {
-            let value = format!("{limit:?}");
+            let value = print_duration(limit);
             return Err(Error::setting("busy_timeout", value, "at most 24 days"));
         }
         if let Some(bytes) = self.mmap_size
             && i64::try_from(bytes).is_err()
         {
-            let accepted = format!("at most {} bytes", i64::MAX);
-            return Err(Error::setting("mmap_size", bytes, accepted));
+            let expected = format!("at most {} bytes", i64::MAX);
+            return Err(Error::setting("mmap_size", bytes, expected));
         }
         if let Some(bytes) = self.journal_size_limit
             && bytes < -1
@@ -162,13 +162,13 @@ impl Pragmas {
             return Err(Error::setting(
                 "journal_size_limit",
                 bytes,
-                "bytes, or -1 for no limit",
+                "a number of bytes, or -1 for no limit",
             ));
         }
         Ok(())
     }
 
-    /// The busy timeout in force; a value that [`validate`](Self::validate) refuses is cut, since rusqlite would panic.
+    /// The busy timeout in force. A value that [`validate`](Self::validate) would refuse is cut, since rusqlite would panic.
     pub(super) fn busy_limit(&self) -> Duration {
         // What rusqlite 0.40 sets on every connection it opens (inner_connection.rs).
         let rusqlite_default = Duration::from_secs(5);
@@ -177,8 +177,8 @@ impl Pragmas {
             .min(LONGEST_BUSY_TIMEOUT)
     }
 
-    /// What is set on each connection by SQL. The journal mode and the busy timeout are not in it: the first is per
-    /// file, the second must be in force before anything else touches the file.
+    /// The SQL that sets the pragmas on each connection. It does not contain the journal mode, which is a property of the file, nor
+    /// the busy timeout, which must be in force before anything else touches the file.
     pub(super) fn per_connection(&self, never_sync: bool) -> String {
         let Pragmas {
             journal_mode: _,
@@ -209,40 +209,40 @@ impl Pragmas {
         .collect()
     }
 
-    /// Takes one URL parameter; false if it is none of ours.
+    /// Takes one URL parameter. Returns false if it is not a pragma.
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<bool, Error> {
         match name {
             "journal_mode" => {
-                let accepted = "one of delete, truncate, persist, memory, wal, off";
-                self.journal_mode = parse(name, value, JournalMode::parse, accepted)?;
+                let expected = "one of delete, truncate, persist, memory, wal, off";
+                self.journal_mode = parse(name, value, JournalMode::parse, expected)?;
             }
             "synchronous" => {
-                let accepted = "one of off, normal, full, extra";
-                self.synchronous = parse(name, value, Synchronous::parse, accepted)?;
+                let expected = "one of off, normal, full, extra";
+                self.synchronous = parse(name, value, Synchronous::parse, expected)?;
             }
             "temp_store" => {
                 self.temp_store = parse(name, value, TempStore::parse, "one of file, memory")?;
             }
             "cache_size" => {
-                let accepted = "a number of pages, or of KiB if negative (-16000)";
-                self.cache_size = parse(name, value, |text| text.parse().ok(), accepted)?;
+                let expected = "a number of pages, or of KiB if negative, such as -16000";
+                self.cache_size = parse(name, value, |text| text.parse().ok(), expected)?;
             }
             "mmap_size" => {
-                let accepted = "a number of bytes (134217728), 0 for no memory map";
-                self.mmap_size = parse(name, value, |text| text.parse().ok(), accepted)?;
+                let expected = "a number of bytes, such as 134217728, or 0 for no memory map";
+                self.mmap_size = parse(name, value, |text| text.parse().ok(), expected)?;
             }
             "foreign_keys" => {
                 self.foreign_keys = parse(name, value, parse_bool, "on or off")?;
             }
             "busy_timeout" => {
-                // PRAGMA busy_timeout counts milliseconds and this crate's own settings seconds: a bare number would
-                // be misread by one half of its writers.
-                let accepted = "a time with its unit (5s, 250ms)";
-                self.busy_timeout = parse(name, value, parse_time, accepted)?;
+                // PRAGMA busy_timeout counts milliseconds and this crate's own settings count seconds, so half of those who
+                // write a bare number would be misunderstood.
+                let expected = "a time with its unit, such as 5s or 250ms";
+                self.busy_timeout = parse(name, value, parse_time, expected)?;
             }
             "journal_size_limit" => {
-                let accepted = "a number of bytes (67108864), -1 for no limit";
-                self.journal_size_limit = parse(name, value, |text| text.parse().ok(), accepted)?;
+                let expected = "a number of bytes, such as 67108864, or -1 for no limit";
+                self.journal_size_limit = parse(name, value, |text| text.parse().ok(), expected)?;
             }
             _ => return Ok(false),
         }
@@ -254,7 +254,7 @@ fn parse<T>(
     name: &str,
     value: &str,
     parse: impl FnOnce(&str) -> Option<T>,
-    accepted: &str,
+    expected: &str,
 ) -> Result<Option<T>, Error> {
     let text = value.to_ascii_lowercase();
     if text == "default" {
@@ -262,10 +262,11 @@ fn parse<T>(
     }
     match parse(&text) {
         Some(value) => Ok(Some(value)),
-        None => Err(Error::setting(
+        None => Err(Error::setting_in(
+            URL,
             name,
-            value,
-            format!("{accepted}, or default to leave SQLite's own"),
+            format_args!("{value:?}"),
+            format_args!("{expected}, or default for SQLite's own"),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! The small common surface of `AnyConnection`.
+//! The small common interface of `AnyConnection`.
 
 use rusqlite::{Connection, Error};
 

@@ -5,20 +5,20 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 use super::pragmas::{self, Pragmas};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, URL};
 
-/// The sentence that every failure to find a file carries.
-pub(super) const SLASHES: &str = "three slashes (sqlite:///app.db) are a path relative to the working directory, four \
-                                  (sqlite:////var/lib/app.db) an absolute one";
+/// A part of every error in which a file could not be found.
+pub(super) const SLASHES: &str = "three slashes (sqlite:///app.db) begin a path relative to the working directory, four \
+                                  (sqlite:////var/lib/app.db) an absolute path";
 
-/// A URL taken apart.
+/// The parts of a URL.
 #[derive(Debug)]
 pub(super) struct Parsed {
-    /// `None` is memory.
+    /// `None` means memory.
     pub path: Option<PathBuf>,
     pub pragmas: Pragmas,
     pub mode: Option<Access>,
-    /// SQLite's own URI parameters (`immutable`, `vfs`, `nolock`), passed on to it.
+    /// SQLite's own URI parameters (`immutable`, `vfs`, `nolock`), which are passed on to it.
     pub passed_on: Vec<(&'static str, String)>,
 }
 
@@ -37,9 +37,9 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
     let rest = after_scheme(location)?;
     let has_authority = rest.starts_with("//") && !rest.starts_with("///");
     if has_authority && url.contains('@') {
-        // Not repeated: what stands before the @ may be a password, and a ? in it would look like a parameter.
+        // The URL is not repeated: what stands before the @ may be a password, and a ? in it would look like a parameter.
         return Err(malformed(format!(
-            "SQLite is a local file and takes no user, password or host; for a file name with an @ write three slashes \
+            "SQLite is a local file and has no user, password or host; expected three slashes before a file name with an @ \
              ({SLASHES})"
         )));
     }
@@ -55,7 +55,11 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
         let (name, value) = (decode(name)?, decode(value)?);
         parsed.set(&name, &value)?;
         if seen.contains(&name) {
-            return Err(Error::setting(&name, value, "it is given twice in the URL"));
+            return Err(in_url(
+                &name,
+                &value,
+                "this parameter only once; it is given twice",
+            ));
         }
         seen.push(name);
     }
@@ -63,7 +67,7 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
         !parsed.passed_on.is_empty() || matches!(parsed.mode, Some(Access::Read | Access::Write));
     if parsed.path.is_none() && opens_a_file {
         return Err(malformed(format!(
-            "mode, immutable, nolock and vfs need a file, and it names none ({SLASHES})"
+            "it names no file, but mode, immutable, nolock and vfs need a file ({SLASHES})"
         )));
     }
     Ok(parsed)
@@ -76,7 +80,7 @@ impl Parsed {
         }
         let flag = || match pragmas::parse_bool(&value.to_ascii_lowercase()) {
             Some(on) => Ok(u8::from(on).to_string()),
-            None => Err(Error::setting(name, value, "on or off")),
+            None => Err(in_url(name, value, "on or off")),
         };
         match name {
             "mode" => match value {
@@ -85,19 +89,19 @@ impl Parsed {
                 "rwc" => self.mode = Some(Access::Create),
                 "memory" => self.path = None,
                 _ => {
-                    let accepted =
-                        "ro (read only), rw (must exist), rwc (created if missing), or memory";
-                    return Err(Error::setting(name, value, accepted));
+                    let expected =
+                        "ro (read only), rw (must exist), rwc (created if missing) or memory";
+                    return Err(in_url(name, value, expected));
                 }
             },
             "immutable" => self.passed_on.push(("immutable", flag()?)),
             "nolock" => self.passed_on.push(("nolock", flag()?)),
             "vfs" if !value.is_empty() => self.passed_on.push(("vfs", value.to_owned())),
-            "vfs" => return Err(Error::setting(name, "''", "the name of an SQLite VFS")),
+            "vfs" => return Err(in_url(name, value, "the name of an SQLite VFS")),
             _ => {
-                // Without its value: that may be a password.
+                // Its value is not repeated, as it may be a password.
                 return Err(malformed(format!(
-                    "it has no parameter {name}; it knows the pragmas {}, and SQLite's own mode, immutable, nolock, vfs",
+                    "unknown parameter {name:?}; expected one of the pragmas {}, or SQLite's own mode, immutable, nolock, vfs",
                     pragmas::NAMES
                 )));
             }
@@ -106,7 +110,7 @@ impl Parsed {
     }
 }
 
-/// What follows `sqlite:` or `sqlite+anything:`.
+/// The text after `sqlite:` or `sqlite+anything:`.
 fn after_scheme(location: &str) -> Result<&str, Error> {
     location
         .split_once(':')
@@ -115,11 +119,11 @@ fn after_scheme(location: &str) -> Result<&str, Error> {
             name.eq_ignore_ascii_case("sqlite")
         })
         .map(|(_, rest)| rest)
-        // The text is not repeated: it may be another database's URL, with a password in it.
-        .ok_or_else(|| malformed(format!("it must begin with sqlite: ({SLASHES})")))
+        // The text is not repeated, as it may be another database's URL with a password in it.
+        .ok_or_else(|| malformed(format!("expected one that begins with sqlite: ({SLASHES})")))
 }
 
-/// `None` is memory.
+/// `None` means memory.
 fn path(rest: &str) -> Result<Option<PathBuf>, Error> {
     let path = rest
         .strip_prefix("///")
@@ -136,14 +140,15 @@ fn decode(text: &str) -> Result<String, Error> {
     match percent_decode_str(text).decode_utf8() {
         Ok(text) => Ok(text.into_owned()),
         Err(_) => Err(malformed(
-            "what its percent signs stand for is not UTF-8; for such a file name use SqliteManager::file",
+            "its percent-encoded bytes are not UTF-8; for such a file name use SqliteManager::file",
         )),
     }
 }
 
+fn in_url(name: &str, value: &str, expected: &str) -> Error {
+    Error::setting_in(URL, name, format_args!("{value:?}"), expected)
+}
+
 fn malformed(why: impl std::fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Settings,
-        format!("the SQLite URL is not accepted: {why}"),
-    )
+    Error::new(ErrorKind::Settings, format!("invalid SQLite URL: {why}"))
 }

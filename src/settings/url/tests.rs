@@ -113,34 +113,47 @@ fn values_are_percent_decoded() {
 #[test]
 fn a_value_that_does_not_parse_names_the_parameter() {
     let cases = [
-        ("pool_size=ten", "pool_size in the URL = ten "),
-        ("pool_size=", "pool_size in the URL = (nothing) "),
-        ("echo", "echo in the URL = (nothing) "),
-        ("max_overflow=-1", "max_overflow in the URL = -1 "),
-        ("pool_timeout=%20x", "pool_timeout in the URL =  x "),
-        ("validation_query=%FF", "validation_query in the URL = %FF "),
-        ("pool_size=1%0A2", "pool_size in the URL = 1\\n2 "),
-        ("pool_size=5&pool_size=6", "pool_size in the URL = 5 "),
+        ("pool_size=ten", "pool_size \"ten\"", "a whole number"),
+        ("pool_size=", "pool_size \"\"", "a whole number"),
+        ("echo", "echo \"\"", "true, false"),
+        ("max_overflow=-1", "max_overflow \"-1\"", "a whole number"),
+        ("pool_timeout=%20x", "pool_timeout \" x\"", "a duration"),
+        (
+            "validation_query=%FF",
+            "validation_query \"%FF\"",
+            "percent-encoded UTF-8",
+        ),
+        ("pool_size=1%0A2", "pool_size \"1\\n2\"", "a whole number"),
+        (
+            "pool_size=5&pool_size=6",
+            "pool_size \"5\"",
+            "the same value as pool_size \"6\"",
+        ),
         (
             "max_pool_size=5&max_pool_size=6",
-            "max_pool_size in the URL = 5 ",
+            "max_pool_size \"5\"",
+            "the same value as max_pool_size \"6\"",
         ),
         (
             "max_pool_size=5&pool_size=6",
-            "max_pool_size in the URL = 5 ",
+            "max_pool_size \"5\"",
+            "at least pool_size \"6\"",
         ),
         (
             "max_pool_size=5&max_overflow=6",
-            "max_overflow in the URL = 6 ",
+            "max_overflow \"6\"",
+            "0, which is what max_pool_size \"5\"",
         ),
         (
             "pool_pre_ping=true&validate_on_checkout=no",
-            "pool_pre_ping in the URL = true ",
+            "pool_pre_ping \"true\"",
+            "the same value as validate_on_checkout \"no\"",
         ),
     ];
-    for (query, expected) in cases {
+    for (query, given, expected) in cases {
         let text = refusal(&format!("postgres://h/d?{query}"));
-        assert!(text.starts_with(expected), "{text}");
+        let beginning = format!("invalid {given} in the database URL: expected {expected}");
+        assert!(text.starts_with(&beginning), "{text}");
     }
 }
 

@@ -82,7 +82,7 @@ fn code_beats_the_environment_and_the_environment_the_preset() {
 fn a_bad_value_is_an_error_that_names_the_variable() {
     let text = result(&[("DATABASE_POOL_SIZE", "ten")]);
     assert!(
-        text.starts_with("error: DATABASE_POOL_SIZE = ten "),
+        text.starts_with("error: invalid pool_size \"ten\" in DATABASE_POOL_SIZE: expected "),
         "{text}"
     );
 }

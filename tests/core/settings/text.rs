@@ -30,7 +30,7 @@ fn text_without_settings_is_the_default() {
 }
 
 #[test]
-fn text_that_is_no_settings_is_refused_without_being_repeated() {
+fn text_that_is_not_settings_is_refused_without_its_values() {
     for text in [
         "poolsize=5",
         "pool_size=5&size",
@@ -47,13 +47,96 @@ fn text_that_is_no_settings_is_refused_without_being_repeated() {
 #[test]
 fn a_bad_value_in_text_is_refused_by_name() {
     for (text, expected) in [
-        ("pool_size=ten", "pool_size in the text = ten "),
-        ("max_overflow=-1", "max_overflow in the text = -1 "),
-        ("pool_timeout=soon", "pool_timeout in the text = soon "),
+        ("pool_size=ten", "pool_size \"ten\""),
+        ("max_overflow=-1", "max_overflow \"-1\""),
+        ("pool_timeout=soon", "pool_timeout \"soon\""),
     ] {
         let error = text.parse::<Settings>().expect_err("bad value");
-        assert!(error.to_string().starts_with(expected), "{error}");
+        let beginning = format!("invalid {expected} in the settings text: expected ");
+        assert!(error.to_string().starts_with(&beginning), "{error}");
     }
+}
+
+#[test]
+fn the_text_is_the_place_of_a_value_that_is_out_of_range() {
+    let settings: Settings = "pool_timeout=0".parse().expect("a duration");
+    let error = settings.validate().expect_err("zero");
+    assert_eq!(
+        error.to_string(),
+        "invalid pool_timeout 0s in the settings text: expected more than zero and at most 100 years"
+    );
+}
+
+#[test]
+fn no_value_is_said_to_be_expected_that_building_a_pool_would_refuse() {
+    for (text, expected) in [
+        (
+            "pool_size=x",
+            "a whole number, 1 or more (0 only in the mode null)",
+        ),
+        ("max_pool_size=0", "a whole number, 1 or more"),
+        ("max_retry_attempts=x", "a whole number, 1 or more"),
+        ("max_validation_failures=x", "a whole number, 1 or more"),
+        ("pool_timeout=x", "a duration above zero"),
+        ("idle_timeout=x", "a duration above zero"),
+        ("pool_recycle=x", "a duration above zero"),
+        ("pool_recycle_jitter=x", "a number from 0 to 0.1"),
+        ("retry_backoff_multiplier=x", "a number from 1 to 100"),
+        ("warning_utilization=x", "a number above 0 and up to 100"),
+    ] {
+        let error = text.parse::<Settings>().expect_err("bad value");
+        let ending = format!("in the settings text: expected {expected}");
+        assert!(error.to_string().contains(&ending), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_name_is_named_where_it_is_plain_what_was_meant() {
+    for (text, unknown, meant) in [
+        ("poolsize=5", "poolsize", "pool_size"),
+        ("POOL_SIZE=5", "POOL_SIZE", "pool_size"),
+        ("echo=on&DB_POOL_SIZE=5", "DB_POOL_SIZE", "pool_size"),
+        ("timeout=5", "timeout", "pool_timeout"),
+        (
+            "retry.max_attempts=5",
+            "retry.max_attempts",
+            "max_retry_attempts",
+        ),
+        ("max_overflw=5", "max_overflw", "max_overflow"),
+        (
+            "health_check_intervall=5",
+            "health_check_intervall",
+            "health_check_interval",
+        ),
+        ("maxPoolSize=5", "maxPoolSize", "max_pool_size"),
+    ] {
+        let error = text.parse::<Settings>().expect_err("no setting");
+        let words = format!("unknown setting {unknown:?} in the settings text: expected {meant}");
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+#[test]
+fn any_other_unknown_name_is_told_by_its_position() {
+    for (text, position) in [
+        ("s3cret", 1),
+        ("s3cret=x", 1),
+        ("echo=on&&s3cret=5", 3),
+        ("pool_size=5&s3cret", 2),
+        ("echo=on&s3cretpool_size=5", 2),
+        ("x://u:a&s3cret=@h", 1),
+        ("x://u:a?&poolsize=s3cret@h", 1),
+    ] {
+        let error = text.parse::<Settings>().expect_err("no setting");
+        let words =
+            format!("in the settings text, pair {position}: expected name=value&name=value");
+        assert!(error.to_string().contains(&words), "{error}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    let error = "echo=on&poolsize=5&at=@"
+        .parse::<Settings>()
+        .expect_err("no setting");
+    assert!(!error.to_string().contains("poolsize"), "{error}");
 }
 
 fn time() -> impl Strategy<Value = Duration> {

@@ -8,7 +8,7 @@ use rustls::{CertificateError, Error};
 
 use super::*;
 
-/// What the driver does, with `root` in the place of Mozilla's: they sign nothing for tests.
+/// Does what the driver does, with `root` in place of Mozilla's authorities, which sign nothing for tests.
 fn verify(root: &CertificateDer<'static>, server: &CertificateDer<'_>) -> Result<(), Error> {
     let mut roots = RootCertStore::empty();
     roots.add(root.clone()).unwrap();
