@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use queuepool::{Error, ErrorKind, Mode, PrePing, Retry, Settings};
 
-use crate::scripted::Server;
+use support::scripted::Server;
 
 const SECOND: Duration = Duration::from_secs(1);
 const CENTURY: Duration = Duration::from_secs(3_155_760_000);
