@@ -1,4 +1,4 @@
-//! What a checkout that failed tells: whose fault it was, who waits, who holds what, and the last connect error.
+//! What the error of a failed checkout says: what was at fault, who waits, who holds what, and the last connect error.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use crate::gate::State;
 use crate::lifecycle::shared::Shared;
 
 impl<M: Manager> Shared<M> {
-    /// The error of a checkout whose deadline has passed, counted and told to the hook. While the caller's own connect
-    /// ran or between attempts, and where hanging calls kept it from a connect, it is a Connect error, else Timeout.
+    /// The error of a checkout whose deadline has passed; it is counted, and the timeout hook is told. The kind is Connect if the
+    /// caller's own connect was running, if the caller slept between two attempts, or if calls that hang kept it from
+    /// connecting. Otherwise it is Timeout.
     pub(crate) fn timed_out(self: &Arc<Self>, turn: &Turn<M>, connecting: bool) -> Error {
         let error = {
             let mut gate = self.gate.lock();
@@ -75,7 +76,7 @@ impl<M: Manager> Shared<M> {
         )
     }
 
-    /// A checkout has ended at its deadline: counted and told to the hook.
+    /// Counts a checkout that ended at its deadline, and tells the hook.
     pub(crate) fn count_timeout(&self, turn: &Turn<M>) {
         if turn.is_probe {
             return;
@@ -85,7 +86,8 @@ impl<M: Manager> Shared<M> {
         let _ = self.run_hook("timeout", |hooks| hooks.timed_out(turn.started.elapsed()));
     }
 
-    /// Who waits, who holds what longest and where, and the last connect error: the tail of a timeout's text.
+    /// The end of a timeout's text: who waits, who has held which connections longest and where they took them, and the last
+    /// connect error.
     pub(crate) fn evidence(&self, gate: &State<M>) -> String {
         let mut text = String::new();
         if gate.waiting() > 0 {
@@ -115,7 +117,7 @@ impl<M: Manager> Shared<M> {
         text
     }
 
-    /// Told at once, and without the evidence: an overloaded pool has no time for it.
+    /// It comes at once and without the evidence of a timeout, because gathering that costs time, which an overloaded pool lacks.
     pub(crate) fn overloaded(&self, limit: u32) -> Error {
         Error::new(
             ErrorKind::Overloaded,

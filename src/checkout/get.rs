@@ -18,7 +18,8 @@ use crate::lifecycle::shared::Shared;
 use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
-    /// The main path: the next connection whose turn it is, made ready, or the next; one deadline for all of it.
+    /// The main path: take the connection whose turn it is and make it ready; if it turns out unfit, take the next. One deadline
+    /// covers all of it.
     pub(crate) fn checkout(self: &Arc<Self>, mut turn: Turn<M>) -> Result<Connection<M>, Error> {
         self.may_block_here("get")?;
         if let Some(connection) = self.take_ready(&mut turn) {
@@ -32,7 +33,9 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The short way: an idle connection that needs neither a test nor a hook, under one lock. `None`: the long way.
+    /// The short way: an idle connection that needs neither a ping nor a hook is handed out under one hold of the lock. `None`
+    /// means
+    /// that the long way must be taken.
     fn take_ready(self: &Arc<Self>, turn: &mut Turn<M>) -> Option<Connection<M>> {
         if self.hooks.has_checkout {
             return None;
@@ -48,7 +51,8 @@ impl<M: Manager> Shared<M> {
         Some(Connection::new(self.clone(), lease, holder))
     }
 
-    /// An idle connection if nobody waits; else the first of: one handed over, one opened, an error, the deadline.
+    /// An idle connection if nobody waits. Otherwise whatever comes first: a connection that is handed over, one that is opened, an
+    /// error, or the deadline.
     pub(super) fn next_lease(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Lease<M>, Error> {
         let waiter = {
             let mut gate = self.gate.lock();
@@ -82,7 +86,7 @@ impl<M: Manager> Shared<M> {
                 Some(Signal::Closed) => return Err(self.closed_error()),
                 None => {
                     let left = self.gate.leave_at_deadline(turn.ticket, turn.is_probe);
-                    // `None`: a signal came at the last moment, and is to be looked at.
+                    // `None`: a signal came at the last moment; the loop looks at it.
                     if let Some(connecting) = left {
                         return Err(self.timed_out(turn, connecting));
                     }
@@ -91,7 +95,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Its place in the order of arrival, and an idle connection if nobody came before it.
+    /// Gives the caller its place in the order of arrival, and an idle connection if nobody came before it.
     fn arrive(&self, gate: &mut State<M>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
         if gate.is_closed() {
             return Err(self.closed_error());
@@ -102,7 +106,7 @@ impl<M: Manager> Shared<M> {
         Ok(gate.take_idle(turn.ticket))
     }
 
-    /// Joins the queue, where a connect is started if there is room for one. The error is the max_waiting that is reached.
+    /// Joins the queue, and starts a connect if there is room for one. The error is the limit max_waiting, if it has been reached.
     fn wait_in(&self, gate: &mut Locked<'_, M>, turn: &mut Turn<M>) -> Result<Arc<Waiter<M>>, u32> {
         let is_new = !std::mem::replace(&mut turn.admitted, true);
         let waiter = turn.waiter();
@@ -132,7 +136,7 @@ impl<M: Manager> Shared<M> {
         self.gate.lock().own_attempt_ended(attempt, opened)
     }
 
-    /// The caller's own attempt failed: asleep until the next, or out with the driver's error.
+    /// The caller's own attempt to connect failed: it sleeps until the next one, or leaves with the driver's error.
     fn after_failure(self: &Arc<Self>, turn: &mut Turn<M>, failure: Failure) -> Result<(), Error> {
         turn.connect_failures += 1;
         let retry = if failure.transient {
@@ -142,7 +146,7 @@ impl<M: Manager> Shared<M> {
         };
         turn.last_connect_error = Some(failure.error.clone());
         let waiter = turn.waiter();
-        // Something may have come since the failure.
+        // A signal may have come since the failure.
         let late;
         let closed = {
             let mut gate = self.gate.lock();
@@ -151,10 +155,10 @@ impl<M: Manager> Shared<M> {
                 && (late.is_some() || !gate.is_closed())
             {
                 if let Some(signal) = late {
-                    // It is looked at instead.
+                    // The caller looks at it instead of sleeping.
                     gate.post(&waiter, signal);
                 } else if let Some(lease) = gate.take_idle(turn.ticket) {
-                    // It was not in the queue while it opened on its own thread.
+                    // While it opened on its own thread it was not in the queue, so nobody could hand it anything.
                     gate.post(&waiter, Signal::Lease(lease));
                 } else if gate.successes() > failure.successes {
                     gate.join(turn.ticket, &waiter);

@@ -72,7 +72,8 @@ impl<M: Manager> Shared<M> {
         self.hand_back(lease, Instant::now(), None);
     }
 
-    /// A used connection goes to the oldest waiter, else idle, else it is closed. Counts the checkin if a holder is named.
+    /// A used connection goes to the oldest waiter; without one it becomes idle; if enough are idle it is closed. The checkin is
+    /// counted here if a holder is named.
     fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, holder: Option<usize>) {
         let live = lease.live_mut();
         live.proven = self.clock.at(now);
@@ -84,7 +85,7 @@ impl<M: Manager> Shared<M> {
         }
         let leftover = match self.mode {
             Mode::Queue => gate.give(lease),
-            // Who waits opens a connection of his own in its place.
+            // Null mode reuses none: whoever waits opens a connection of its own in the place that becomes free.
             Mode::Null if gate.is_closed() => Some((lease, CloseReason::PoolClosed)),
             Mode::Null => Some((lease, CloseReason::NullPool)),
         };

@@ -13,14 +13,14 @@ use crate::lifecycle::shared::Shared;
 use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
-    /// A health check: noted as one, and in no other counter.
+    /// A health check. It is counted as one and in no other counter.
     pub(crate) fn probe(self: &Arc<Self>, mut turn: Turn<M>) -> Result<(), Error> {
         self.may_block_here("ping")?;
         turn.is_probe = true;
         let started = turn.started;
         let result = self.ping_any(turn);
         let error = result.as_ref().err().cloned();
-        // A used up or closed pool says nothing of the database, which was not asked.
+        // If the pool was used up or closed, the database was not asked, and the result says nothing about it.
         if error
             .as_ref()
             .is_none_or(|error| matches!(error.kind(), ErrorKind::Connect | ErrorKind::Validation))

@@ -17,7 +17,7 @@ use crate::lifecycle::validate::Pinged;
 const REFUSALS: u32 = 3;
 
 impl<M: Manager> Shared<M> {
-    /// Makes a connection fit to be handed out, or closes it and returns `None`: the next is tried.
+    /// Makes a connection fit to be handed out. `None` means that it was not fit and has been closed; the caller tries the next.
     pub(super) fn make_ready(
         self: &Arc<Self>,
         lease: Lease<M>,
@@ -43,7 +43,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Pings. A lost connection may take those with it that were opened before; one that fails otherwise goes alone.
+    /// Pings the connection. If it is lost, those opened before it may be replaced too; if the ping fails for another reason, only
+    /// this connection is closed.
     pub(super) fn test(
         self: &Arc<Self>,
         lease: Lease<M>,

@@ -15,7 +15,7 @@ pub(crate) struct Turn<M: Manager> {
     pub(super) started: Instant,
     pub(super) deadline: Instant,
     pub(super) timeout: Duration,
-    /// Its arrival: kept when it has to try again.
+    /// Its place in the order of arrival, which it keeps when it has to try again. 0: none yet.
     pub(super) ticket: u64,
     waiter: Option<Arc<Waiter<M>>>,
     pub(super) validation_failures: u32,
@@ -23,9 +23,9 @@ pub(crate) struct Turn<M: Manager> {
     pub(super) connect_failures: u32,
     pub(super) last_connect_error: Option<Error>,
     pub(super) counted_exhausted: bool,
-    /// It was let into the queue, or had a connection already: max_waiting does not apply to it any more.
+    /// It has been let into the queue or has had a connection, so max_waiting no longer applies to it.
     pub(super) admitted: bool,
-    /// Not a checkout: in no counter, and no hook hears of it.
+    /// It is a health check and not a checkout: not counted as one, and no hook hears of it.
     pub(super) is_probe: bool,
     pub(super) location: &'static Location<'static>,
 }

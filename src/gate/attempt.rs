@@ -29,7 +29,9 @@ pub(crate) struct Attempt {
     /// The ticket of the caller who relies on it.
     pub(super) owner: Option<u64>,
     pub(super) started: Instant,
-    /// The ticket of one who relied on it, though it was started for another, and lost patience: nobody relies on it any more.
+    /// The ticket of a caller that relied on this connect, which was started for another, and lost patience. Nobody relies on it
+    /// after
+    /// that.
     pub(super) doubted_by: Option<u64>,
     /// A caller timed out on it: once it is [slow](super::patience::Patience::slow), its place may be taken by the next who
     /// needs one.
@@ -87,7 +89,7 @@ impl Attempt {
             .filter(|starter| self.owner == Some(*starter))
     }
 
-    /// Whether its place may be taken: a caller timed out on it, and not only because it had no time to lose.
+    /// Whether its place may be taken: a caller timed out on it, and not merely because that caller's own timeout was short.
     pub(super) fn is_displaceable(&self, now: Instant, slow: Duration) -> bool {
         self.given_up && self.owner.is_none() && self.holds_place() && self.is_slow(now, slow)
     }
@@ -106,7 +108,7 @@ impl For {
         }
     }
 
-    /// The report, and nobody hears of this attempt any more.
+    /// Takes the report out: nobody hears of this attempt from then on.
     pub(super) fn take_report(&mut self) -> Option<Report> {
         match self {
             For::Caller(_) => None,

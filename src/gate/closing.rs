@@ -57,13 +57,13 @@ impl<M: Manager> State<M> {
         let closing = Closing::new(connection_id, Call::Close, place, reason, due);
         self.closings.push(closing);
         if reason == CloseReason::Lost {
-            // No server counts it any more: its place is free at once.
+            // The server no longer counts a lost connection, so its place is free at once.
             self.free_place(self.closings.len() - 1);
         }
         self.wake_at(due);
     }
 
-    /// A driver call on this connection is past its limit: its place is freed if fewer than `capacity` calls hang.
+    /// A driver call on this connection is past its limit. Its place is freed if fewer calls hang than the pool has places.
     pub(crate) fn abandon(
         &mut self,
         connection_id: u64,
@@ -75,7 +75,7 @@ impl<M: Manager> State<M> {
         let closing = Closing::new(connection_id, call, Some(place), reason, due);
         self.closings.push(closing);
         self.free_overdue(due);
-        // Where too many hang, it is looked at again until one ends.
+        // If too many hang, the timer looks again until one of them has ended.
         self.wake_at(due);
     }
 

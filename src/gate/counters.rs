@@ -21,7 +21,7 @@ pub(crate) struct Counters {
     pub(crate) checkins: u64,
     pub(crate) connection_errors: u64,
     pub(crate) connection_timeouts: u64,
-    /// Those among them for whom others' use left no connection.
+    /// Those among them for whom no connection was left because others used them all.
     pub(crate) timeouts_at_capacity: u64,
     pub(crate) validation_failures: u64,
     pub(crate) hook_failures: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Counters {
     pub(crate) abandoned_connects: u64,
     pub(crate) acquisition: Histogram,
     pub(crate) hold: Histogram,
-    /// How long connections were held lately: an average in which each counts for an eighth of what is left.
+    /// How long connections have been held lately: a moving average in which each new value has the weight of one eighth.
     lately_held: Option<Duration>,
     pub(crate) last_error: Option<LastError>,
     pub(crate) peak_checked_out: Peak,
@@ -123,7 +123,7 @@ impl Counters {
             .filter(|(_, count)| *count > 0)
     }
 
-    /// The error before is returned, to be dropped elsewhere.
+    /// Counts a failed connect and keeps its error. The error before it is returned, to be dropped outside the lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn connect_failed(&mut self, error: &Error) -> Option<LastError> {
         self.connection_errors += 1;

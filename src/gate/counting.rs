@@ -13,7 +13,7 @@ use crate::gate::places::Place;
 use crate::gate::state::State;
 
 impl<M: Manager> State<M> {
-    /// Notes who holds it; the holder's number is given back at the checkin.
+    /// Counts a checkout and notes who holds the connection. The number that is returned names that record at the checkin.
     #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     pub(crate) fn count_checkout(
         &mut self,
@@ -48,7 +48,7 @@ impl<M: Manager> State<M> {
             .saturating_duration_since(record.since);
         self.counters.checked_in(held);
         self.counts_changed = true;
-        // The name of a thread that has ended may go with it.
+        // With it may go the name of a thread that has ended.
         drop(record);
     }
 
@@ -66,7 +66,7 @@ impl<M: Manager> State<M> {
         self.something_ended = true;
     }
 
-    /// The counts, and how many wait; what was most since the last sample begins anew.
+    /// The counts and the number of waiters, for a sample. The maxima since the last sample start anew.
     pub(crate) fn take_sample(&mut self) -> (Counters, u64) {
         let counters = self.counters.clone();
         let waiting = self.waiters.len() as u64;
@@ -76,7 +76,7 @@ impl<M: Manager> State<M> {
         (counters, waiting)
     }
 
-    /// Warns, once, of each who has held a connection for longer than `limit`.
+    /// Warns of each holder that has had its connection for longer than `limit`, once.
     pub(crate) fn warn_of_holders(&mut self, limit: Duration, now: Instant) {
         let mut warnings = Vec::new();
         for holder in self.holders.iter_mut().filter(|holder| !holder.warned) {

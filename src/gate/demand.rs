@@ -10,12 +10,13 @@ use crate::gate::places::Place;
 use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing};
 
-/// At most this many connects run at once that are younger than [`YOUNG`]; older ones are slow, and do not hold up others.
+/// At most this many connects younger than [`YOUNG`] run at once, so that a burst of callers does not become a burst of logins.
+/// Older ones are slow and do not hold up others.
 const YOUNG_ATTEMPTS: usize = 16;
 pub(super) const YOUNG: Duration = Duration::from_secs(1);
 
 impl<M: Manager> State<M> {
-    /// Lets the oldest waiters without a connect of their own have one, as long as there is room; then fills up min_pool_size.
+    /// Gives the oldest waiters that have no connect one each, as long as there is room. Then opens towards min_pool_size.
     pub(super) fn open_for_waiters(&mut self) {
         if self.closed {
             return;
@@ -41,7 +42,7 @@ impl<M: Manager> State<M> {
                 return;
             }
             if self.too_many_hang() {
-                // They wait for what comes back, or until one of those calls ends.
+                // Those who wait go on waiting for a connection that comes back, or until one of the calls that hang ends.
                 return;
             }
             let Some(place) = self.places.try_take().or_else(|| self.displace(now)) else {
@@ -102,8 +103,10 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// A caller timed out: the connects that it started, or lost [`Patience`](super::patience::Patience) with, may lose their
-    /// places. Not one that it relied on for less: who comes for 5 ms would end every connect that takes longer than that.
+    /// A caller timed out. The connects that were started for it, or with which it lost [`Patience`](super::patience::Patience),
+    /// may
+    /// lose their places. A connect that it had relied on for a shorter time may not: otherwise a caller with a timeout of 5 ms
+    /// would end every connect that takes longer than that.
     pub(super) fn give_up(&mut self, ticket: u64) {
         for attempt in &mut self.attempts {
             attempt.given_up |=
@@ -134,16 +137,18 @@ impl<M: Manager> State<M> {
             || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
     }
 
-    /// When to look again, where enough connects are under way for those who wait, given how long connections are held and how
-    /// long a connect takes: where 25 callers wait for connections that are held for 20 ms and opened in 250, two more clear
-    /// the queue while a third is being opened. A connect that takes longer than patience allows is not counted on.
+    /// If enough connects are under way for those who wait, the time at which to look again. How many are enough follows from how
+    /// long connections are held and how long a connect takes: if 25 callers wait for connections that are held for 20 ms and
+    /// opened in 250 ms, two more connections clear the queue before a third could be opened. A connect that has already taken
+    /// longer
+    /// than patience allows is not counted on.
     fn enough_are_opening(&self, now: Instant) -> Option<Instant> {
         let patience = self.patience.limit();
         let counted_on = self.attempts.iter().filter(|attempt| {
             attempt.holds_place() && !attempt.given_up && attempt.started + patience > now
         });
         let oldest = counted_on.clone().map(|attempt| attempt.started).min()?;
-        // Before the first success nothing is known of either, and where none is open, none can come back.
+        // Before the first success neither time is known, and if none is open, none can come back.
         let connect = self
             .patience
             .usual()
@@ -151,7 +156,7 @@ impl<M: Manager> State<M> {
         let waiting = self.waiters.len() as f64;
         let at = self.rules.clock.at(now);
         let needed = waiting * self.usual_hold(at).as_secs_f64() / connect.as_secs_f64();
-        // Those that are out grow older meanwhile, and more may be needed.
+        // Connections that are out grow older meanwhile, and more may turn out to be needed.
         let again = (oldest + patience).min(now + connect / 4);
         (counted_on.count() as f64 >= needed).then_some(again)
     }

@@ -1,4 +1,5 @@
-//! What is told once and not once per caller: exhaustion, outages, silence and possible leaks, each when it is noticed and when it is
+//! What is told once and not once per caller: exhaustion, outages, silence and possible leaks, each when it is noticed and when
+//! it is
 //! over, with how long it lasted.
 //!
 //! Noticed under the gate's lock, and logged after it: a logger is users' code.
@@ -13,11 +14,14 @@ use crate::gate::Notice;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
 
-/// Somebody has to wait for this long, or times out before, until the pool counts as exhausted: on a busy pool callers wait
-/// for a millisecond all the time. It is over when for as long nobody did. An outage is over when for as long no connect failed.
+/// The pool counts as exhausted once somebody has waited for this long or has timed out before that: on a busy pool callers wait
+/// for a
+/// millisecond all the time. The episode is over when nobody has for as long. An outage is over when no connect has failed for as
+/// long.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The timer keeps what it was told until then: a pool that fills and empties must not leave much with it.
+/// The timer keeps each request until it is due, so a pool that fills and empties often must not leave many requests for a distant
+/// time.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
@@ -25,7 +29,7 @@ pub(crate) struct Episodes {
     outage: Option<Outage>,
     silence: Option<Silence>,
     exhaustion: Option<Exhaustion>,
-    /// A possible leak was told, which began then, on the movable clock.
+    /// When the possible leak began that was reported, on the movable clock.
     leak: Option<Instant>,
     watch: Option<Watch>,
     /// Checkouts since the last look that timed out at capacity or were refused by max_waiting.
@@ -35,7 +39,7 @@ pub(crate) struct Episodes {
 struct Outage {
     since: Instant,
     failures: u64,
-    /// A connect succeeded then. Where some connects fail and some do not, the outage goes on.
+    /// When a connect succeeded. While some connects fail and others do not, the outage goes on.
     ended: Option<Instant>,
 }
 
@@ -61,7 +65,7 @@ struct Watch {
 }
 
 impl Episodes {
-    /// What is to be told of it.
+    /// What the log is to be told.
     pub(super) fn connect_failed(&mut self, error: &Error) -> Option<String> {
         match &mut self.outage {
             Some(outage) => {
@@ -99,7 +103,8 @@ impl Episodes {
         }
     }
 
-    /// It is over when a connection was proved alive after the last call that did not end, and none followed for a moment.
+    /// The silence is over once a connection has been proved alive after the last call that did not end in time, and no such call
+    /// has followed for a second.
     fn notice_answers(&mut self, proven: Option<Instant>, now: Instant) -> Option<String> {
         let silence = self.silence.as_mut().filter(|silence| silence.due <= now)?;
         silence.due = now + LOOK;
@@ -287,7 +292,7 @@ impl<M: Manager> State<M> {
     pub(super) fn leak_due(&self, now: Instant) -> Option<Instant> {
         let since = self.full_since.filter(|_| self.episodes.leak.is_none())?;
         let full = self.rules.clock.now().saturating_duration_since(since);
-        // A moment later, because it has to be more than leak_after.
+        // A millisecond later, because it has to be more than leak_after.
         let left = self.rules.leak_after.saturating_sub(full) + Duration::from_millis(1);
         Some(later(now, left).min(now + LONGEST_WAIT))
     }

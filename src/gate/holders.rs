@@ -59,7 +59,7 @@ thread_local! {
     static THREAD_NAME: Arc<str> = {
         let thread = std::thread::current();
         match thread.name() {
-            // It goes to terminals and logs, where a line break would begin a line of its own.
+            // The name goes to terminals and logs, where a line break in it would begin a new line.
             Some(name) if name.contains(char::is_control) => {
                 Arc::from(name.replace(char::is_control, " "))
             }

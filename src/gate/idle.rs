@@ -23,7 +23,7 @@ impl<M: Manager> State<M> {
         self.idle.pop()
     }
 
-    /// The most recently used idle connection, if nobody waits and it is ready as it is.
+    /// The most recently used idle connection, if nobody waits and the connection is ready as it is.
     #[inline]
     pub(crate) fn take_ready(
         &mut self,
@@ -33,7 +33,7 @@ impl<M: Manager> State<M> {
         if ready { self.idle.pop() } else { None }
     }
 
-    /// The least recently used idle connection, which the next caller misses least.
+    /// The least recently used idle connection: the one that the next callers will miss least.
     pub(crate) fn take_coldest(&mut self) -> Option<Lease<M>> {
         (!self.idle.is_empty()).then(|| self.idle.remove(0))
     }
@@ -68,12 +68,13 @@ impl<M: Manager> State<M> {
         self.idle.drain(..count).collect()
     }
 
-    /// In the order of their last use again. Stable, and nearly sorted.
+    /// Puts the idle connections into the order of their last use again. The sort is stable, and they are nearly sorted.
     pub(crate) fn sort_idle(&mut self) {
         self.idle.sort_by_key(|lease| lease.live().idle_since);
     }
 
-    /// To the oldest waiter, else idle, else back to the caller to be closed, and why.
+    /// Gives the connection to the oldest waiter. Without one it becomes idle; if enough are idle it comes back, with the reason to
+    /// close it for.
     pub(crate) fn give(&mut self, mut lease: Lease<M>) -> Option<(Lease<M>, CloseReason)> {
         if self.closed {
             return Some((lease, CloseReason::PoolClosed));

@@ -7,7 +7,7 @@ use crate::contract::hooks::Customizer;
 use crate::gate::places::Place;
 use crate::gate::verdict::Verdict;
 
-/// A connection in its place. Were it dropped, the connection would be closed and the place given back.
+/// A connection in its place. If it is dropped, the connection is closed and the place is given back.
 pub(crate) struct Lease<M: Manager>(Box<Live<M>>);
 
 impl<M: Manager> Lease<M> {
@@ -24,7 +24,7 @@ impl<M: Manager> Lease<M> {
         &mut self.0
     }
 
-    /// Takes the connection out; the place stays taken.
+    /// Parts the connection from its place, which stays taken.
     pub(crate) fn empty(mut self) -> (Place, Box<Live<M>>) {
         let place = self.0.place.take().expect("bug: a lease without a place");
         (place, self.0)
@@ -34,14 +34,14 @@ impl<M: Manager> Lease<M> {
 /// A driver's connection with what the pool knows of it.
 pub(crate) struct Live<M: Manager> {
     pub(crate) connection: M::Connection,
-    /// `Some` while it is in a [`Lease`]. After the connection, so that it is given back last.
+    /// `Some` while it is in a [`Lease`]. Declared after the connection, so that it is given back last.
     place: Option<Place>,
     pub(crate) info: ConnectionInfo,
-    /// Has acquired it, and is to release it.
+    /// The customizer that has acquired it and is to release it.
     pub(crate) customizer: Option<Customizer<M>>,
     /// The pool's generation when the connect started.
     pub(crate) generation: u64,
-    /// How many doubts there were when it last answered.
+    /// The pool's count of doubts when it last answered.
     pub(crate) doubts: u64,
     /// When it is too old; `None` for never.
     pub(crate) expires: Option<Instant>,
@@ -49,7 +49,8 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) proven: Instant,
     /// When it last became idle.
     pub(crate) idle_since: Instant,
-    /// Opened, and neither handed out nor idle since: neither pinged nor too old for the caller it was opened for.
+    /// It has neither been handed out nor been idle since it was opened. The caller it was opened for gets it without a ping and
+    /// whatever its age.
     pub(crate) unused: bool,
     /// What its holder's errors have said of it.
     pub(crate) verdict: Verdict,

@@ -15,10 +15,10 @@ use crate::gate::places::Place;
 use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing};
 
-/// How an attempt to connect ended on the side of the driver and the hooks.
+/// How an attempt to connect ended, as far as the driver and the hooks are concerned.
 pub(crate) enum Opened<M: Manager> {
     Ready(Lease<M>),
-    /// Its place was taken meanwhile, and nobody has another for it.
+    /// It connected, but too late: its place had been taken, and no other was free.
     TooLate,
     Failed(Failure),
 }
@@ -57,7 +57,7 @@ impl<M: Manager> State<M> {
         self.attempts.iter_mut().find(|attempt| attempt.id == id)
     }
 
-    /// An attempt for a caller who does not wait: on its own thread, if there is room and nobody waits.
+    /// Begins an attempt for a caller that does not wait and connects on its own thread, if there is room and nobody waits.
     pub(crate) fn open_at_once(&mut self, ticket: u64) -> Option<u64> {
         if !self.waiters.is_empty() {
             return None;
@@ -66,7 +66,7 @@ impl<M: Manager> State<M> {
         Some(self.add_attempt(place, For::Caller(ticket), Instant::now()))
     }
 
-    /// A connect whose demand is gone is not started: it ends here.
+    /// Whether this attempt is still wanted when a thread takes it up. If not, it ends here.
     pub(crate) fn is_wanted(&mut self, id: u64) -> bool {
         let wanted = !self.closed && self.attempt(id).is_some_and(|attempt| attempt.is_wanted());
         if !wanted {
@@ -75,8 +75,8 @@ impl<M: Manager> State<M> {
         wanted
     }
 
-    /// Counts a new connection in, in the attempt's place, or, when that was taken from it, in another. `None`: there is none, and
-    /// the attempt has ended.
+    /// Counts a new connection as open, in its attempt's place or, if that was taken away, in another one. `None` means that no
+    /// place is free; the attempt has then ended.
     pub(crate) fn admit(&mut self, id: u64) -> Option<Place> {
         let wanted =
             !self.closed && (!self.waiters.is_empty() || self.idle.len() < self.rules.pool_size);
@@ -100,7 +100,8 @@ impl<M: Manager> State<M> {
         Some(place)
     }
 
-    /// Ends an attempt: its place is given back if it still has one, and its owner relies on it no more.
+    /// Ends an attempt. If it still holds a place, the place is given back when what is returned is dropped. Its owner no longer
+    /// relies on it.
     pub(super) fn end_attempt(&mut self, id: u64) -> Option<Attempt> {
         let position = self.attempts.iter().position(|attempt| attempt.id == id)?;
         let attempt = self.attempts.swap_remove(position);
@@ -115,7 +116,7 @@ impl<M: Manager> State<M> {
         Some(attempt)
     }
 
-    /// An attempt that ran on a helper thread has ended; whether somebody hears of it is the report.
+    /// An attempt that ran on a helper thread has ended.
     pub(crate) fn attempt_ended(&mut self, id: u64, opened: Opened<M>) -> Ended<M> {
         match opened {
             Opened::TooLate => {
@@ -149,7 +150,7 @@ impl<M: Manager> State<M> {
                 Ok(lease)
             }
             Opened::Failed(failure) => {
-                // An abandoned one was counted when it was.
+                // An abandoned attempt was counted as failed when it was abandoned.
                 let abandoned = self
                     .attempt(id)
                     .is_none_or(|attempt| attempt.is_abandoned());
@@ -171,8 +172,8 @@ impl<M: Manager> State<M> {
         })
     }
 
-    /// The place goes back and the error goes to the caller who started the attempt; another who relies on it may start
-    /// its own.
+    /// An attempt has failed. Its place is given back, and the error goes to the caller it was started for. Another caller who
+    /// relied on it does not get the error and may have an attempt of its own.
     pub(super) fn fail(&mut self, id: u64, mut failure: Failure) {
         failure.successes = self.successes;
         let blamed = self.attempt(id).and_then(|attempt| attempt.blames());
@@ -193,7 +194,7 @@ impl<M: Manager> State<M> {
             return self.discard(failure);
         };
         if !failure.transient {
-            // It has its answer, which nothing that comes later may replace.
+            // A permanent error is that caller's answer. Out of the queue, so that nothing can replace it.
             match self.position(starter) {
                 Ok(position) => {
                     let waiting = self.remove_waiter(position);
@@ -208,7 +209,7 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Tells a caller of a failure that may be tried again: what next is for its own thread to say.
+    /// Tells a caller of a failure that may pass. Its own thread decides whether to try again.
     pub(super) fn let_decide(&mut self, ticket: u64, failure: Failure) {
         let Some(waiting) = self.find(ticket) else {
             return self.discard(failure);
@@ -226,7 +227,7 @@ impl<M: Manager> State<M> {
             .count()
     }
 
-    /// Open connections that are not ready yet.
+    /// Connections that are open but whose connect hook has not returned.
     pub(crate) fn in_connect_hook(&self) -> usize {
         self.hooks_began().count()
     }
@@ -236,7 +237,7 @@ impl<M: Manager> State<M> {
         self.attempts.iter().filter_map(Attempt::in_hook_since)
     }
 
-    /// A connect gives its place away before it has returned.
+    /// A connect has lost its place before it has returned.
     pub(super) fn note_abandoned(&mut self) {
         self.hung += 1;
         self.counters.abandoned_connects += 1;
@@ -250,7 +251,7 @@ impl<M: Manager> State<M> {
             .count()
     }
 
-    /// A connect that takes longer than `limit` tells what a check that waited for it would have told.
+    /// If a connect has been under way for longer than `limit`, a health check that had waited for it would have failed: its words.
     pub(crate) fn overdue_connect(&self, limit: Duration) -> Option<String> {
         let connects = self.attempts.iter().filter(|one| one.holds_place());
         let started = connects.map(|one| one.started).min()?;
@@ -262,9 +263,9 @@ impl<M: Manager> State<M> {
 
 /// What is left to be done for an attempt that has ended.
 pub(crate) struct Ended<M: Manager> {
-    /// Nobody wants it, and why it is closed.
+    /// A connection that nobody wants, and the reason to close it for.
     pub(crate) leftover: Option<(Lease<M>, crate::contract::connection_info::CloseReason)>,
-    /// Where its success is to be told.
+    /// Who is to be told of the success.
     pub(crate) report: Option<crate::gate::attempt::Report>,
 }
 

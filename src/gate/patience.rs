@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long a caller relies on a connect that was started for somebody else before it opens its own: as long as connects
-/// lately took, and as long again.
+/// How long a caller relies on a connect that was started for somebody else before it opens its own: twice the time that connects
+/// have usually taken lately.
 pub(crate) struct Patience {
     /// How long the last connects took that succeeded, the newest last.
     lately: VecDeque<Duration>,
 }
 
 impl Patience {
-    /// Nothing is known of how long a connect takes.
+    /// Before the first success, when it is not known how long a connect takes.
     const AT_FIRST: Duration = Duration::from_secs(1);
     const LEAST: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(2);

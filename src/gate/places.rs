@@ -61,7 +61,7 @@ impl Places {
             })
     }
 
-    /// Is there room?
+    /// A place, if one is free.
     pub(crate) fn try_take(&self) -> Option<Place> {
         self.0.try_get().map(|room| Place { _room: room })
     }

@@ -8,13 +8,13 @@ use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing, Waiter, Waiting};
 
 impl<M: Manager> State<M> {
-    /// Into the queue, at the place that the ticket gives; a caller who is in it already stays.
+    /// Puts a caller into the queue at the place that its ticket gives. A caller that is in the queue already stays where it is.
     pub(super) fn enqueue(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>) {
         self.stand(ticket, waiter, Standing::AtCapacity);
         self.may_open = true;
     }
 
-    /// As [`enqueue`](State::enqueue), to sleep until then unless something is there before.
+    /// As [`enqueue`](State::enqueue), for a caller that sleeps until then unless something comes for it before.
     pub(crate) fn sleep(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, until: Instant) {
         self.stand(ticket, waiter, Standing::Asleep { until });
         self.note_waiting();
@@ -35,7 +35,7 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Called when a caller has joined and is let stay.
+    /// Notes how many wait, once a caller has joined and has not been refused.
     pub(crate) fn note_waiting(&mut self) {
         self.counters.waiting(self.waiters.len() as u64);
     }
@@ -50,7 +50,7 @@ impl<M: Manager> State<M> {
         waiting.nth(limit as usize).is_some()
     }
 
-    /// Beyond max_waiting.
+    /// Refuses a caller because max_waiting has been reached.
     pub(crate) fn refuse(&mut self, ticket: u64, is_probe: bool) {
         self.leave(ticket);
         self.counters.overloaded += u64::from(!is_probe);
@@ -68,7 +68,9 @@ impl<M: Manager> State<M> {
             .map(|position| &mut self.waiters[position])
     }
 
-    /// Out of the queue; its attempt is nobody's now. `None`: it is out already, and its waiter has a signal.
+    /// Takes a caller out of the queue; nobody relies on its attempt from then on. `None` means that it is out already, and then
+    /// its
+    /// waiter has a signal.
     pub(crate) fn leave(&mut self, ticket: u64) -> Option<Standing> {
         let position = self.position(ticket).ok()?;
         self.may_open = true;
@@ -107,7 +109,7 @@ impl<M: Manager> State<M> {
         Some(connecting)
     }
 
-    /// Tells a caller; what it had not read yet is replaced.
+    /// Tells a caller something. A signal that it has not read yet is replaced.
     pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
         if let Some(unread) = waiter.post(signal) {
             self.discard(unread);

@@ -122,7 +122,8 @@ impl<M: Manager> State<M> {
         matches!(self.server_limit, LimitKnown::Unasked) && !self.idle.is_empty()
     }
 
-    /// A connection that was proved alive since the last failure tells that the database is there, whatever became of a connect.
+    /// For how long the database has not been reached. A connection that was proved alive since the last failure shows that the
+    /// database is there, whatever became of a connect.
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
         let failed = self.counters.last_error.as_ref()?.occurred;
         self.episodes

@@ -71,7 +71,7 @@ pub(crate) struct State<M: Manager> {
     /// The driver was told that the pool has closed.
     driver_is_shut: bool,
     pub(super) closings: Vec<Closing>,
-    /// Driver calls past their limit that have not returned, and hold no place any more.
+    /// Driver calls that are past their limit, have not returned, and hold no place any more.
     pub(super) hung: usize,
     /// When a connection was last proved alive: opened, pinged, or returned after use.
     pub(super) proven: Option<Instant>,
@@ -94,11 +94,11 @@ pub(crate) struct State<M: Manager> {
     /// When the timer comes next.
     pub(super) sweep_at: Option<Instant>,
 
-    /// Somebody may now have a connect: a place or a waiter is new, or an attempt has ended.
+    /// Somebody may now be allowed a connect: a place has become free, a caller has joined, or an attempt has ended.
     pub(super) may_open: bool,
-    /// What is out or open has changed.
+    /// The number of connections that are out or open has changed.
     pub(super) counts_changed: bool,
-    /// A connection or an attempt has ended, which those hear who wait for the pool to drain.
+    /// A connection or an attempt has ended, and whoever waits for the pool to drain is to hear of it.
     pub(super) something_ended: bool,
     /// Something is to be done when the lock is let go.
     left_over: bool,
@@ -176,7 +176,7 @@ impl<M: Manager> State<M> {
         })
     }
 
-    /// Somebody may have a connect now, for a reason that does not show here: time has passed, or a clock was moved.
+    /// Somebody may be allowed a connect now for a reason that no change here shows: time has passed, or a clock was moved.
     pub(crate) fn look_again(&mut self) {
         self.may_open = true;
     }
@@ -241,7 +241,7 @@ impl<M: Manager> State<M> {
         self.successes
     }
 
-    /// Whether there is a place that nobody has.
+    /// Whether a place is free.
     pub(crate) fn has_room(&self) -> bool {
         self.places.try_take().is_some()
     }
@@ -261,7 +261,9 @@ impl<M: Manager> State<M> {
         self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
     }
 
-    /// No place is left, and users hold most of them: not connects, nor pings, which an outage keeps waiting.
+    /// Whether no place is free and users hold more than half of them. In an outage it is connects and pings that take the
+    /// places, and
+    /// the pool does not count as used up.
     pub(crate) fn is_used_up(&self) -> bool {
         let taken = self.counters.total() + self.opening() as u64;
         taken >= self.rules.capacity && self.counters.out() * 2 > self.rules.capacity
@@ -278,7 +280,9 @@ impl<M: Manager> State<M> {
 
     // The end.
 
-    /// From now on nobody waits and nothing is idle: what was idle is to be closed. False where it was closed before.
+    /// Closes the gate: nobody waits and nothing is idle from now on. Returns what was idle and is to be closed, and whether this
+    /// was
+    /// the first call.
     pub(crate) fn close(&mut self) -> (Vec<Lease<M>>, bool) {
         let is_first = !mem::replace(&mut self.closed, true);
         while let Some(waiting) = self.remove_waiter(0) {
@@ -288,12 +292,12 @@ impl<M: Manager> State<M> {
         (mem::take(&mut self.idle), is_first)
     }
 
-    /// True for the one who is to tell the driver.
+    /// True for the first caller, who is to tell the driver.
     pub(crate) fn shut_driver(&mut self) -> bool {
         !mem::replace(&mut self.driver_is_shut, true)
     }
 
-    /// True for the one who is to go round the idle connections.
+    /// True unless a helper is going round the idle connections already.
     pub(crate) fn begin_keepalive(&mut self) -> bool {
         !mem::replace(&mut self.keeping_alive, true)
     }

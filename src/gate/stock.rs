@@ -10,7 +10,7 @@ use crate::gate::state::State;
 pub(crate) enum Checked {
     /// A connect is under way, and reports.
     UnderWay,
-    /// Nothing can be opened, because this hangs.
+    /// Nothing can be opened because too many calls hang; says which.
     Hanging(String),
     NoRoom,
 }
@@ -32,7 +32,7 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// A connect for the stock has failed.
+    /// A connect that no caller asked for has failed; the next one must wait.
     pub(super) fn restock_later(&mut self, is_transient: bool) {
         let now = Instant::now();
         // Those that fail together count once.
@@ -65,12 +65,14 @@ impl<M: Manager> State<M> {
 
     pub(super) fn wake_warming(&mut self) {
         for (_, report) in &self.warming {
-            // It hears as long as it stands here.
+            // It listens as long as it is registered here.
             let _ = report.send(Ok(()));
         }
     }
 
-    /// Starts what is missing of `wanted`, if it may and as far as there is room. True when enough are open and ready.
+    /// Starts connects until `wanted` connections are open or being opened, if it may start any and as far as there is room. True
+    /// when
+    /// enough are open and ready.
     pub(crate) fn warm(&mut self, wanted: usize, may_start: bool, report: &Report) -> bool {
         let open = self.counters.total() as usize;
         let mut missing = wanted.saturating_sub(open + self.opening());
@@ -86,7 +88,7 @@ impl<M: Manager> State<M> {
         open.saturating_sub(self.in_connect_hook()) >= wanted
     }
 
-    /// Starts a connect for a check that waits until then, or finds that of an earlier check.
+    /// Starts a connect for a health check that waits until then, or lets it wait for that of an earlier check.
     pub(crate) fn connect_to_check(&mut self, until: Instant, report: &Report) -> Checked {
         let now = Instant::now();
         let check = For::Check {
@@ -103,14 +105,15 @@ impl<M: Manager> State<M> {
             self.discard(earlier);
             return Checked::UnderWay;
         }
-        // Checks alone must not fill up what may hang, and so refuse callers.
+        // Checks alone must not use up the number of calls that may hang: callers would be refused because of them.
         if self.check_ping_hangs(now) {
             return Checked::NoRoom;
         }
         if self.too_many_hang() {
             return Checked::Hanging(self.what_hangs());
         }
-        // Who waits has a connect under way or sleeps between two; a caller who comes may rely on this one.
+        // This takes nothing from those who wait: they have connects under way or sleep between two attempts. A caller that comes
+        // later may rely on this connect.
         let place = match self.may_start(now) {
             true => self.places.try_take(),
             false => None,

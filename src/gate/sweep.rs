@@ -13,7 +13,7 @@ use crate::gate::failure::Failure;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
 
-/// What is overdue and cannot be ended yet (too many hang, no room) is looked at again after this long.
+/// What is overdue but cannot be ended yet, because too many calls hang or there is no room, is looked at again after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 impl<M: Manager> State<M> {
@@ -35,7 +35,7 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Connects past connect_timeout are abandoned: the place is free, and the call counts as hung until it returns.
+    /// Abandons connects that are past connect_timeout: the place becomes free, and the call counts as hung until it returns.
     fn abandon_overdue(&mut self, now: Instant) {
         let limit = self.rules.connect_timeout;
         let overdue =
@@ -100,7 +100,7 @@ impl<M: Manager> State<M> {
             .chain(restock)
             .chain(self.episodes.due())
             .chain(self.leak_due(now))
-            // It holds up nothing else.
+            // What cannot be ended yet must not make the timer spin.
             .map(|at| if at <= now { now + LOOK_AGAIN } else { at });
         next.min()
     }

@@ -64,7 +64,7 @@ impl<M: Manager> Waiting<M> {
 /// What a waiting caller is told.
 pub(crate) enum Signal<M: Manager> {
     Lease(Lease<M>),
-    /// Leave to open on its own thread, as this attempt.
+    /// Leave to connect on its own thread, as this attempt.
     Open(u64),
     Failed(Failure),
     Closed,
@@ -85,7 +85,7 @@ impl<M: Manager> Waiter<M> {
         })
     }
 
-    /// A lease posted over an unread failure wins; what was not read is returned.
+    /// Posts a signal. A signal that was not read is returned: a lease is worth more than an unread failure.
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn post(&self, signal: Signal<M>) -> Option<Signal<M>> {
         let unread = self.signal.lock().replace(signal);

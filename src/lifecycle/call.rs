@@ -13,7 +13,7 @@ use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::lifecycle::shared::Shared;
 
-/// A connection on its way to a helper thread: with a job that is never run, it is closed.
+/// A connection on its way to a helper thread. If the job is dropped without having run, the connection is closed.
 struct Carried<M: Manager>(Arc<Shared<M>>, Option<Box<Live<M>>>);
 
 impl<M: Manager> Carried<M> {
@@ -34,14 +34,15 @@ impl<M: Manager> Drop for Carried<M> {
 pub(crate) type Called<T> = Result<T, Panic>;
 
 impl<M: Manager> Shared<M> {
-    /// Watches a call on this connection, if it can be aborted. A driver that panics when asked has none that can.
+    /// Begins to watch a call on this connection, if the driver can abort it. A driver that panics when asked counts as one that
+    /// cannot.
     fn watch(&self, lease: &Lease<M>, limit: Duration) -> Option<Watch> {
         let connection = &lease.live().connection;
         let abort = catch(|| self.driver.abort_handle(connection));
         Watch::begin(limit, abort.ok()??)
     }
 
-    /// What ends, on the server, whatever this connection still waits for.
+    /// What cancels, on the server, the statement that this connection waits for.
     fn cancel_handle(&self, lease: &Lease<M>) -> Option<Box<dyn FnOnce() + Send>> {
         let connection = &lease.live().connection;
         catch(|| self.driver.cancel_handle(&self.manager, connection))
@@ -49,8 +50,9 @@ impl<M: Manager> Shared<M> {
             .flatten()
     }
 
-    /// Runs a driver call on a connection: here if it ends by itself or can be aborted, else on a helper thread, awaited for
-    /// `limit`. `None`: it did not end in time (or no thread could be had), and the connection is being closed for `reason`.
+    /// Runs a driver call on a connection. It runs on this thread if it is sure to end by itself or can be aborted; otherwise on a
+    /// helper thread, and this one waits for it for at most `limit`. `None` means that it did not end in time, or that no thread
+    /// could be started; the connection is then being closed for `reason`.
     pub(crate) fn call<T: Send + 'static>(
         self: &Arc<Self>,
         which: Call,
@@ -106,7 +108,7 @@ impl<M: Manager> Shared<M> {
             }
         }
         self.overran(info.id, which, limit);
-        // Abandoned under the gate's lock, so that a helper who comes too late finds the closing entry.
+        // Abandoned under the gate's lock, so that a helper whose call returns too late finds the entry among the closings.
         let mut gate = self.gate.lock();
         if let Some((live, result)) = slot.abandon() {
             drop(gate);
@@ -118,7 +120,7 @@ impl<M: Manager> Shared<M> {
             self.gate.lock().close_returned(info.id);
         } else if let Some(cancel) = cancel {
             self.on_helper(|_| {
-                // A driver's own; one that fails leaves the call as it is.
+                // If it panics, the call goes on as it would have without it.
                 let _cancelled = catch(cancel);
             });
         }

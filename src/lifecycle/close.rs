@@ -14,16 +14,17 @@ use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::lifecycle::shared::Shared;
 
-/// How long a caller who returns a connection stays for its close, so that the counts are settled when it goes on.
+/// How long a caller who returns a connection waits for its close. Most closes end within that time, and the counts are then up to
+/// date when the caller goes on.
 const SETTLE: Duration = Duration::from_millis(100);
 
 impl<M: Manager> Shared<M> {
-    /// Closes without waiting for it.
+    /// Closes a connection without waiting for the close to end.
     pub(crate) fn close_lease(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
         self.close_and_report(lease, reason);
     }
 
-    /// Closes and stays for the close, briefly: a mute server holds nobody up.
+    /// Closes a connection and waits for the close, but only briefly, so that a server that does not answer delays nobody.
     pub(crate) fn close_lease_and_settle(self: &Arc<Self>, lease: Lease<M>, reason: CloseReason) {
         let closed = self.close_and_report(lease, reason);
         if let Some(closed) = closed.filter(|_| !on_a_runtime()) {
@@ -40,7 +41,7 @@ impl<M: Manager> Shared<M> {
         let (place, live) = lease.empty();
         let id = live.info.id;
         self.gate.lock().begin_closing(id, Some(place), reason);
-        // A customizer's on_release is a user's, and may take any time.
+        // A customizer's on_release is users' code and may take any time.
         if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
             self.drop_connection(*live);
             self.gate.lock().close_returned(id);
@@ -60,8 +61,8 @@ impl<M: Manager> Shared<M> {
         Some(closed)
     }
 
-    /// Closes a connection that was never counted as open: at once where that is local, else on a helper thread, and counted as
-    /// hung after [`CLOSE_LIMIT`](crate::gate::closing::CLOSE_LIMIT).
+    /// Closes a connection that was never counted as open: on this thread if the close is local, else on a helper thread. The close
+    /// counts as hung after [`CLOSE_LIMIT`](crate::gate::closing::CLOSE_LIMIT).
     pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
         if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
             return self.drop_connection(*live);
@@ -83,14 +84,14 @@ impl<M: Manager> Shared<M> {
         let _ = self.run_hook("close", |hooks| hooks.closing(info, reason));
     }
 
-    /// Gives the connection to the customizer that acquired it, else closes it.
+    /// Gives the connection to the customizer that acquired it; without one, closes it.
     pub(crate) fn drop_connection(&self, mut live: Live<M>) {
         self.prepare_to_close(&mut live.connection);
         let Some(customizer) = live.customizer else {
             return self.close_driver(live.connection);
         };
         let connection = live.connection;
-        // The customizer too, whose own drop is a user's.
+        // The customizer is moved in too, because its drop is users' code as well.
         let released = self.hooks.run_apart(move || {
             customizer.on_release(connection);
             Ok(())
@@ -98,7 +99,7 @@ impl<M: Manager> Shared<M> {
         self.note_failure("on_release", &released);
     }
 
-    /// A driver that panics when told is no reason to keep the connection.
+    /// Tells the driver that the connection is about to be dropped. If the driver panics, the connection is dropped all the same.
     pub(crate) fn prepare_to_close(&self, connection: &mut M::Connection) {
         let told = catch(|| self.driver.closing(&self.manager, connection));
         if told.is_err() {
@@ -106,7 +107,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// A driver's close may panic.
+    /// Drops the driver's connection, which may panic.
     pub(crate) fn close_driver(&self, mut connection: M::Connection) {
         self.prepare_to_close(&mut connection);
         if catch(|| drop(connection)).is_err() {

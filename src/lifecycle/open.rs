@@ -20,7 +20,7 @@ use crate::gate::opening::{Ended, Opened};
 use crate::lifecycle::shared::Shared;
 
 impl<M: Manager> Shared<M> {
-    /// On a helper thread: one attempt to connect, from its begin to its end.
+    /// One attempt to connect, from beginning to end. Runs on a helper thread.
     pub(crate) fn attempt(self: &Arc<Self>, id: u64) {
         if !self.gate.lock().is_wanted(id) {
             return;
@@ -34,14 +34,14 @@ impl<M: Manager> Shared<M> {
         };
         let Ended { leftover, report } = self.gate.lock().attempt_ended(id, opened);
         let leftover = match leftover {
-            // Nothing is ever idle to ask with.
+            // In null mode nothing is ever idle, so this is the only connection to ask with.
             Some((lease, CloseReason::NullPool)) => self
                 .ask_server_limit(lease, self.settings.health_check_timeout)
                 .map(|lease| (lease, CloseReason::NullPool)),
             leftover => leftover,
         };
         if let Some(report) = report {
-            // A warm_up that has left does not hear.
+            // A warm_up that has given up meanwhile does not hear it.
             let _ = report.send(Ok(()));
         }
         if let Some((lease, reason)) = leftover {
@@ -97,7 +97,7 @@ impl<M: Manager> Shared<M> {
     }
 
     fn connect(self: &Arc<Self>, limit: Duration) -> Result<Box<Live<M>>, Failure> {
-        // Stamped before the connect starts: what is found lost meanwhile makes this one suspect too.
+        // Read before the connect starts: if others are found lost meanwhile, this connection is under suspicion too.
         let generation = self.generation.load(Ordering::Acquire);
         let doubts = self.doubts.load(Ordering::Acquire);
         let connection = match catch(|| self.driver.connect(&self.manager, limit)) {
@@ -139,7 +139,7 @@ impl<M: Manager> Shared<M> {
         Failure::new(error, transient)
     }
 
-    /// The customizer's on_acquire, as r2d2 has it: a part of connecting, and one that fails is a connect that failed.
+    /// Runs the customizer's on_acquire. As in r2d2 it is a part of connecting: if it fails, the connect has failed.
     fn customize(
         self: &Arc<Self>,
         mut connection: M::Connection,
@@ -159,11 +159,12 @@ impl<M: Manager> Shared<M> {
             (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
             (Err(panic), _) => Failure::of_hook("on_acquire", panic),
         };
-        // r2d2 releases none that it has not acquired. Its place is the attempt's, which ends when it is closed.
+        // As in r2d2, on_release is not called for a connection that was not acquired. The place belongs to the attempt, which does
+        // not end before this close has.
         if self.facts.is_bounded(Call::Close) || !self.facts.is_bounded(Call::Connect) {
             self.close_driver(connection);
         } else {
-            // Connects run on callers' threads, and closes must not.
+            // This is a caller's thread, since connects are local here, but closes are not: they must not block it.
             let closed = Slot::new();
             let report = closed.clone();
             self.on_helper(move |shared| {
@@ -176,7 +177,7 @@ impl<M: Manager> Shared<M> {
         Err(failure)
     }
 
-    /// Its author may have written it to panic.
+    /// What the driver adds to the error's text. It is other people's code and may panic.
     fn explain(&self, error: &M::Error) -> Option<String> {
         catch(|| self.driver.explain(&self.manager, error))
             .ok()

@@ -1,9 +1,10 @@
 //! What an error says of the connection it occurred on, and of those opened before it.
 //!
-//! A connection that is lost may speak for others. The pool's generation is raised when the server is known to have gone:
-//! all connections opened before are then replaced without a ping. Where it is unclear, the pool's doubts are counted up: a
-//! connection that has not answered since is due for a ping, however fresh it is. A ping that finds one lost, which nobody
-//! was using, raises the generation even where that is unclear. Nobody raises it for connections newer than his own.
+//! A lost connection may say something about the others. If the server is known to have gone, the pool's generation is raised, and
+//! all connections opened before are replaced without a ping. If that is unclear, the pool's count of doubts is raised: every
+//! connection that has not answered since then is due for a ping, however recently it was used. A ping that finds an idle
+//! connection lost raises the generation even if the cause is unclear, because nobody was using that connection. A connection never
+//! raises the generation for connections newer than itself.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use crate::gate::lease::{Lease, Live};
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
 
-/// Why a connection is closed after a call on it.
+/// What is wrong with a connection after a call on it that failed.
 pub(crate) struct Fault {
     pub(crate) verdict: Verdict,
     pub(crate) words: String,
-    /// The driver's own error, where it was one.
+    /// The driver's own error, if it returned one.
     pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Fault {
-    /// `otherwise`: where the connection was not lost.
+    /// The reason to close it for: `Lost` if it is lost, else `otherwise`.
     pub(crate) fn close_reason(&self, otherwise: CloseReason) -> CloseReason {
         match self.verdict.is_lost() {
             true => CloseReason::Lost,
@@ -44,7 +45,7 @@ impl Drop for Fault {
 }
 
 impl<M: Manager> Shared<M> {
-    /// What a driver's error means, in words too. Its author may have written either to panic.
+    /// What a driver's error means, and its text. Both are other people's code and may panic.
     pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
         let class = catch(|| self.driver.classify(error));
         let text = catch(|| crate::error::chain(error));
