@@ -279,7 +279,7 @@ impl<M: Manager> Builder<M> {
                 say!(
                     Warn,
                     &format!("queuepool::{name}"),
-                    "require_tls is set, but this pool's driver does not handle encryption: make sure that the manager encrypts its connections"
+                    "require_tls is set, but this pool's driver does not handle encryption: let the manager encrypt"
                 );
             }
         }

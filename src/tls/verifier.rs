@@ -47,7 +47,8 @@ impl Verifier {
     }
 
     /// Where nothing is to be proved, a certificate that cannot be read here will do: the commands in PostgreSQL's manual make
-    /// certificates of X.509 version 1, and ring has no P-521. But SCRAM's channel binding relies on the signature of the handshake.
+    /// certificates of X.509 version 1, and ring has no P-521. But SCRAM's channel binding relies on the signature of the
+    /// handshake.
     fn unread(&self, error: Error) -> Result<HandshakeSignatureValid, Error> {
         match error {
             Error::InvalidCertificate(CertificateError::BadSignature) => Err(error),

@@ -65,8 +65,14 @@ impl Bundled for MySqlFamily {
             "mysql://h/d?tcp_connect_timeout_ms=soon",
             "`tcp_connect_timeout_ms'",
         ),
-        ("mysql://h/d?ssl-mode=perhaps", "ssl-mode = perhaps"),
-        ("mysql://h/d?charset=latin1", "charset = latin1"),
+        (
+            "mysql://h/d?ssl-mode=perhaps",
+            "invalid ssl-mode \"perhaps\" in the database URL: expected ",
+        ),
+        (
+            "mysql://h/d?charset=latin1",
+            "invalid charset \"latin1\" in the database URL: expected utf8mb4",
+        ),
         ("mysql://u:p#w@h/d", "percent-encoded"),
         ("mysql://u:12/w@h/d", "percent-encoded"),
     ];

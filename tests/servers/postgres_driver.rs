@@ -64,7 +64,10 @@ impl Bundled for PostgreSql {
         ("postgresql://%ff@h/d", "utf-8"),
         ("postgresql://h/d?nonsense=1", "`nonsense`"),
         ("postgresql://h/d?connect_timeout=soon", "`connect_timeout`"),
-        ("postgresql://h/d?sslmode=perhaps", "sslmode = perhaps"),
+        (
+            "postgresql://h/d?sslmode=perhaps",
+            "invalid sslmode \"perhaps\" in the database URL: expected ",
+        ),
         ("postgresql://h/d?sslmode=", "sslmode"),
         ("postgresql://h/d?flag", "unterminated"),
         (

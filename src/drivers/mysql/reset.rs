@@ -66,8 +66,8 @@ impl MySqlManager {
         if !self.init_sets_names {
             statements.push(SET_NAMES.to_owned());
             if !init.is_empty() {
-                // `init` has the last word, so it runs again. Its statements are not joined with ours, as they may end in such a way
-                // that nothing can follow them.
+                // `init` has the last word, so it runs again. Its statements are not joined with ours, as they may end in such a
+                // way that nothing can follow them.
                 self.run(connection, SET_NAMES)?;
                 for sql in &init {
                     self.run(connection, sql)?;
