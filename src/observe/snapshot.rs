@@ -1,4 +1,4 @@
-//! Taking a snapshot: what is read under the lock, and what is made of it after.
+//! Taking a snapshot: what is read under the gate's lock, and what is computed from it afterwards.
 
 use std::time::SystemTime;
 
@@ -26,7 +26,8 @@ impl<M: Manager> Shared<M> {
             let history = history.lock();
             (history.recent, history.last_hour)
         };
-        // Words are found after the lock.
+        // The list is allocated before the lock is taken, and all texts are composed after it is released, so that a snapshot
+        // holds up nobody for long.
         let holders = Vec::with_capacity(self.capacity.min(1024) as usize);
         let reading = self.gate.read(holders);
         let mut status = self.describe_reading(reading, recent, last_hour);
@@ -57,7 +58,7 @@ impl<M: Manager> Shared<M> {
             server_limit,
             holders,
         } = reading;
-        // And what came after the last sample.
+        // The last hour also includes what happened after the last sample.
         let last_hour = last_hour.map(|hour| LastHour {
             peak_checked_out: hour.peak_checked_out.max(counters.recent_checked_out),
             peak_total: hour.peak_total.max(counters.recent_total),
