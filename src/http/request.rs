@@ -223,6 +223,7 @@ impl Parameters {
 
 /// `None` if a `%` is not followed by two hexadecimal digits, or if the result is not UTF-8.
 fn decode(text: &str) -> Option<String> {
+    // percent_decode_str leaves a malformed `%` as it is, so each of them is looked at here.
     let mut rest = text.split('%');
     let _before_the_first = rest.next();
     let digits = |after: &str| {

@@ -15,6 +15,7 @@ use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn status(&self, history: &Mutex<History>) -> Status {
+        // In a forked child, a lock may have been held at the fork, for ever. So none is taken.
         if self.home.is_left() {
             let mut status = self.describe_reading(Reading::empty(), None, None);
             status.recommendations = vec![format!(
