@@ -17,7 +17,7 @@ use crate::observe::history::Sample;
 use crate::observe::status::Status;
 use crate::pool::Pool;
 
-/// Named pools of any kind. Clones share their members; a member may be added at any time.
+/// Named pools of any kind. Clones share their members, and members may be added at any time.
 #[derive(Clone, Default, Debug)]
 pub struct Registry {
     members: Arc<RwLock<BTreeMap<String, Member>>>,
@@ -27,7 +27,7 @@ pub struct Registry {
 #[derive(Clone)]
 pub struct Member(Arc<dyn Pooled>);
 
-/// What a registry needs of whatever it holds.
+/// What a registry needs from its members.
 trait Pooled: Any + Send + Sync {
     fn status(&self) -> Status;
     fn health_check(&self) -> Result<HealthCheck, Error>;
@@ -99,39 +99,39 @@ impl From<&Database> for Member {
 }
 
 impl Member {
-    /// One consistent snapshot of this member.
+    /// Returns one consistent snapshot of this member.
     #[must_use]
     pub fn status(&self) -> Status {
         self.0.status()
     }
 
-    /// Whether it is not critical.
+    /// Whether this member's health is not critical.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.status().is_healthy()
     }
 
-    /// Whether its database answers, without queueing behind users; see [`Pool::health_check`].
+    /// Checks whether this member's database answers, without queueing behind users. See [`Pool::health_check`].
     ///
     /// # Errors
-    /// As [`Pool::health_check`].
+    /// As for [`Pool::health_check`].
     pub fn health_check(&self) -> Result<HealthCheck, Error> {
         self.0.health_check()
     }
 
-    /// The monitor's samples with a number above `after`; see [`Pool::history`].
+    /// Returns the monitor's samples with a number above `after`. See [`Pool::history`].
     #[must_use]
     pub fn history(&self, after: u64) -> Vec<Sample> {
         self.0.history(after)
     }
 
-    /// The typed pool, if it was added as one.
+    /// Returns the typed pool, if the member was added as a pool of this type.
     #[must_use]
     pub fn pool<M: Manager>(&self) -> Option<&Pool<M>> {
         (&*self.0 as &dyn Any).downcast_ref()
     }
 
-    /// The database, if it was added as one.
+    /// Returns the database, if the member was added as one.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
@@ -146,16 +146,16 @@ impl fmt::Debug for Member {
 }
 
 impl Registry {
-    /// An empty registry.
+    /// Makes an empty registry.
     #[must_use]
     pub fn new() -> Self {
         Registry::default()
     }
 
-    /// Adds a pool or a database under a name, and returns the registry for the next.
+    /// Adds a pool or a database under a name, and returns the registry so that the next can be added.
     ///
     /// # Errors
-    /// Settings when the name is blank or taken.
+    /// Settings if the name is blank or taken.
     pub fn add(self, name: &str, member: impl Into<Member>) -> Result<Self, Error> {
         if name.trim().is_empty() {
             return Err(Error::setting(
@@ -177,19 +177,20 @@ impl Registry {
         Ok(self)
     }
 
-    /// The member of that name.
+    /// Returns the member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Member> {
         self.members.read().get(name).cloned()
     }
 
-    /// The names, in alphabetical order.
+    /// Returns the members' names in alphabetical order.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.members.read().keys().cloned().collect()
     }
 
-    /// A snapshot of each member, by the name it was added under. Each is of one instant; together they are not.
+    /// Returns a snapshot of each member, by the name under which it was added. Each snapshot is of one instant, but they are not
+    /// all of the same instant.
     #[must_use]
     pub fn status(&self) -> BTreeMap<String, Status> {
         let members = self.members.read().clone();
@@ -202,7 +203,8 @@ impl Registry {
     /// Closes every member, all within one deadline.
     ///
     /// # Errors
-    /// With the texts of all members that failed, of the first one's kind: Timeout where one did not drain, Unsupported as in
+    /// One error with the texts of all members that could not be closed, and with the kind of the first: Timeout if connections
+    /// were still checked out, opening or closing at the deadline, Unsupported in the same cases as for
     /// [`Pool::close`](crate::Pool::close).
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
         let members = self.members.read().clone();

@@ -1,4 +1,4 @@
-//! Where a server listens: `host:port`, `:port` or `port`.
+//! Where the server listens: `host:port`, `:port` or `port`.
 
 use std::net::{TcpListener, ToSocketAddrs};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::http::limits::QUEUED;
 
 const ACCEPTED: &str = "host:port, :port or port, such as 0.0.0.0:8080, [::1]:8080 or 8080";
 
-/// Listens there; without a host, on this machine alone.
+/// Listens at `address`; without a host, only on this machine.
 ///
 /// # Errors
-/// Settings, with the system's error beneath where it is the system that refuses.
+/// Settings, with the system's error as its source if it is the system that refuses.
 pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
     let (host, port) = split(address)?;
     let refused = |error: std::io::Error| {
@@ -21,18 +21,18 @@ pub(super) fn listen(address: &str) -> Result<TcpListener, Error> {
         Error::setting("address", format_args!("{address:?}"), expected)
             .with_source(Arc::new(error))
     };
-    // All that the name stands for, of which the first that can be had is taken.
+    // All the addresses that the name stands for. The first on which this process can listen is used.
     let places: Vec<_> = (host, port).to_socket_addrs().map_err(refused)?.collect();
     let listener = TcpListener::bind(&*places).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;
-    // The standard library asks for 128, which a burst of clients fills: the next probe then waits a second, for its second SYN.
-    // The system lowers it to its own bound.
+    // The standard library asks for a queue of 128 connections. A burst of clients fills it, and the next probe then has to wait a
+    // second, until it sends its second SYN. The system reduces the number to its own limit.
     SockRef::from(&listener).listen(QUEUED).map_err(refused)?;
     Ok(listener)
 }
 
 fn split(address: &str) -> Result<(&str, u16), Error> {
-    // This looks like a URL, which may contain a password, so it is not repeated.
+    // This looks like a URL, which may contain a password, so it is not repeated in the error.
     if address.contains(['/', '@']) {
         return Err(Error::setting("address", NOT_SHOWN, ACCEPTED));
     }
@@ -72,7 +72,7 @@ mod tests {
     fn a_burst_of_clients_is_queued_until_it_is_accepted() {
         let listener = listen("0").unwrap();
         let address = listener.local_addr().unwrap();
-        // Less than the second after which a client whose SYN was dropped sends another.
+        // Shorter than the second after which a client whose SYN was dropped sends it again.
         let patience = Duration::from_millis(900);
         let burst: Vec<_> = (0..200)
             .map(|_| TcpStream::connect_timeout(&address, patience).unwrap())

@@ -1,4 +1,4 @@
-//! Answers to requests, none of which holds up another.
+//! Makes the answers to requests, so that none has to wait for another's.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,12 +12,12 @@ use crate::http::Response;
 use crate::http::request::Request;
 use crate::registry::Registry;
 
-/// What makes the answers. Clones are the same.
+/// Makes the answers. Clones share the requests that are under way.
 #[derive(Clone)]
 pub(super) struct Answers {
     registry: Registry,
-    /// Those that wait for a database, each once however many ask, so that the number of threads that wait is that of
-    /// questions and not of clients.
+    /// The requests that wait for a database. Each is here only once, however many clients make it, so that the number of waiting
+    /// threads depends on how many different requests there are, and not on how many clients.
     under_way: Arc<Mutex<HashMap<Request, watch::Receiver<Option<Response>>>>>,
 }
 
@@ -34,7 +34,7 @@ impl Answers {
             return Response::refused_method();
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        // `http://host?pool=orders` has no path, which is `/` by RFC 9110.
+        // In `http://host?pool=orders` the path is empty, which by RFC 9110 means `/`.
         let target = match target.strip_prefix('?') {
             Some(_) => &format!("/{target}"),
             None => target,
@@ -60,14 +60,15 @@ impl Answers {
             .unwrap_or_else(Response::failed)
     }
 
-    /// On a thread of its own, whether or not whoever asked first stays.
+    /// Answers on a thread of its own, which goes on even if the client that asked first has gone: others may wait for the same
+    /// answer.
     fn start(&self, request: Request) -> watch::Receiver<Option<Response>> {
         let (sender, receiver) = watch::channel(None);
         let answers = self.clone();
         tokio::task::spawn_blocking(move || {
             let answer = || request.clone().answer(&answers.registry);
             let answer = catch_unwind(AssertUnwindSafe(answer));
-            // Before the answer is given, so that who has heard it and asks again asks the database again.
+            // Removed before the answer is given, so that a client that has received it and asks again gets a new check.
             answers.under_way.lock().remove(&request);
             sender.send_replace(Some(answer.unwrap_or_else(|_| Response::failed())));
         });

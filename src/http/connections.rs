@@ -1,4 +1,4 @@
-//! The server's connections: a bounded number of them, each with its deadlines.
+//! The server's connections: a limited number of them, each with deadlines.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,10 +26,11 @@ use crate::http::answers::Answers;
 use crate::http::limits::{CONNECTIONS, HEADER_BYTES, HEADER_TIME};
 use crate::http::watch::{Watch, Watched};
 
-/// Between two attempts to accept while the system refuses, which it does when the process has no file descriptor left.
+/// The pause between two attempts to accept a connection while the system refuses, as it does when the process has no file
+/// descriptor left.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts for ever.
+/// Accepts connections for as long as the server runs.
 pub(super) async fn accept(listener: TcpListener, answers: Answers) {
     let seats = Seats::default();
     let mut number = 0;
@@ -40,7 +41,8 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
                 refused = false;
                 number += 1;
                 seats.seat(number, stream, answers.clone());
-                // Its request may be here already, and is read before the next connection takes the seat.
+                // The request may have arrived already. This lets the task read it before the next connection is accepted, which
+                // may take over its seat: a connection whose request is being answered is less likely to lose it.
                 tokio::task::yield_now().await;
             }
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
@@ -60,7 +62,7 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
     }
 }
 
-/// The connections that there are, by number. Clones are the same.
+/// The open connections, by number. Clones share them.
 #[derive(Clone, Default)]
 struct Seats(Arc<Mutex<BTreeMap<u64, (Watch, AbortHandle)>>>);
 
@@ -75,7 +77,7 @@ impl Seats {
             number,
         };
         let conversation = converse(stream, watch.clone(), answers, seat);
-        // Entered before the task first runs: both are on this thread.
+        // The connection is entered before its task first runs, since both happen on this thread.
         let task = tokio::spawn(conversation).abort_handle();
         self.0.lock().insert(number, (watch, task));
     }
@@ -91,7 +93,7 @@ impl Seats {
     }
 }
 
-/// Given up when the connection ends, in whatever way.
+/// Frees the connection's seat when the connection ends, in whatever way.
 struct Seat {
     seats: Seats,
     number: u64,
@@ -103,9 +105,9 @@ impl Drop for Seat {
     }
 }
 
-/// Answers one client's requests until it goes, or takes too long.
+/// Answers one client's requests until it goes away or takes too long.
 async fn converse(stream: TcpStream, watch: Watch, answers: Answers, _seat: Seat) {
-    // Without it an answer may wait for the client's acknowledgement of the one before.
+    // With Nagle's algorithm, an answer might have to wait for the client's acknowledgement of the previous one.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (answers, watch) = (answers.clone(), watch.clone());
@@ -122,7 +124,7 @@ async fn converse(stream: TcpStream, watch: Watch, answers: Answers, _seat: Seat
     };
     let mut connection = pin!(
         http1::Builder::new()
-            // Our own deadlines tell an idle connection from a slow header, and know of slow readers.
+            // Off, because our own deadlines also tell an idle connection from a slow header, and cover slow readers.
             .header_read_timeout(None)
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(watched), service)
@@ -153,7 +155,7 @@ fn in_bytes(response: Response) -> hyper::Response<Full<Bytes>> {
     let mut builder = hyper::Response::builder()
         .status(status)
         .header(CONTENT_TYPE, content_type)
-        // Said here for HEAD, whose answer has no body to measure.
+        // Set here because of HEAD, whose answer has no body from which hyper could take the length.
         .header(CONTENT_LENGTH, body.len());
     for (name, value) in headers {
         builder = builder.header(*name, *value);

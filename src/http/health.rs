@@ -1,4 +1,4 @@
-//! What the health paths answer, for one pool and for several.
+//! The answers on the health paths, for one pool and for several.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ impl Configuration {
     }
 }
 
-/// Rounded up: a timeout of 0.3 s is not none.
+/// Rounded up, so that a timeout of 0.3 s does not become 0.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
@@ -167,7 +167,7 @@ struct Detailed {
     health_metrics: Map<String, Value>,
 }
 
-/// What of a status is a matter of the moment; the rest is what has happened so far.
+/// The fields of a status that describe the present moment; the others describe what has happened so far.
 const CURRENT_STATE: [&str; 19] = [
     "closed",
     "size",
@@ -190,7 +190,7 @@ const CURRENT_STATE: [&str; 19] = [
     "recommendations",
 ];
 
-/// What stands elsewhere in the answer, or is what was asked for.
+/// The fields that stand elsewhere in the answer, or that repeat the request.
 const ELSEWHERE: [&str; 4] = ["name", "at", "pool_type", "configuration"];
 
 impl Detailed {
@@ -226,7 +226,7 @@ fn members(registry: &Registry, chosen: Option<&str>) -> Members {
     found.collect()
 }
 
-/// One pool's answer, and whether it is well.
+/// One pool's answer, and whether the pool is well: if it is not, the status is 503.
 struct Answer<T> {
     pool: String,
     well: bool,
@@ -287,7 +287,7 @@ pub(super) fn detailed(registry: &Registry, chosen: Option<&str>) -> Response {
     })
 }
 
-/// Whether it is well, and the body.
+/// Whether the pool and its database are well, and the body.
 type Made<T> = Result<(bool, T), serde_json::Error>;
 
 fn of_check<T: Serialize>(
@@ -320,7 +320,7 @@ fn of_check<T: Serialize>(
     together(&answers)
 }
 
-/// Each pool's check, in their order; the first on this thread.
+/// The result of each pool's check, in the order of the pools. This thread does its share of the checks.
 fn check_all(members: &Members) -> Vec<Result<HealthCheck, Error>> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
@@ -333,7 +333,7 @@ fn check_all(members: &Members) -> Vec<Result<HealthCheck, Error>> {
     thread::scope(|scope| {
         for _ in 1..members.len().min(CHECKED_AT_ONCE) {
             let thread = thread::Builder::new().name("queuepool-check".to_owned());
-            // Without a thread to be had, those that there are do all the work.
+            // If no more threads can be started, those that exist do all the work.
             if thread.spawn_scoped(scope, work).is_err() {
                 break;
             }

@@ -1,5 +1,5 @@
-//! Health, status, metrics and a page to look at, over HTTP: as a function from path to response for programs that have a
-//! server already, and as a small server for those that have none.
+//! Health checks, status, metrics and a page for people, over HTTP: as a function from path to response for programs that already
+//! have a server, and as a small server for those that have none.
 //!
 //! ```
 //! use queuepool::{Database, Registry};
@@ -12,37 +12,40 @@
 //! # Ok::<(), queuepool::Error>(())
 //! ```
 //!
-//! # What there is
+//! # The paths
 //! | path | answer | status |
 //! |---|---|---|
 //! | `/` | a page that shows every pool live | 200 |
-//! | `/health`, `/health/`, `/health/live` | the service runs: `status`, always `ok`, and `timestamp` | 200 |
-//! | `/health/database` | `status` (`reachable`, `unreachable` or `skipped, exhausted`), `reachable`, `checked_at`, `age_seconds`, `took_seconds`, `error` | 503 exactly when the database cannot be reached |
-//! | `/health/pool` | `pool_type`, `active_connections`, `available_connections`, `utilization`, `configuration` | 503 exactly when critical |
-//! | `/health/db_pool` | `timestamp`, `pool_status`, `recommendations`, `leak_detected`, `configuration` | 503 exactly when critical |
-//! | `/health/detailed` | `status`, `timestamp`, `service`, `database`, `pool`, `current_state`, `health_metrics` | 503 when either |
+//! | `/health`, `/health/`, `/health/live` | that the service runs: `status`, which is always `ok`, and `timestamp` | 200 |
+//! | `/health/database` | `status` (`reachable`, `unreachable` or `skipped, exhausted`), `reachable`, `checked_at`, `age_seconds`, `took_seconds`, `error` | 200, or 503 if the database cannot be reached |
+//! | `/health/pool` | `pool_type`, `active_connections`, `available_connections`, `utilization`, `configuration` | 200, or 503 if the health is critical |
+//! | `/health/db_pool` | `timestamp`, `pool_status`, `recommendations`, `leak_detected`, `configuration` | 200, or 503 if the health is critical |
+//! | `/health/detailed` | `status`, `timestamp`, `service`, `database`, `pool`, `current_state`, `health_metrics` | 200, or 503 if the database cannot be reached or the health is critical |
 //! | `/metrics` | [`prometheus::text`](crate::prometheus::text()) | 200 |
-//! | `/status` | `timestamp`, `version`, and in `pools` each [`Status`](crate::Status) | 200 |
-//! | `/history?pool=NAME&after=N` | `pool`, `monitor` (whether it runs), `interval_seconds`, and `samples`: [`Pool::history`](crate::Pool::history) | 200 |
+//! | `/status` | `timestamp`, `version`, and in `pools` the [`Status`](crate::Status) of each pool | 200 |
+//! | `/history?pool=NAME&after=N` | `pool`, `monitor` (whether it runs), `interval_seconds`, and in `samples` the [`Pool::history`](crate::Pool::history) | 200 |
 //!
-//! `/health/database` asks the database as [`Pool::health_check`](crate::Pool::health_check) does: it never queues for a
-//! connection, and while the pool is exhausted it tells what is last known. A closed pool cannot be reached. Times are RFC
-//! 3339 in UTC; what is not known is null. `available_connections` is total_capacity less those checked out: what could be
-//! handed out at once, opened already or not. `utilization` is rounded to one decimal; `timeout` and `recycle` are whole
-//! seconds, rounded up, and a `recycle` of `never` is null.
+//! `/health/database` makes the same check as [`Pool::health_check`](crate::Pool::health_check): it never queues for a connection,
+//! and while the pool is exhausted it reports what is last known. A closed pool counts as unreachable. Times are in RFC 3339
+//! format and in UTC; what is not known is null.
+//!
+//! `available_connections` is total_capacity minus the connections that are checked out: as many as could be handed out now,
+//! whether they are open already or not. `utilization` is rounded to one decimal. `timeout` and `recycle` are in whole seconds,
+//! rounded up, and a `recycle` of `never` is null.
 //!
 //! # Which pool
-//! `?pool=NAME` chooses one on the four `/health/…` paths that speak of a pool. The name is percent-encoded, and a `+` is a
-//! space, as in a form. Without it a registry of one pool answers for that one; any other answers `{"pools": {name: …}}` with
-//! the same for each, and 503 when any of them would.
+//! `?pool=NAME` chooses a pool on the four `/health/…` paths that are about pools. The name is percent-encoded, and a `+` is a
+//! space, as in a form. Without the parameter, a registry of one pool answers for that pool. Any other registry answers
+//! `{"pools": {name: …}}` with the same body for each pool, and with 503 if any of them would.
 //!
 //! # What is refused
-//! An unknown path is 404 and lists the paths, an unknown pool is 404 and names the pools, a query that is malformed or has
-//! parameters that the path does not know is 400. Only `/` and `/health/live` ignore any query: they never fail. What is
-//! refused says why in JSON, as `error`; only what is no HTTP (400) and a header that is too large (431) have no body.
+//! An unknown path gives 404 and lists the paths. An unknown pool gives 404 and names the pools. A query that is malformed, or
+//! that has parameters which the path does not know, gives 400. Only `/` and `/health/live` ignore any query, so that they never
+//! fail. A refusal says why, in JSON, as `error`; only a request that is not HTTP (400) and a header that is too large (431) are
+//! answered without a body.
 //!
 //! # In a server of your own
-//! [`respond`] makes the same answers:
+//! [`respond`] gives the same answers:
 //!
 //! ```
 //! use std::io::{BufRead, BufReader, Read, Write};
@@ -75,10 +78,11 @@
 //! ```
 //!
 //! # Who may look
-//! There is no login, and the status names threads, source lines and error texts, though no password. [`serve`] listens on
-//! this machine alone unless told otherwise; put what guards your other internal pages before it too. The header Host is not
-//! looked at, so that it works behind any proxy: a web site that makes its own name point to this machine (DNS rebinding) can
-//! have a browser here read what is served here.
+//! There is no login, and the status names threads, source lines and error texts, but no password. [`serve`] listens only on this
+//! machine unless told otherwise. If you open it to others, protect it in the same way as your other internal pages.
+//!
+//! The Host header is not checked, so that the server works behind any proxy. The price is that a web site which makes its own
+//! name point to this machine (DNS rebinding) can make a browser on this machine read what is served here.
 
 mod address;
 mod answers;
@@ -98,25 +102,26 @@ use serde_json::{Value, json};
 use crate::registry::Registry;
 use request::Request;
 
-/// What to answer.
+/// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// 200, 400, 404, 500 or 503; from the server also 405.
+    /// 200, 400, 404, 500 or 503; from the server, also 405.
     pub status: u16,
-    /// The header Content-Type.
+    /// The value of the Content-Type header.
     pub content_type: &'static str,
-    /// The other headers that belong to it, Content-Length aside.
+    /// The other headers to send, except Content-Length.
     pub headers: &'static [(&'static str, &'static str)],
     /// The body.
     pub body: String,
 }
 
-/// Answers what was asked for with GET: `target` is the path with its query, as the request line has it.
+/// Answers a GET request. `target` is the path with its query, as it stands in the request line.
 ///
-/// Asks no server and returns at once, but for `/health/database` and `/health/detailed`: these block for up to the setting
-/// health_check_timeout. Pools are asked side by side, [`CHECKED_AT_ONCE`](limits::CHECKED_AT_ONCE) at a time. On an async
-/// runtime's own thread these two are refused, with status 500: call it in `spawn_blocking`.
+/// This asks no database server and returns at once, except for `/health/database` and `/health/detailed`, which block for up to
+/// the setting health_check_timeout. If these are about several pools, the pools are checked in parallel,
+/// [`CHECKED_AT_ONCE`](limits::CHECKED_AT_ONCE) at a time. On a thread of an async runtime these two paths are refused with status
+/// 500: call `respond` in `spawn_blocking` there.
 #[must_use]
 pub fn respond(registry: &Registry, target: &str) -> Response {
     match Request::read(registry, target) {
@@ -167,7 +172,7 @@ impl Response {
         }
     }
 
-    /// `{"error": …}`, with what helps under a name of its own.
+    /// `{"error": …}`, with whatever helps the client added under a name of its own.
     fn refusal(status: u16, error: impl Into<String>, help: Option<(&str, Value)>) -> Self {
         let mut body = json!({"error": error.into()});
         if let Some((name, value)) = help {

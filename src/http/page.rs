@@ -1,4 +1,4 @@
-//! The page at `/`: one document, put together when the crate is compiled from files of one concept each.
+//! The page at `/`: a single document, put together at compile time from files that hold one concept each.
 
 macro_rules! style {
     () => {
@@ -6,7 +6,7 @@ macro_rules! style {
     };
 }
 
-/// One module script: each file may use what stands before it, and functions of all.
+/// One module script. A file may use the constants of the files before it, and the functions of all.
 macro_rules! script {
     () => {
         concat!(
@@ -35,8 +35,8 @@ pub(super) const PAGE: &str = concat!(
     "</script>\n</body>\n</html>\n",
 );
 
-/// The SHA-256 of what stands between the style tags, and between the script tags: nothing else is applied or run. A test says
-/// the right values after a change.
+/// The SHA-256 hashes of what stands between the style tags and between the script tags. The browser applies no other style and
+/// runs no other script. After a change to the files, a test prints the right values.
 macro_rules! style_hash {
     () => {
         "XoLjD746IRXp95DHjtKH/gLyBXMFjYaJj4Vgv4FVErQ="
@@ -48,8 +48,8 @@ macro_rules! script_hash {
     };
 }
 
-/// What the page may do: apply its one style, run its one script, ask the service that it came from. Trusted types make every
-/// way from text to markup an error.
+/// What the page may do: apply its one style, run its one script, and send requests to the service that it came from. Requiring
+/// trusted types, and allowing none, makes every way of turning text into markup an error.
 pub(super) const CONTENT_SECURITY_POLICY: &str = concat!(
     "default-src 'none'; script-src 'sha256-",
     script_hash!(),
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched_from_elsewhere_and_no_text_becomes_markup() {
-        // The one address is the name of SVG, which is not fetched.
+        // The only address is the namespace of SVG, which is a name and is not fetched.
         let addresses: Vec<&str> = PAGE.split("http").skip(1).collect();
         for address in addresses {
             assert!(

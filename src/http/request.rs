@@ -1,4 +1,4 @@
-//! From a path with its query to what is asked for.
+//! Works out what is asked for from a path with its query.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -26,7 +26,7 @@ const PATHS: [&str; 10] = [
     "/history",
 ];
 
-/// What is asked for. A pool is named by a name that is in the registry.
+/// What is asked for. Any pool that it names is in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Request {
     Page,
@@ -41,8 +41,10 @@ pub(super) enum Request {
 }
 
 impl Request {
+    /// Reads a request's target.
+    ///
     /// # Errors
-    /// The response that says what is wrong with it.
+    /// The response that says what is wrong with the target.
     pub(super) fn read(registry: &Registry, target: &str) -> Result<Self, Response> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let parameters = |known: &[&str]| Parameters::read(query, known);
@@ -143,7 +145,7 @@ fn no_such_pool(registry: &Registry, name: &str) -> Response {
     )
 }
 
-/// A query, decoded.
+/// The parameters of a query, decoded.
 struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
@@ -188,7 +190,7 @@ impl Parameters {
         }
     }
 
-    /// The one that is named, or the only one.
+    /// The pool that is named, or the only one in the registry.
     fn the_pool(&self, registry: &Registry) -> Result<String, Response> {
         if let Some(name) = self.pool(registry)? {
             return Ok(name);
@@ -219,8 +221,9 @@ impl Parameters {
     }
 }
 
-/// `None` where a `%` stands without two hexadecimal digits, or it is not UTF-8.
+/// `None` if a `%` is not followed by two hexadecimal digits, or if the result is not UTF-8.
 fn decode(text: &str) -> Option<String> {
+    // percent_decode_str leaves a malformed `%` as it is, so each of them is looked at here.
     let mut rest = text.split('%');
     let _before_the_first = rest.next();
     let digits = |after: &str| {

@@ -1,4 +1,4 @@
-//! A server of its own, on a thread of its own.
+//! The HTTP server, which runs on a thread of its own.
 
 use std::fmt;
 use std::io;
@@ -18,20 +18,22 @@ use crate::http::connections::accept;
 use crate::http::limits::WAITING_ANSWERS;
 use crate::registry::Registry;
 
-/// Shown by the system for the server's thread, and for those that wait for databases.
+/// The name under which the system shows the server's thread, and the threads that wait for databases.
 const THREAD: &str = "queuepool-http";
 
-/// Serves health, status, metrics and the page of what is in `registry`, also of members that are added later, until it is
-/// stopped or dropped. It keeps the registry's pools open meanwhile.
+/// Serves the health checks, status, metrics and page of the pools in `registry`, including pools that are added later, until the
+/// server is stopped or dropped. It keeps the registry's pools open until then.
 ///
-/// `address` is `host:port`, `:port` or `port`. Without a host it is 127.0.0.1: this machine alone; `0.0.0.0:8080` is every
-/// IPv4 address of it. With port 0 the system chooses: see [`Server::local_addr`].
+/// `address` is `host:port`, `:port` or `port`. Without a host, the server listens on 127.0.0.1, so only this machine can reach
+/// it; `0.0.0.0:8080` listens on every IPv4 address of the machine. With port 0 the system chooses a port, which
+/// [`Server::local_addr`] returns.
 ///
-/// It runs on threads of its own, also when it is called on an async runtime's thread, and within [`limits`](crate::http::limits).
+/// The server runs on threads of its own, even if it is started from a thread of an async runtime, and keeps within its
+/// [`limits`](crate::http::limits).
 ///
 /// # Errors
-/// Settings for an address that is malformed or cannot be had, with the system's error as source; Unsupported in a process
-/// that was forked off after a pool was built; Resources when no thread or runtime can be started.
+/// Settings if the address is malformed or this process cannot listen on it; the system's error is then its source. Unsupported in
+/// a process that was forked after a pool was built. Resources if no thread or runtime can be started.
 pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
     let home = Home::of_a_pool()?;
     let listener = listen(address)?;
@@ -47,7 +49,7 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
     let thread = thread::Builder::new()
         .name(THREAD.to_owned())
         .spawn(move || {
-            // Here, because a runtime must not be dropped on another runtime's thread.
+            // The runtime lives on this thread, because it must not be dropped on a thread of another runtime.
             let runtime = start(listener, Answers::from(registry));
             let (runtime, result) = match runtime {
                 Ok(runtime) => (Some(runtime), Ok(())),
@@ -55,9 +57,9 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
             };
             let _ = report.send(result);
             if let Some(runtime) = runtime {
-                // Told to stop, or nobody is left to tell.
+                // Ends when the sender is dropped, by stop() or with the Server. Nothing is ever sent, so this is always an error.
                 let _ = runtime.block_on(stopped);
-                // Closes all connections; who waits for a database ends with it.
+                // Closes all connections, including those whose clients wait for a database.
                 runtime.shutdown_background();
             }
         })
@@ -93,32 +95,33 @@ fn start(listener: TcpListener, answers: Answers) -> io::Result<Runtime> {
     Ok(runtime)
 }
 
-/// A running server. Dropping it stops it too, without waiting for the end.
+/// A running server. Dropping it stops the server too, but does not wait until it has ended.
 #[must_use = "the server stops when this is dropped"]
 pub struct Server {
     local: SocketAddr,
-    /// Its end tells the thread to stop.
+    /// Dropping this tells the thread to stop.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     home: Home,
 }
 
 impl Server {
-    /// Where it listens, with the port that the system chose.
+    /// The address at which the server listens, with the port that the system chose if port 0 was asked for.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Closes every connection and waits until the port is free, which takes no longer than the answer being made. A check of
-    /// a mute database that is under way ends by itself, within health_check_timeout.
+    /// Closes every connection and waits until the port is free, which takes no longer than the answer that is being made at that
+    /// moment. This does not wait for the check of a database that does not answer: such a check ends by itself, within
+    /// health_check_timeout.
     pub fn stop(mut self) {
         if self.home.is_left() {
             return;
         }
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread has been printed, and it is gone as it should be.
+            // If the thread panicked, the panic has been printed, and the thread has ended, as it should.
             let _ = thread.join();
         }
     }
@@ -127,7 +130,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if self.home.is_left() {
-            // The thread is the parent's, and so may be the locks on the way to it.
+            // In a forked child, the thread is still the parent's, and a lock on the way to it may have been held at the fork, for
+            // ever. So these are forgotten and not dropped.
             std::mem::forget(self.stop.take());
             std::mem::forget(self.thread.take());
         }

@@ -1,4 +1,4 @@
-//! What a connection is doing, so that it can be ended when it takes too long, or when another needs its place.
+//! Tracks what a connection is doing, so that it can be ended if it takes too long or if another connection needs its place.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 use crate::http::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
 
-/// What a connection is doing. They are in the order in which they are given up for another connection.
+/// What a connection is doing, in the order in which connections are given up in favour of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
-    /// No request has begun since the last was answered.
+    /// No new request has begun since the last one was answered.
     Idle,
-    /// A header is arriving, or the first is awaited.
+    /// A request's header is arriving, or the first request of the connection is awaited.
     Reading,
-    /// An answer has been given and is not all written.
+    /// An answer has been given to hyper, and not all of it has been written.
     Writing,
     /// An answer is being made.
     Answering,
 }
 
-/// A connection's doing, since when. Clones are of the same connection.
+/// What a connection is doing, and since when. Clones are about the same connection.
 #[derive(Debug, Clone)]
 pub(super) struct Watch(Arc<Mutex<(Doing, Instant)>>);
 
@@ -35,14 +35,16 @@ impl Watch {
         Watch(Arc::new(Mutex::new((Doing::Reading, Instant::now()))))
     }
 
-    /// The least goes first when another connection needs the place.
+    /// The connection with the least claim is closed first when another connection needs a place.
     pub(super) fn claim(&self) -> impl Ord + use<> {
         let (doing, since) = *self.0.lock();
-        // Who is idle and who has not asked yet have the same right: none of them waits for us.
+        // A connection that is idle and one whose first request has not arrived have the same claim: no client waits for us on
+        // either.
         (doing.max(Doing::Reading), since)
     }
 
-    /// When it must have gone on. An answer that is being made has its own limit.
+    /// When the connection must have moved on. There is no deadline while an answer is being made, because that has a limit of its
+    /// own.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let (doing, since) = *self.0.lock();
         let limit: Duration = match doing {
@@ -56,7 +58,7 @@ impl Watch {
 
     pub(super) fn answering(&self) {
         self.change(|doing| match doing {
-            // Of a pipelined request, while the answer before is not all written: that one's time goes on.
+            // This request was pipelined, and the previous answer has not been written in full: its time goes on.
             Doing::Writing => Doing::Writing,
             _ => Doing::Answering,
         });
@@ -89,7 +91,7 @@ impl Watch {
     }
 }
 
-/// A stream that tells its watch.
+/// A stream that tells its watch what it reads and writes.
 pub(super) struct Watched {
     pub(super) stream: TcpStream,
     pub(super) watch: Watch,
@@ -119,7 +121,7 @@ impl AsyncWrite for Watched {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
-    /// hyper flushes when it has written all that it had.
+    /// hyper flushes once it has written all that it has, so a flush that succeeds means that the answer has been written.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.watch.all_written();

@@ -1,4 +1,4 @@
-//! How the status's values are written as JSON.
+//! How the values of a status are written as JSON.
 
 use std::panic::Location;
 use std::time::{Duration, SystemTime};
@@ -7,7 +7,7 @@ use serde::Serializer;
 
 use crate::contract::server_limit::ServerLimit;
 
-/// The server's limit, shared among pools of one capacity.
+/// The server's connection limit, and how many pools of the same capacity fit within it.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct SharedLimit {
     max_connections: u64,
@@ -45,7 +45,7 @@ pub(crate) fn seconds<S: Serializer>(
     }
 }
 
-/// RFC 3339 in UTC.
+/// As RFC 3339 in UTC, with milliseconds.
 #[allow(clippy::ref_option)] // serde's signature
 pub(crate) fn time<S: Serializer>(
     time: &Option<SystemTime>,

@@ -1,21 +1,21 @@
-//! What a health check found.
+//! The result of a health check.
 
 use std::time::{Duration, SystemTime};
 
-/// What a health check found.
+/// The result of a health check.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct HealthCheck {
-    /// Whether the database can be reached: as just found, or, where the check was skipped, as last known.
+    /// Whether the database can be reached: as this check found, or, if it was skipped, as last known.
     pub reachable: bool,
-    /// Not made, because the pool is exhausted: no connection is idle, and there is no room to open another, or the ping of an
-    /// earlier check still hangs on one that was opened for it.
+    /// Whether the check was skipped because the pool is exhausted: no connection is idle, and either there is no room to open
+    /// another, or the ping of an earlier check still hangs on one that was opened for it.
     pub skipped: bool,
-    /// When the check ended on which this rests: just now, or, where it was skipped, the last one before. `None`: skipped, and
-    /// none was made before.
+    /// When the check ended that this result rests on: just now, or, if this check was skipped, when the previous one did. `None`
+    /// if it was skipped and there was none before.
     pub checked_at: Option<SystemTime>,
     /// How long that check took.
     pub took: Option<Duration>,
-    /// Why the database cannot be reached.
+    /// Why the database cannot be reached; `None` if it can.
     pub error: Option<String>,
 }

@@ -13,11 +13,11 @@ use crate::settings::Settings;
 )]
 #[non_exhaustive]
 pub enum Health {
-    /// Neither of the others.
+    /// Neither of the other two.
     Healthy,
-    /// From the setting warning_utilization, 70 % utilization by default.
+    /// The utilization is at or above the setting warning_utilization, by default 70 %.
     Warning,
-    /// Above the setting critical_utilization, 90 % capacity_utilization by default.
+    /// The capacity_utilization is above the setting critical_utilization, by default 90 %.
     Critical,
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Health {
     }
 }
 
-/// Both in percent, as the thresholds are.
+/// Both arguments are in percent, as the thresholds in the settings are.
 pub(crate) fn health(utilization: f64, capacity_utilization: f64, settings: &Settings) -> Health {
     if capacity_utilization > settings.critical_utilization {
         Health::Critical

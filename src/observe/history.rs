@@ -1,4 +1,4 @@
-//! What the monitor has sampled: a ring of the last hour, and its last five minutes in short.
+//! What the monitor has sampled: the samples of the last hour, and a summary of the last five minutes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
@@ -10,99 +10,102 @@ use crate::gate::counters::Counters;
 /// How far the history goes back.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// The most samples that are kept, however short the interval.
+/// The most samples that are kept, however short the interval between them.
 const MOST_SAMPLES: usize = 3600;
 
-/// What [`Recent`] looks back on.
+/// The time that [`Recent`] looks back on.
 const RECENT: Duration = Duration::from_secs(300);
 
-/// One sample of the monitor. Counts named after an event are of the time since the sample before.
+/// One sample taken by the monitor. Counts of events cover the time since the previous sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Sample {
-    /// From 1 upwards in the pool's life, also when older samples are gone.
+    /// The number of the sample. Samples are numbered from 1 for as long as the pool lives, even after older samples have been
+    /// dropped.
     pub number: u64,
-    /// When it was taken.
+    /// When the sample was taken.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::moment")
     )]
     pub at: SystemTime,
-    /// The time since the sample before, in seconds.
+    /// The time since the previous sample, in seconds.
     pub seconds: f64,
-    /// In users' hands when it was taken.
+    /// Connections that were checked out when the sample was taken.
     pub checked_out: u64,
-    /// The most in users' hands since the sample before.
+    /// The most connections that were checked out at once since the previous sample.
     pub peak_checked_out: u64,
-    /// Open when it was taken.
+    /// Connections that were open when the sample was taken.
     pub total: u64,
-    /// The most open since the sample before.
+    /// The most connections that were open at once since the previous sample.
     pub peak_total: u64,
-    /// Callers that waited when it was taken.
+    /// Callers that were waiting when the sample was taken.
     pub waiting: u64,
-    /// The most callers that waited since the sample before.
+    /// The most callers that waited at once since the previous sample.
     pub peak_waiting: u64,
-    /// Guards handed out.
+    /// Connections checked out.
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Those among them for whom others' use left no connection: nothing was being opened for the caller, no place was left,
-    /// and more than half of the capacity was in users' hands. The rest waited for a connect, or for a database that was down.
+    /// Those among them that got no connection because others were using them all: none was being opened for the caller, no place
+    /// was free, and more than half of the capacity was checked out. The others waited for a connect, or for a database that was
+    /// down.
     pub timeouts_at_capacity: u64,
-    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
-    /// younger than a second were under way.
+    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
+    /// 16 connects younger than one second were under way.
     pub pool_exhausted_count: u64,
     /// Connects that failed.
     pub connection_errors: u64,
     /// Connections opened.
     pub opened: u64,
-    /// Connections closed because pool_size were idle already.
+    /// Connections closed at checkin because pool_size connections were idle already.
     pub overflow_closed: u64,
-    /// The median time from call to hand-out, in seconds.
+    /// The median time from the call until the connection was handed out, in seconds.
     pub wait_p50: f64,
-    /// Its 99th percentile.
+    /// The 99th percentile of those times.
     pub wait_p99: f64,
-    /// The median time that a connection was held, in seconds; those still held are not in it.
+    /// The median time for which a connection was held, in seconds. Does not include connections that are still held.
     pub hold_p50: f64,
-    /// Its 99th percentile.
+    /// The 99th percentile of those times.
     pub hold_p99: f64,
 }
 
-/// What the monitor saw in the last five minutes, or since the pool was built; the last two samples where they are further
-/// apart.
+/// What the monitor saw in the last five minutes, or since the pool was built if that is less. If samples are so far apart that
+/// fewer than two fall into the five minutes, it covers the last two.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Recent {
     /// The time covered, in seconds.
     pub seconds: f64,
-    /// The 99th percentile, over the samples, of the most connections that were out at once since the sample before.
+    /// The 99th percentile, over the samples, of the most connections that were checked out at once since the previous sample.
     pub checked_out_p99: u64,
-    /// The most that were out at once.
+    /// The most connections that were checked out at once.
     pub peak_checked_out: u64,
     /// The most callers that waited at once.
     pub peak_waiting: u64,
-    /// Guards handed out.
+    /// Connections checked out.
     pub checkouts: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Those among them for whom others' use left no connection: nothing was being opened for the caller, no place was left,
-    /// and more than half of the capacity was in users' hands. The rest waited for a connect, or for a database that was down.
+    /// Those among them that got no connection because others were using them all: none was being opened for the caller, no place
+    /// was free, and more than half of the capacity was checked out. The others waited for a connect, or for a database that was
+    /// down.
     pub timeouts_at_capacity: u64,
-    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
-    /// younger than a second were under way.
+    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
+    /// 16 connects younger than one second were under way.
     pub pool_exhausted_count: u64,
     /// Connections opened.
     pub opened: u64,
-    /// Connections closed because pool_size were idle already.
+    /// Connections closed at checkin because pool_size connections were idle already.
     pub overflow_closed: u64,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) short: Short,
 }
 
-/// The sample with checkouts that timed out at capacity in which the most were wanted: others may be of an outage, when
-/// callers wait for connects.
+/// Of the samples with checkouts that timed out at capacity, the one in which the most connections were wanted. Other samples are
+/// left out because their callers may have been waiting for connects, during an outage, and not for a larger pool.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Short {
     pub(crate) checked_out: u64,
@@ -117,7 +120,7 @@ pub(crate) struct LastHour {
     pub(crate) checkouts: u64,
 }
 
-/// The ring of samples.
+/// The samples, as a ring.
 #[derive(Default)]
 pub(crate) struct History {
     samples: VecDeque<Sample>,
@@ -125,18 +128,19 @@ pub(crate) struct History {
     taken: u64,
     /// `None` before there are two samples.
     pub(crate) recent: Option<Recent>,
-    /// `None` before the samples are of an hour, or if the ring is too small for one.
+    /// `None` until the samples cover an hour, and always if so many samples do not fit into the ring.
     pub(crate) last_hour: Option<LastHour>,
 }
 
-/// The counts at the last sample.
+/// The counts at the last sample, from which the next one is measured.
 struct Last {
     counters: Counters,
     taken: Instant,
 }
 
 impl History {
-    /// Notes what `counters` say at `taken`; the first time only as what the next sample is measured from.
+    /// Takes a sample of `counters` as they were at `taken`. The first call makes no sample, since there is nothing yet to measure
+    /// it from.
     pub(crate) fn note(&mut self, counters: Counters, waiting: u64, taken: Instant) {
         let Some(last) = self.last.replace(Last { counters, taken }) else {
             return;
@@ -205,6 +209,7 @@ impl History {
             .enumerate()
             .take_while(|(position, sample)| {
                 seconds += sample.seconds;
+                // The tolerance of 1 % is for samples that were taken a little late.
                 *position < 2 || seconds <= RECENT.as_secs_f64() * 1.01
             })
             .map(|(_, sample)| sample)
@@ -246,7 +251,8 @@ impl History {
     fn last_hour(&self) -> Option<LastHour> {
         let seconds: f64 = self.samples.iter().map(|sample| sample.seconds).sum();
         let most = |of: fn(&Sample) -> u64| self.samples.iter().map(of).max();
-        // What is a moment older than an hour is gone already, which is up to one interval.
+        // A sample that reaches back beyond the hour has been dropped, so what is left covers up to one interval less than an
+        // hour.
         (seconds >= KEPT.as_secs_f64() * 0.95).then(|| LastHour {
             peak_checked_out: most(|sample| sample.peak_checked_out).unwrap_or(0),
             peak_total: most(|sample| sample.peak_total).unwrap_or(0),

@@ -1,4 +1,4 @@
-//! How healthy a pool is, whether it leaks, and what to do about it.
+//! What to do about the state of a pool: advice on outages, hanging calls, leaks and sizes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::observe::sizing::on_sizes;
 use crate::observe::status::{Status, most_frequent_line};
 use crate::settings::print_duration;
 
-/// What to do, in words; one line when there is nothing to do. The most urgent first.
+/// What to do, in words, the most urgent first. There is always at least one line: if nothing is to be done, it says so.
 pub(crate) fn recommendations(status: &Status) -> Vec<String> {
     if status.closed {
         return vec!["The pool is closed.".to_owned()];
@@ -48,7 +48,8 @@ fn on_hung_calls(status: &Status) -> Option<String> {
     })
 }
 
-/// A pool can be full for as long as one likes with nobody keeping anything: callers then wait, and take what comes back.
+/// A full pool is not a leak as long as nobody keeps a connection: under load, callers wait and take what is returned. So the
+/// advice speaks of a leak only if somebody has held a connection for longer than leak_after.
 fn on_leak(status: &Status) -> Option<String> {
     let full = status.full_for.filter(|_| status.leak_detected)?;
     let full = format!("full for {:.0} s without a break", full.as_secs_f64());
@@ -69,7 +70,7 @@ fn on_leak(status: &Status) -> Option<String> {
     ))
 }
 
-/// When connections are scarce: which line of code to look at.
+/// When connections are scarce, this names the line of code that has held one for longest.
 fn on_longest_holder(status: &Status) -> Option<String> {
     let holder = status.holders.first()?;
     let is_scarce = status.health == Health::Critical || status.leak_detected;

@@ -1,4 +1,4 @@
-//! What a pool tells of itself: one consistent snapshot, what has been sampled, and what is to be made of it.
+//! What a pool reports about itself: a consistent snapshot, the samples of the last hour, and advice drawn from both.
 
 #[cfg(feature = "serde")]
 pub(crate) mod as_json;

@@ -1,4 +1,4 @@
-//! A snapshot as a person reads it: at most 80 columns wide.
+//! A snapshot as text for people, at most 80 columns wide.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use crate::settings::PrePing;
 
 const WIDTH: usize = 80;
 
-/// How many holders are printed, the longest first.
+/// How many holders are printed, those who have held a connection for longest.
 const HOLDERS: usize = 10;
 
 impl fmt::Display for Status {
@@ -188,7 +188,7 @@ impl Status {
     }
 }
 
-/// What is cut off is in the data.
+/// Cuts a text to a width. The full text is in the snapshot's data.
 fn first_of(text: &str, width: usize) -> String {
     if display_width(text) <= width {
         return text.to_owned();
@@ -214,7 +214,8 @@ fn last_of(text: &str, width: usize) -> String {
     ['…'].into_iter().chain(tail).collect()
 }
 
-/// What a driver says may have line breaks and escapes in it, and the report goes to terminals.
+/// Replaces control characters by spaces. A driver's error text may contain line breaks and escape sequences, and the report is
+/// printed on terminals.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
@@ -245,7 +246,7 @@ fn write_histogram(f: &mut fmt::Formatter<'_>, name: &str, times: &Histogram) ->
     writeln!(f)
 }
 
-/// Three digits and a unit.
+/// A duration with three significant digits and a unit.
 fn short(seconds: f64) -> String {
     let (value, unit) = match seconds {
         seconds if seconds >= 99.95 => return format!("{seconds:.0} s"),
@@ -262,7 +263,7 @@ fn short(seconds: f64) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// To the second, in UTC.
+/// A time to the second, in UTC.
 fn time(moment: SystemTime) -> humantime::Rfc3339Timestamp {
     humantime::format_rfc3339_seconds(moment)
 }

@@ -3,50 +3,50 @@
 use crate::base::histogram::Histogram;
 use crate::observe::status::Status;
 
-/// The difference of two snapshots of one pool, by [`Status::since`]: counts of events and the times of those checkouts and
-/// checkins alone.
+/// The difference between two snapshots of one pool, as returned by [`Status::since`]: it counts only the events between them, and
+/// the times of only those checkouts and checkins.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Since {
-    /// The time between the snapshots, in seconds, on the machine's monotonic clock.
+    /// The time between the two snapshots, in seconds, on the machine's monotonic clock.
     pub seconds: f64,
-    /// Guards handed out.
+    /// Connections checked out.
     pub checkouts: u64,
-    /// Guards that ended.
+    /// Checkouts that ended, in any way.
     pub checkins: u64,
     /// Connections opened.
     pub total_connections_created: u64,
     /// Connections closed, for whatever reason.
     pub total_connections_closed: u64,
-    /// Connections that holders detached.
+    /// Connections that their holders detached.
     pub detached: u64,
-    /// Connects that failed or were abandoned.
+    /// Connects that failed or were abandoned, counting every attempt.
     pub connection_errors: u64,
     /// Connects that were abandoned.
     pub abandoned_connects: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
-    /// younger than a second were under way.
+    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
+    /// 16 connects younger than one second were under way.
     pub pool_exhausted_count: u64,
-    /// Checkouts refused by the setting max_waiting.
+    /// Checkouts refused because of the setting max_waiting.
     pub overloaded_count: u64,
-    /// Pings before hand-out that failed or timed out.
+    /// Pings before a checkout that failed or timed out.
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
     /// Health checks that failed.
     pub health_check_failures: u64,
-    /// The time from call to hand-out, of these checkouts.
+    /// How long these checkouts took, from the call until the connection was handed out.
     pub connection_acquisition_time: Histogram,
-    /// The time that a connection was held, of these checkins.
+    /// How long the connections of these checkins had been held.
     pub connection_hold_time: Histogram,
 }
 
 impl Status {
-    /// What happened since `earlier`, a snapshot of the same pool that was taken before this one. A count that is smaller here
-    /// than there, because the two are of different pools or in the wrong order, gives 0.
+    /// What happened since `earlier`, a snapshot of the same pool that was taken before this one. If the two are of different
+    /// pools or in the wrong order, a count may be smaller here than there; its difference is then 0.
     ///
     /// ```
     /// # fn main() -> Result<(), queuepool::Error> {
@@ -93,7 +93,7 @@ impl Status {
 }
 
 impl Since {
-    /// `count` of this interval as a rate; 0 where no time has passed.
+    /// Returns `count` as a rate per second over this interval, or 0 if no time has passed.
     #[must_use]
     pub fn per_second(&self, count: u64) -> f64 {
         if self.seconds > 0.0 {

@@ -1,27 +1,28 @@
 //! Which sizes a pool should have: advice on pool_size and max_overflow.
 //!
-//! What is advised can be done: every value passes validation and stays within what the server takes, each line alone and
-//! those of one report together. Where nothing can be raised, connections have to be held for a shorter time.
+//! All advice can be followed: each value that is recommended passes validation and stays within what the server accepts, both on
+//! its own and together with the others in the same report. If nothing can be raised, the advice is to hold connections for a
+//! shorter time.
 
 use crate::observe::health::Health;
 use crate::observe::status::{Status, most_frequent_line};
 use crate::settings::{GREATEST_CAPACITY, Settings};
 
-/// A size is too large when it was not used for this long, in seconds, ...
+/// A size counts as too large only if it was not needed for this long, in seconds, ...
 const LONG_ENOUGH: f64 = 3600.0;
 
-/// ... and in this many checkouts: a pool that is hardly used says nothing.
+/// ... and over this many checkouts: a pool that is hardly used tells nothing about the size that it needs.
 const ENOUGH_CHECKOUTS: u64 = 1000;
 
-/// Pools this small are not worth the advice.
+/// Pools of at most this size are too small for advice to be worthwhile.
 const SMALL: u64 = 5;
 
-/// The default max_overflow: one no larger is never too large, nor is twice pool_size, which serves a burst of three times
-/// the usual load. Most of it is unused most of the time, and should be.
+/// The default of max_overflow. An overflow up to this size never counts as too large, nor does one of up to twice pool_size,
+/// which is enough for a burst of three times the usual load. Most of the overflow is unused most of the time, as it should be.
 const USUAL_OVERFLOW: u64 = 20;
 
-/// A pool that is too small is told so alone, and one beyond the server's limit is told of that: one report never raises and
-/// lowers the same.
+/// A pool that is too small, or that is larger than the server's limit allows, is given only the advice about that: one report
+/// never recommends both raising and lowering the same setting.
 pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
     let exhaustion = on_exhaustion(status);
     if let Some(lower) = on_server_limit(status) {
@@ -45,7 +46,7 @@ pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
     }
 }
 
-/// The most connections that this pool can have.
+/// The greatest capacity that this pool can have.
 fn most(status: &Status) -> u64 {
     let greatest = u64::from(GREATEST_CAPACITY);
     status
@@ -62,29 +63,29 @@ fn why_no_more(status: &Status) -> String {
     }
 }
 
-/// The smallest capacity of which `out` are not critical.
+/// The smallest capacity at which `out` connections in use are not critical.
 fn capacity_for(out: u64, settings: &Settings) -> u64 {
     (out as f64 * 100.0 / settings.critical_utilization).ceil() as u64
 }
 
-/// The smallest pool_size (in null mode capacity) of which `out` are not a warning.
+/// The smallest pool_size (in null mode, capacity) at which `out` connections in use are not a warning.
 fn size_for(out: u64, settings: &Settings) -> u64 {
     ((out as f64 * 100.0 / settings.warning_utilization).floor() as u64).saturating_add(1)
 }
 
 struct Exhaustion {
     advice: String,
-    /// As advised, or as it is.
+    /// The value that is recommended, or the present one if there is no room for more.
     max_overflow: u64,
 }
 
-/// Nearly all connections are out, or some callers got none.
+/// Advice if nearly all connections are checked out, or if some callers got none.
 fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
-    // What leaks fills a larger pool too.
+    // A leak would fill a larger pool too.
     if status.leak_detected && !status.old_holders().is_empty() {
         return None;
     }
-    // Whoever times out because the database is down needs no larger pool.
+    // Callers that time out because the database is down do not need a larger pool.
     let timed_out = status
         .recent
         .filter(|recent| recent.timeouts_at_capacity > 0 && status.unreachable_for.is_none());
@@ -134,7 +135,7 @@ fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
     })
 }
 
-/// The usual load lives in the overflow, which is opened and closed again each time.
+/// Advice if the usual load needs the overflow, whose connections are closed after use and have to be opened again each time.
 fn on_overflow(status: &Status, max_overflow: u64) -> Option<String> {
     let recent = status.recent?;
     let lives_there =
@@ -151,8 +152,8 @@ fn on_overflow(status: &Status, max_overflow: u64) -> Option<String> {
     ))
 }
 
-/// Within what the server takes: where that is used up, at the cost of the overflow, unless the report has just raised it to
-/// `max_overflow`.
+/// Recommends raising pool_size to `to`, or to as much as the server accepts. If that limit leaves no room, max_overflow is to be
+/// lowered by as much; but if the report has just raised it to `max_overflow`, there is no advice.
 fn raise_pool_size(status: &Status, to: u64, max_overflow: u64) -> Option<String> {
     let most = most(status);
     let to = to.min(most);
@@ -169,7 +170,7 @@ fn raise_pool_size(status: &Status, to: u64, max_overflow: u64) -> Option<String
     })
 }
 
-/// Many connections are in use at this moment, and nothing is known of other moments.
+/// Advice if many connections are in use at this moment, while nothing is known about other moments.
 fn on_use(status: &Status) -> Option<String> {
     if status.health != Health::Warning {
         return None;
@@ -242,20 +243,20 @@ fn on_server_limit(status: &Status) -> Option<String> {
     ))
 }
 
-/// The smallest pool_size that the other settings admit.
+/// The smallest pool_size that the other settings allow.
 fn kept(settings: &Settings) -> u64 {
     u64::from(settings.min_pool_size.max(settings.warm_up))
 }
 
-/// The most that was used over a time long enough to tell.
+/// The most connections that were used, over a time that is long enough to judge by.
 struct Use {
     checked_out: u64,
     total: u64,
-    /// All of the pool's life, and not the last hour only.
+    /// Whether this covers the whole life of the pool, and not only the last hour.
     is_all: bool,
 }
 
-/// Of the last hour, where the monitor has seen enough of it: one burst is not to count for good.
+/// Covers the last hour, if the monitor has seen enough of it: a single burst should not count for the rest of the pool's life.
 fn long_use(status: &Status) -> Option<Use> {
     let enough = |checkouts: u64| checkouts >= ENOUGH_CHECKOUTS;
     let hour = status.last_hour.filter(|hour| enough(hour.checkouts));
@@ -274,10 +275,14 @@ fn long_use(status: &Status) -> Option<Use> {
     })
 }
 
-/// pool_size is too large when never more than half of it was in use: half as much again as was is enough. max_overflow is
-/// when that leaves [`USUAL_OVERFLOW`] and twice pool_size, and no more than half of what it has: the capacity was open only
-/// in part, and what is never open in peace takes the server's last connections in a leak. Nothing is lowered so far that
-/// the same use would be a warning, or critical. Null mode keeps no connections that could be too many.
+/// pool_size is too large if no more than half of it was ever in use. One and a half times that use is then enough.
+///
+/// max_overflow is too large if half of it would be enough. Enough is one and a half times what was ever open beyond pool_size,
+/// and at least [`USUAL_OVERFLOW`] and twice pool_size. An overflow that normal times never need is not harmless: in a leak it
+/// would take the server's last connections.
+///
+/// Nothing is lowered so far that the same use would be a warning, or critical. In null mode there is no such advice, because no
+/// connections are kept that could be too many.
 fn on_unused(status: &Status) -> Vec<String> {
     let Some(used) = long_use(status).filter(|_| status.size > 0) else {
         return Vec::new();

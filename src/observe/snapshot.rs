@@ -1,4 +1,4 @@
-//! Taking a snapshot: what is read under the lock, and what is made of it after.
+//! Taking a snapshot: what is read under the gate's lock, and what is computed from it afterwards.
 
 use std::time::SystemTime;
 
@@ -15,6 +15,7 @@ use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn status(&self, history: &Mutex<History>) -> Status {
+        // In a forked child, a lock may have been held at the fork, for ever. So none is taken.
         if self.home.is_left() {
             let mut status = self.describe_reading(Reading::empty(), None, None);
             status.recommendations = vec![format!(
@@ -26,7 +27,8 @@ impl<M: Manager> Shared<M> {
             let history = history.lock();
             (history.recent, history.last_hour)
         };
-        // Words are found after the lock.
+        // The list is allocated before the lock is taken, and all texts are composed after it is released, so that a snapshot
+        // holds up nobody for long.
         let holders = Vec::with_capacity(self.capacity.min(1024) as usize);
         let reading = self.gate.read(holders);
         let mut status = self.describe_reading(reading, recent, last_hour);
@@ -57,7 +59,7 @@ impl<M: Manager> Shared<M> {
             server_limit,
             holders,
         } = reading;
-        // And what came after the last sample.
+        // The last hour also includes what happened after the last sample.
         let last_hour = last_hour.map(|hour| LastHour {
             peak_checked_out: hour.peak_checked_out.max(counters.recent_checked_out),
             peak_total: hour.peak_total.max(counters.recent_total),

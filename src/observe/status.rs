@@ -1,4 +1,4 @@
-//! One consistent snapshot of a pool, as plain data.
+//! A consistent snapshot of a pool, as plain data.
 
 use std::collections::BTreeMap;
 use std::panic::Location;
@@ -13,10 +13,11 @@ use crate::observe::health::Health;
 use crate::observe::history::{LastHour, Recent};
 use crate::settings::Settings;
 
-/// A snapshot of one pool, taken under its lock: all counts are of one instant. Plain data; print it for a report.
+/// A snapshot of one pool. It is taken under the pool's lock, so that all counts are of the same instant. It is plain data; print
+/// it for a report.
 ///
-/// `total_connections_created = total_connections_closed + detached + total` and
-/// `checkouts = checkins + checked_out` hold in every snapshot.
+/// Two equations hold in every snapshot: `total_connections_created = total_connections_closed + detached + total`, and `checkouts
+/// = checkins + checked_out`.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
@@ -29,10 +30,10 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::moment")
     )]
     pub at: SystemTime,
-    /// The same on the machine's monotonic clock.
+    /// The same instant on the machine's monotonic clock.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) taken: Instant,
-    /// Since the pool was built.
+    /// The time since the pool was built.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::duration")
@@ -40,119 +41,122 @@ pub struct Status {
     pub uptime: Duration,
     /// Whether the pool is closed.
     pub closed: bool,
-    /// `QueuePool` or `NullPool`.
+    /// The kind of pool: `QueuePool` or `NullPool`.
     pub pool_type: &'static str,
     /// The setting pool_size; 0 in null mode.
     pub size: u64,
-    /// Open and not in users' hands: idle, and those being pinged, reset or closed. 0 in null mode, but for those that are being
-    /// closed or handed out at this moment.
+    /// Open connections that are not checked out: idle ones, and those being pinged, reset or closed. In null mode this is 0,
+    /// except for connections that are being closed or handed out at this moment.
     pub checked_in: u64,
-    /// In users' hands.
+    /// Connections that are checked out.
     pub checked_out: u64,
-    /// Open beyond pool_size; 0 while no more than pool_size are open, and in null mode.
+    /// Open connections beyond pool_size: 0 while no more than pool_size are open, and always 0 in null mode.
     pub overflow: u64,
-    /// Open now. Does not count those being opened, nor abandoned or detached ones.
+    /// Connections that are open now. Does not count those being opened, nor abandoned or detached ones.
     pub total: u64,
     /// The setting max_overflow.
     pub max_overflow: u64,
     /// pool_size + max_overflow.
     pub total_capacity: u64,
-    /// checked_out of size, in percent, at most 100; of total_capacity in null mode.
+    /// checked_out as a share of size, in percent, at most 100. In null mode it is the share of total_capacity.
     pub utilization: f64,
-    /// checked_out of total_capacity, in percent.
+    /// checked_out as a share of total_capacity, in percent.
     pub capacity_utilization: f64,
-    /// How close to its limits the pool is.
+    /// How close the pool is to its limits.
     pub health: Health,
-    /// Overflow used up and more than 90 % of the capacity out for longer than the setting leak_after, without a break.
+    /// Whether the overflow has been used up, with more than 90 % of the capacity checked out, for longer than the setting
+    /// leak_after without a break.
     pub leak_detected: bool,
-    /// What to do, in words. Sizes that are named pass validation and stay within the server's limit, where that is known.
+    /// What to do, in words. Every size that is recommended passes validation, and stays within the server's limit if that is
+    /// known.
     pub recommendations: Vec<String>,
-    /// The same as checked_out.
+    /// The same number as checked_out.
     pub active_connections: u64,
-    /// Ready to be handed out: checked_in without those being pinged, reset or closed.
+    /// Connections that are ready to be handed out: checked_in without those being pinged, reset or closed.
     pub idle_connections: u64,
-    /// Being opened now.
+    /// Connections that are being opened now.
     pub opening_connections: u64,
-    /// Open and counted in checked_in, but not ready: their connect hooks have not returned.
+    /// Connections that are open and counted in checked_in, but not ready because their connect hooks have not returned.
     pub in_connect_hook: u64,
-    /// Driver calls past their limit that have not returned, and hold no place of the pool.
+    /// Driver calls that are past their limit and have not returned. They take up no place in the pool.
     pub abandoned: u64,
-    /// The connects among them: past connect_timeout, or given up for another, and not returned.
+    /// The connects among those calls: past connect_timeout, or given up in favour of another, and not returned yet.
     pub hung_connects: u64,
-    /// Connects that were abandoned so, since the pool was built; what returned later counts too.
+    /// Connects that were abandoned in this way since the pool was built, including those that have returned since.
     pub abandoned_connects: u64,
-    /// Callers in the queue, those who wait for their own connect or sleep between attempts included.
+    /// Callers in the queue, including those that wait for a connect of their own or sleep between two attempts.
     pub waiting_requests: u64,
-    /// Connections opened and counted in; not those opened too late and closed unseen.
+    /// Connections that were opened and became part of the pool. Does not count those that were opened too late and closed unused.
     pub total_connections_created: u64,
     /// Connections closed, for whatever reason.
     pub total_connections_closed: u64,
-    /// The same by reason; reasons that did not occur are left out.
+    /// Connections closed, by reason. Reasons that have not occurred are left out.
     pub closed_by_reason: BTreeMap<CloseReason, u64>,
-    /// Connections that holders detached.
+    /// Connections that their holders detached.
     pub detached: u64,
-    /// Guards handed out.
+    /// Connections checked out since the pool was built.
     pub checkouts: u64,
-    /// Guards that ended, in any way.
+    /// Checkouts that ended, in any way.
     pub checkins: u64,
-    /// Connects that failed or were abandoned, each attempt.
+    /// Connects that failed or were abandoned, counting every attempt.
     pub connection_errors: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
-    /// Mean time from call to hand-out, in seconds, over all checkouts.
+    /// The mean time from the call until the connection was handed out, in seconds, over all checkouts.
     pub avg_connection_acquisition_time: f64,
-    /// The longest, in seconds.
+    /// The longest such time, in seconds.
     pub max_connection_acquisition_time: f64,
-    /// The distribution of that time: mean, percentiles, maximum, buckets.
+    /// The distribution of those times: mean, percentiles, maximum and buckets.
     pub connection_acquisition_time: Histogram,
-    /// Mean time that a connection was held, in seconds, over all checkins.
+    /// The mean time for which a connection was held, in seconds, over all checkins.
     pub avg_connection_hold_time: f64,
-    /// The longest, in seconds.
+    /// The longest such time, in seconds.
     pub max_connection_hold_time: f64,
-    /// The distribution of that time; those still held are not in it.
+    /// The distribution of those times. Does not include connections that are still held.
     pub connection_hold_time: Histogram,
-    /// Pings before hand-out that failed or timed out.
+    /// Pings before a checkout that failed or timed out.
     pub validation_failures: u64,
     /// Hooks that failed or panicked.
     pub hook_failures: u64,
-    /// Health checks that failed: the monitor's, [`Pool::health_check`](crate::Pool::health_check) and [`Pool::ping`](crate::Pool::ping).
+    /// Health checks that failed: the monitor's, and those by [`Pool::health_check`](crate::Pool::health_check) and
+    /// [`Pool::ping`](crate::Pool::ping).
     pub health_check_failures: u64,
-    /// When the last health check ended; `None` before the first. Those skipped do not count, nor a
-    /// ping that found the pool used up.
+    /// When the last health check ended; `None` before the first. Does not count checks that were skipped, nor a
+    /// [`Pool::ping`](crate::Pool::ping) that found the pool used up.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub last_health_check: Option<SystemTime>,
-    /// Why it failed; `None` when the database answered.
+    /// Why the last health check failed; `None` if the database answered.
     pub last_health_check_error: Option<String>,
-    /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect. `None` when a
-    /// connection was opened, pinged or returned after use since, and before anything failed.
+    /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect. `None` before
+    /// anything has failed, and once a connection has been opened, pinged or returned after use since that failure.
     pub database_error: Option<String>,
-    /// Checkouts that had to wait, because nothing was idle and nothing was being opened for them: at capacity, or while 16 connects
-    /// younger than a second were under way.
+    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
+    /// 16 connects younger than one second were under way.
     pub pool_exhausted_count: u64,
-    /// Checkouts refused because as many callers waited as the setting max_waiting admits.
+    /// Checkouts refused because as many callers were waiting as the setting max_waiting allows.
     pub overloaded_count: u64,
-    /// The last connect error, in words.
+    /// The text of the last connect error.
     pub last_error: Option<String>,
-    /// When it occurred.
+    /// When that error occurred.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub last_error_at: Option<SystemTime>,
-    /// The most that were out at once.
+    /// The most connections that were checked out at once.
     pub peak_checked_out: u64,
-    /// When that was first so.
+    /// When that number was first reached.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub peak_checked_out_at: Option<SystemTime>,
-    /// The most that were open at once.
+    /// The most connections that were open at once.
     pub peak_total: u64,
-    /// When that was first so.
+    /// When that number was first reached.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::time")
@@ -160,19 +164,19 @@ pub struct Status {
     pub peak_total_at: Option<SystemTime>,
     /// The most callers that waited at once.
     pub peak_waiting: u64,
-    /// When that was first so.
+    /// When that number was first reached.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub peak_waiting_at: Option<SystemTime>,
-    /// What the monitor saw in the last five minutes; `None` without the monitor, and before its second sample.
+    /// What the monitor saw in the last five minutes. `None` if the monitor does not run, and before its second sample.
     pub recent: Option<Recent>,
-    /// Its last hour; `None` before it has seen one.
+    /// What the monitor saw in the last hour. `None` until its samples cover an hour.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) last_hour: Option<LastHour>,
-    /// How many connections the server takes in all; `None` where it has no such limit or was not asked yet. In JSON also
-    /// how many pools of this capacity fit (`instances`), and how many connections they leave (`remaining`).
+    /// How many connections the server accepts in all. `None` if it has no such limit, or has not been asked yet. The JSON form
+    /// also says how many pools of this capacity fit (`instances`), and how many connections they leave over (`remaining`).
     #[cfg_attr(feature = "serde", serde(skip))]
     pub server_limit: Option<ServerLimit>,
     #[cfg(feature = "serde")]
@@ -180,23 +184,24 @@ pub struct Status {
     pub(crate) server_limit_as_json: Option<crate::observe::as_json::SharedLimit>,
     /// The settings in force.
     pub configuration: Settings,
-    /// Who holds a connection now, the longest first.
+    /// Who holds a connection now, the longest holder first.
     pub holders: Vec<Holder>,
-    /// For how long connects have failed without one success between; `None` when the last one succeeded, or when a connection
-    /// was pinged or returned after use since the last failure.
+    /// For how long connects have failed without a single success. `None` if the last connect succeeded, or if a connection has
+    /// been pinged or returned after use since the last failure.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::seconds")
     )]
     pub unreachable_for: Option<Duration>,
-    /// For how long the pool has been exhausted: callers had to wait for more than a second, timed out at capacity, or were
-    /// refused by max_waiting. Noticed within two seconds, and so is its end.
+    /// For how long the pool has been exhausted, that is, for how long callers have waited for more than a second, timed out at
+    /// capacity, or been refused because of max_waiting. Both the beginning and the end are noticed within two seconds.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::seconds")
     )]
     pub exhausted_for: Option<Duration>,
-    /// For how long the leak condition has held.
+    /// For how long the overflow has been used up, with more than 90 % of the capacity checked out. When this exceeds the setting
+    /// leak_after, leak_detected is set. `None` while it is not so.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::seconds")
@@ -204,37 +209,37 @@ pub struct Status {
     pub full_for: Option<Duration>,
 }
 
-/// Who holds a connection.
+/// Somebody who holds a connection.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Holder {
-    /// The name of the thread that checked it out, or its id where it has none.
+    /// The name of the thread that checked the connection out, or the thread's id if it has no name.
     pub thread: Arc<str>,
-    /// The line of code that called get.
+    /// The line of code that checked the connection out.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::location")
     )]
     pub location: &'static Location<'static>,
-    /// Since the hand-out.
+    /// For how long the connection has been held.
     #[cfg_attr(
         feature = "serde",
         serde(serialize_with = "crate::observe::as_json::duration")
     )]
     pub held_for: Duration,
-    /// The connection's id within its pool.
+    /// The id of the connection within its pool.
     pub connection_id: u64,
 }
 
 impl Status {
-    /// Whether the pool is not critical.
+    /// Whether the health is not critical.
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.health != Health::Critical
     }
 
-    /// Those who have held a connection for longer than leak_after.
+    /// The holders that have held a connection for longer than leak_after.
     pub(crate) fn old_holders(&self) -> &[Holder] {
         let leak_after = self.configuration.leak_after;
         let old = self
@@ -243,15 +248,15 @@ impl Status {
         &self.holders[..old]
     }
 
-    /// Whether overflow has been used up, with more than 90 % of the capacity out, for longer than `threshold` without a
-    /// break.
+    /// Whether the overflow has been used up, with more than 90 % of the capacity checked out, for longer than `threshold` without
+    /// a break.
     #[must_use]
     pub fn leaking_for(&self, threshold: Duration) -> bool {
         self.full_for.is_some_and(|full| full > threshold)
     }
 }
 
-/// Where most of these connections were taken.
+/// Names the line of code at which most of these connections were checked out.
 pub(crate) fn most_frequent_line(holders: &[Holder]) -> String {
     let mut lines = BTreeMap::new();
     for holder in holders {

@@ -1,4 +1,4 @@
-//! Which metrics there are, what each one counts, and where in a snapshot it stands.
+//! Which metrics there are, what each of them counts, and where in a snapshot its value stands.
 
 use std::time::SystemTime;
 

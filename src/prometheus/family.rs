@@ -1,33 +1,33 @@
-//! What a metric is, and how its samples are read.
+//! What a metric consists of, and how its samples are read.
 
 use prometheus_client::registry::Unit;
 
 use crate::base::histogram::Histogram;
 use crate::observe::status::Status;
 
-/// The metrics of one name: a sample of each pool, or several that differ in one more label.
+/// The metrics of one name. Each pool has one sample, or several that differ in one more label.
 pub(super) struct Family {
-    /// Without the unit and without `_total`.
+    /// The name without the unit and without `_total`.
     pub(super) name: &'static str,
     pub(super) unit: Option<Unit>,
     pub(super) help: &'static str,
     pub(super) read: Read,
 }
 
-/// A value of one more label, and what it counts.
+/// The values of one more label, each with its count.
 pub(super) type Labelled = Vec<(String, u64)>;
 
 /// How the samples of a pool are read from its snapshot.
 pub(super) enum Read {
     Counter(fn(&Status) -> u64),
-    /// By the label named first.
+    /// One counter for each value of the label that is named first.
     CounterBy(&'static str, fn(&Status) -> Labelled),
     Gauge(fn(&Status) -> Option<u64>),
-    /// By the label named first.
+    /// One gauge for each value of the label that is named first.
     GaugeBy(&'static str, fn(&Status) -> Labelled),
     Real(fn(&Status) -> Option<f64>),
     Histogram(fn(&Status) -> &Histogram),
-    /// Labels that say what the pool is.
+    /// Labels that say what the pool is; the value is always 1.
     Info(fn(&Status) -> Vec<(&'static str, String)>),
 }
 

@@ -1,5 +1,5 @@
-//! Every pool of a [`Registry`] as Prometheus metrics: [`text`] is a whole answer to a scrape; [`Collector`] adds the pools to a
-//! registry of the crate [prometheus-client](prometheus_client) that a service has already.
+//! The pools of a [`Registry`] as Prometheus metrics. [`text`] returns the whole answer to a scrape. [`Collector`] adds the pools
+//! to a registry of the crate [prometheus-client](prometheus_client) that a service already has.
 //!
 //! ```
 //! # fn main() -> Result<(), queuepool::Error> {
@@ -17,7 +17,7 @@
 //! # }
 //! ```
 //!
-//! Beside metrics of your own:
+//! Together with metrics of your own:
 //!
 //! ```
 //! use queuepool::prometheus::{Collector, prometheus_client};
@@ -27,32 +27,34 @@
 //! metrics.register_collector(Box::new(Collector::new(&pools)));
 //! ```
 //!
-//! Each metric's HELP line defines it and says what it does not count. All have the label `pool`, the name in the registry, and
-//! the numbers of one pool in one scrape are of one instant. Series do not come and go: every counter, reason and bucket is there
-//! from 0 on; only what is not known yet is absent (the server's limit, the last health check, times of what has not happened).
-//! The last error's words and the holders are in [`Status`] alone: as labels they would make a new series each.
+//! Each metric's HELP line defines it and says what it does not count. All metrics have the label `pool`, which is the pool's name
+//! in the registry, and the numbers of one pool in one scrape are of the same instant.
 //!
-//! The two histograms have 32 buckets that double from 1 us to 18 min, with exact counts, made of the 186 of [`Histogram`].
-//! `histogram_quantile` is off by a factor of two at most.
+//! Series do not come and go: every counter, reason and bucket is there from the start, as 0. Only what is not known yet is
+//! absent: the server's limit, the last health check, and the times of what has not happened. The text of the last error and the
+//! holders are only in [`Status`], because as labels each would make a new series.
 //!
-//! Ready alerts and a Grafana dashboard stand in the repository under `examples/monitoring`.
+//! The two histograms have 32 buckets whose bounds double from 1 us to 18 min. Their counts are exact, and are added up from the
+//! 186 buckets of [`Histogram`]. A `histogram_quantile` is off by a factor of two at most.
+//!
+//! Ready-made alerts and a Grafana dashboard are in the repository under `examples/monitoring`.
 //!
 //! # OpenTelemetry
 //!
-//! What OpenTelemetry's semantic conventions (1.44, in development there) call `db.client.connection.*`, with the attribute
-//! `db.client.connection.pool.name` for the label `pool`:
+//! How these metrics correspond to those that OpenTelemetry's semantic conventions (1.44, where they are marked as in development)
+//! call `db.client.connection.*`. The label `pool` corresponds to the attribute `db.client.connection.pool.name`.
 //!
-//! | there | here |
+//! | OpenTelemetry | here |
 //! |---|---|
 //! | `count`, state `used` | `db_pool_checked_out` |
-//! | `count`, state `idle` | `db_pool_checked_in`, which has those being pinged, reset or closed in it; `db_pool_idle` has not |
+//! | `count`, state `idle` | `db_pool_checked_in`, which includes connections being pinged, reset or closed; `db_pool_idle` does not |
 //! | `idle.max` | `db_pool_size` |
 //! | `idle.min` | `db_pool_min_pool_size` |
 //! | `max` | `db_pool_capacity` |
 //! | `pending_requests` | `db_pool_waiting` |
 //! | `timeouts` | `db_pool_connection_timeouts_total` |
-//! | `create_time` | not measured by itself: the first checkouts' `db_pool_wait_time` contains it |
-//! | `wait_time` | `db_pool_wait_time`, in seconds as there |
+//! | `create_time` | not measured on its own; the `db_pool_wait_time` of the first checkouts includes it |
+//! | `wait_time` | `db_pool_wait_time`, also in seconds |
 //! | `use_time` | `db_pool_hold_time_seconds` |
 
 mod families;
@@ -62,7 +64,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// The crate that the [`Collector`] is for, in the version it is built with.
+/// The crate that [`Collector`] is for, in the version with which it was built.
 pub use ::prometheus_client;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
@@ -78,8 +80,8 @@ use family::{Family, Labelled, Read};
 /// The content type of what [`text`] returns: Prometheus' text format, which every version of every scraper reads.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// One scrape: the metrics of every pool in the registry, labelled `pool` with the name that it has there, to be served as
-/// [`CONTENT_TYPE`]. Asks no server and waits for nobody.
+/// The answer to one scrape: the metrics of every pool in the registry, with the pool's name there as the label `pool`. It is to
+/// be served as [`CONTENT_TYPE`]. This asks no server and waits for nobody.
 #[must_use]
 pub fn text(registry: &Registry) -> String {
     let mut metrics = prometheus_client::registry::Registry::default();
@@ -92,16 +94,17 @@ pub fn text(registry: &Registry) -> String {
     text
 }
 
-/// The metrics of every pool in a [`Registry`], for a registry of the crate prometheus-client that has other metrics too. Its
-/// prefix and labels apply.
+/// The metrics of every pool in a [`Registry`], for a registry of the crate prometheus-client that has other metrics too. The
+/// prefix and labels of that registry apply.
 ///
-/// Encoded as OpenMetrics text, which wants the characters `\`, `"` and line feed escaped and leaves that to a collector; the
-/// protocol buffers of prometheus-client show a pool's name that contains them as escaped too.
+/// This is for encoding as OpenMetrics text, where the characters `\`, `"` and line feed must be escaped, which prometheus-client
+/// leaves to collectors. So in the protocol buffers of prometheus-client, a pool's name that contains such characters is shown
+/// escaped too.
 #[derive(Debug, Clone)]
 pub struct Collector(Collected);
 
 impl Collector {
-    /// Reads every pool in the registry at each scrape, also those added later.
+    /// Reads every pool in the registry at each scrape, including pools that are added later.
     #[must_use]
     pub fn new(registry: &Registry) -> Self {
         Collector(Collected {
@@ -117,9 +120,9 @@ impl prometheus_client::collector::Collector for Collector {
     }
 }
 
-/// The two forms differ in where a counter's `_total` and an info's `_info` stand: in the samples' names alone (OpenMetrics, the
-/// only form that prometheus-client knows) or in the family's name too (Prometheus' own text, the only one that
-/// `promtool check metrics` and older scrapers read, and which has no type `info`).
+/// The two forms differ in where the `_total` of a counter and the `_info` of an info stand. In OpenMetrics, the only form that
+/// prometheus-client knows, they are only in the names of the samples. In Prometheus' own text format they are in the name of the
+/// family too; it is the only form that `promtool check metrics` and older scrapers read, and it has no type `info`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Form {
     OpenMetrics,
@@ -179,7 +182,7 @@ impl Family {
     }
 }
 
-/// One value of one pool, with the labels that it has besides the pool's name.
+/// One value of one pool, with its labels other than the pool's name.
 struct Sample<'a> {
     labels: Vec<(&'static str, String)>,
     value: Value<'a>,
@@ -252,7 +255,7 @@ impl Sample<'_> {
             (Value::Counter(count), Form::OpenMetrics) => {
                 metric.encode_counter::<NoLabelSet, _, u64>(count, None)
             }
-            // encode_counter would append a second `_total`.
+            // Not encode_counter, which would append a second `_total`.
             (Value::Counter(count) | Value::Gauge(count), _) => encode_whole(&mut metric, *count),
             (Value::Real(value), _) => metric.encode_gauge(value),
             (Value::Histogram(times), _) => {
@@ -264,7 +267,8 @@ impl Sample<'_> {
     }
 }
 
-/// The client's own gauges end at `i64::MAX`, and one number too large would fail the scrape of all.
+/// The gauges of prometheus-client end at `i64::MAX`. A greater number would make the whole scrape fail, so it is written as a
+/// float.
 fn encode_whole(metric: &mut MetricEncoder, count: u64) -> Result<(), fmt::Error> {
     match i64::try_from(count) {
         Ok(count) => metric.encode_gauge(&count),
@@ -272,11 +276,11 @@ fn encode_whole(metric: &mut MetricEncoder, count: u64) -> Result<(), fmt::Error
     }
 }
 
-/// The bounds are the powers of two from 2^10 ns (1 us) to 2^40 ns (18 min), each one nanosecond short: they are ends of the
-/// fine buckets, which do not contain their upper end, where a bucket of Prometheus does.
+/// The bounds of the buckets: the powers of two from 2^10 ns (1 us) to 2^40 ns (18 min), each less one nanosecond. They are ends
+/// of the fine buckets of [`Histogram`], which do not include their upper end, while a bucket of Prometheus does.
 const BOUNDS: RangeInclusive<u32> = 10..=40;
 
-/// Counts by bucket, not cumulated, with the bounds in seconds; the same bounds at every scrape.
+/// The counts by bucket, not cumulative, with the upper bounds in seconds. The bounds are the same at every scrape.
 fn buckets(times: &Histogram) -> Vec<(f64, u64)> {
     let ends: Vec<u64> = BOUNDS.map(|power| 1 << power).collect();
     let mut counts = vec![0; ends.len() + 1];
@@ -287,7 +291,7 @@ fn buckets(times: &Histogram) -> Vec<(f64, u64)> {
     bounds.chain([f64::MAX]).zip(counts).collect()
 }
 
-/// As a label's value must be written, which prometheus-client leaves to its callers.
+/// Escapes the value of a label, which prometheus-client leaves to its callers.
 fn escaped(value: &str) -> String {
     let mut escaped = String::with_capacity(value.len());
     for letter in value.chars() {
