@@ -10,6 +10,7 @@ use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
 use crate::gate::failure::Failure;
 use crate::gate::lease::Lease;
+use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
 use crate::lifecycle::validate::Pinged;
 
@@ -73,6 +74,7 @@ impl<M: Manager> Shared<M> {
                 let reason = fault.close_reason(CloseReason::ValidationFailed);
                 self.speak_for_others(lease.live(), fault.verdict);
                 self.close_lease(lease, reason);
+                turn.ended_alone += u32::from(fault.verdict == Verdict::Ended);
                 let cause = Error::new(ErrorKind::Validation, std::mem::take(&mut fault.words));
                 self.validation_failed(
                     turn,
@@ -105,7 +107,11 @@ impl<M: Manager> Shared<M> {
         turn.validation_failures += 1;
         if turn.remaining().is_zero() {
             self.count_timeout(turn);
-        } else if turn.validation_failures < self.settings.max_validation_failures {
+        } else if turn.validation_failures - turn.ended_alone
+            < self.settings.max_validation_failures
+        {
+            // A session that the server has ended, for its idleness as a rule, says nothing against the next connection, and those
+            // that have been idle for longer have ended too. There are no more of them than idle connections.
             return Ok(None);
         }
         let message = format!(

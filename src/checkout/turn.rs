@@ -19,6 +19,8 @@ pub(crate) struct Turn<M: Manager> {
     pub(super) ticket: u64,
     waiter: Option<Arc<Waiter<M>>>,
     pub(super) validation_failures: u32,
+    /// How many of these connections had only been ended by the server, each alone.
+    pub(super) ended_alone: u32,
     pub(super) refusals: u32,
     pub(super) connect_failures: u32,
     pub(super) last_connect_error: Option<Error>,
@@ -40,6 +42,7 @@ impl<M: Manager> Turn<M> {
             ticket: 0,
             waiter: None,
             validation_failures: 0,
+            ended_alone: 0,
             refusals: 0,
             connect_failures: 0,
             last_connect_error: None,

@@ -310,3 +310,21 @@ fn a_lost_connect_of_a_caller_is_its_error_and_nothing_more() {
     assert_eq!(error.kind(), ErrorKind::Connect);
     assert_eq!(server.connects(), 3, "worth another attempt");
 }
+
+#[test]
+fn idle_sessions_that_the_server_ended_for_their_idleness_refuse_no_caller() {
+    for verdict in [Extent::Session, Extent::Unclear, Extent::Server] {
+        let server = Server::new();
+        *server.extent.lock() = verdict;
+        let settings = settings().pre_ping(queuepool::PrePing::Always);
+        let pool = server.pool(settings.max_validation_failures(3));
+        fill(&pool);
+        server.restart();
+        drop(pool.get().unwrap());
+        pool.ping().unwrap();
+        eventually("the others are closed", || pool.status().total == 1);
+        let status = pool.status();
+        assert_eq!(closed_for(&status, CloseReason::ValidationFailed), 0);
+        assert_laws(&status);
+    }
+}
