@@ -1,9 +1,9 @@
-//! Driver calls on their callers' threads that are aborted at their limit: see
+//! Driver calls that run on their callers' threads and are aborted at their limit: see
 //! [`Driver::abort_handle`](crate::Driver::abort_handle).
 //!
-//! A call that can be aborted needs no helper thread, whose two wake-ups cost more than a round trip to a server nearby.
-//! One thread watches the calls of all pools, and runs nothing else: whatever holds up a pool's timer, such as a logger that
-//! uses the pool, does not keep a call from its end.
+//! A call that can be aborted needs no helper thread, whose two wake-ups cost more than a round trip to a server nearby. One thread
+//! watches the calls of all pools and does nothing else, so whatever may delay the timer cannot keep a call from being
+//! aborted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -15,7 +15,9 @@ const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 pub(crate) type Abort = Box<dyn FnOnce() + Send>;
 
-/// Under its own lock while it runs, so that the call's connection does not end meanwhile, nor its socket become another's.
+/// Locked while it runs, so that the connection of the call cannot be dropped meanwhile and its socket number cannot pass to
+/// another
+/// connection.
 type AbortCell = Arc<Mutex<Option<Abort>>>;
 
 static WATCHER: LazyLock<Watcher> = LazyLock::new(Watcher::default);
@@ -51,8 +53,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// From now until [`end`](Watch::end), a call that takes longer than `limit` is aborted. `None`: there is nobody to
-    /// watch it, because the system has no thread.
+    /// From now until [`end`](Watch::end), the call is aborted if it takes longer than `limit`. `None` means that nobody can
+    /// watch it,
+    /// because no thread can be started.
     pub(crate) fn begin(limit: Duration, abort: Abort) -> Option<Watch> {
         // No setting is longer.
         let due = Instant::now() + limit.min(CENTURY);
@@ -81,7 +84,7 @@ impl Watch {
         Some(Watch { call, abort })
     }
 
-    /// The call has ended. Whether it was aborted; from here on it will not be.
+    /// The call has ended and will not be aborted any more. Returns whether it was.
     pub(crate) fn end(self) -> bool {
         let mut calls = WATCHER.calls.lock();
         let position = calls.watched.iter().position(|one| one.call == self.call);

@@ -1,4 +1,4 @@
-//! Monotonic time that a test can move: ages, freshness and lifetimes read it, deadlines and waits do not.
+//! Monotonic time that a test can move. Ages, freshness and lifetimes are measured by it; deadlines and waits are not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,7 +50,7 @@ impl Clock {
         }
     }
 
-    /// This clock's reading at a moment just read from the machine's.
+    /// What this clock shows at a moment that has just been read from the machine's clock.
     #[inline]
     pub(crate) fn at(&self, moment: Instant) -> Instant {
         self.stopped.as_ref().map_or(moment, Stopped::now)

@@ -1,4 +1,4 @@
-//! Processes that are forked off: what one inherits of a pool belongs to its parent.
+//! Forked processes: what a child inherits of a pool belongs to its parent.
 
 use std::sync::OnceLock;
 
@@ -7,18 +7,20 @@ use crate::error::{Error, ErrorKind};
 /// What helps.
 pub(crate) const FORK_FIRST: &str = "fork before the first pool is built, or exec in the child";
 
-/// The process in which a pool was built. Asked on every checkout and checkin: a load and a comparison, where asking for
-/// the process id is a system call.
+/// The process in which a pool was built. It is asked on every checkout and checkin, so it costs a load and a comparison, where
+/// asking
+/// for the process id would be a system call.
 #[derive(Clone)]
 pub(crate) struct Home(forkguard::Guard);
 
 impl Home {
-    /// This process, if it may build a pool. Once one was built there are threads that wait, the timer's at least, and in a
-    /// forked child parking_lot's table of those who wait leads to stacks that are no longer theirs; SQLite takes locks for
-    /// its own there that only the parent has.
+    /// This process, if it may build a pool. Once a pool has been built there are threads that wait, at least the timer's. In a
+    /// forked
+    /// child, parking_lot's table of waiting threads then leads to stacks that no longer belong to threads, and SQLite takes
+    /// locks for its own that only the parent holds.
     ///
     /// # Errors
-    /// Unsupported in a process that was forked off after a pool was built; Connect when the system has no memory for the
+    /// Unsupported in a process that was forked after a pool had been built; Resources when the system has no memory for the
     /// handler that notices a fork.
     pub(crate) fn of_a_pool() -> Result<Self, Error> {
         static FIRST: OnceLock<Home> = OnceLock::new();

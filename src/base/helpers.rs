@@ -1,4 +1,4 @@
-//! Threads that run the driver calls which may block, so that no caller hangs with them.
+//! Threads for driver calls that may block, so that callers do not hang with them.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 /// How long a helper thread waits for more work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Threads of one pool, started on demand and gone after ten idle seconds. They hold no pool. Clones are the same threads.
+/// The helper threads of one pool. They are started on demand, end after ten idle seconds, and do not keep the pool alive. Clones
+/// stand for the same threads.
 #[derive(Clone)]
 pub(crate) struct Helpers {
     shared: Arc<Shared>,
@@ -52,10 +53,10 @@ impl Helpers {
         }
     }
 
-    /// Runs `job` on a helper thread; beyond the limit it waits for one.
+    /// Runs `job` on a helper thread. If as many as allowed are busy, the job waits for one.
     ///
     /// # Errors
-    /// When no thread runs and none can be started; the job comes back.
+    /// If no thread runs and none can be started; the job comes back.
     pub(crate) fn run(&self, job: impl FnOnce() + Send + 'static) -> Result<(), Unrun> {
         self.shared.run(Box::new(job))
     }

@@ -1,4 +1,4 @@
-//! How durations are distributed: counts in buckets, four to a doubling.
+//! The distribution of durations, as counts in buckets, four to each doubling.
 
 use std::fmt;
 use std::time::Duration;
@@ -100,8 +100,8 @@ impl Histogram {
         seconds(self.max)
     }
 
-    /// What the share `quantile` of all durations did not exceed, in seconds: `percentile(0.99)` is p99. 0 before the first;
-    /// a share outside 0 to 1 is taken as the nearer of the two.
+    /// The duration, in seconds, that the share `quantile` of all durations did not exceed: `percentile(0.99)` is p99. 0 before the
+    /// first; a share outside 0 to 1 counts as the nearer of the two.
     #[must_use]
     pub fn percentile(&self, quantile: f64) -> f64 {
         let rank = (quantile.clamp(0.0, 1.0) * self.count() as f64)

@@ -1,4 +1,4 @@
-//! What the other rooms are built from, and what knows of no pool: time, locks, threads, counts of durations.
+//! What the other rooms are built from and what knows nothing of pools: time, locks, threads, logging, panics, histograms.
 
 pub(crate) mod abort;
 pub(crate) mod clock;

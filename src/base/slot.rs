@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::clock::later;
 use crate::base::sync::{Condvar, Instant, Mutex};
 
-/// Where a helper leaves a result that somebody waits for, up to a limit.
+/// Where a helper leaves a result for which somebody waits, up to a limit.
 pub(crate) struct Slot<T> {
     state: Mutex<SlotState<T>>,
     filled: Condvar,
@@ -26,7 +26,7 @@ impl<T> Slot<T> {
         })
     }
 
-    /// Leaves the result, or gives it back when nobody waits any more.
+    /// Leaves the result, or returns it if nobody waits any more.
     pub(crate) fn fill(&self, value: T) -> Result<(), T> {
         let mut state = self.state.lock();
         if matches!(*state, SlotState::Abandoned) {
@@ -52,7 +52,7 @@ impl<T> Slot<T> {
         }
     }
 
-    /// From here on nobody waits; a result that came in the meantime is returned.
+    /// Nobody waits from now on. A result that has come in the meantime is returned.
     pub(crate) fn abandon(&self) -> Option<T> {
         match std::mem::replace(&mut *self.state.lock(), SlotState::Abandoned) {
             SlotState::Filled(value) => Some(value),

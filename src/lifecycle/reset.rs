@@ -15,7 +15,7 @@ use crate::lifecycle::shared::Shared;
 use crate::settings::ResetOnReturn;
 
 impl<M: Manager> Shared<M> {
-    /// The reset hook and the driver's reset. `None`: the reset did not end in time and the connection is abandoned.
+    /// Runs the reset hook and the driver's reset. `None` means that the reset did not end in time and the connection is abandoned.
     pub(crate) fn reset(
         self: &Arc<Self>,
         mut lease: Lease<M>,
@@ -71,8 +71,9 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Why a returned connection is not kept, as far as can be told without asking the server. One that is lost speaks for
-    /// others.
+    /// Why a returned connection cannot be kept, as far as that is known without asking the server. If it is lost, the
+    /// consequences for
+    /// other connections are drawn here.
     pub(crate) fn unfitness(
         self: &Arc<Self>,
         lease: &mut Lease<M>,
@@ -80,8 +81,8 @@ impl<M: Manager> Shared<M> {
     ) -> Option<CloseReason> {
         let live = lease.live_mut();
         let broken = catch(|| self.driver.is_broken(&self.manager, &mut live.connection));
-        // A driver that panics when asked cannot be trusted with the connection; one that calls it broken does not say
-        // why.
+        // If the driver panics when asked, it cannot be trusted with the connection. If it calls the connection broken, it does not
+        // say why, so it is unclear whether the server has gone too.
         if broken.unwrap_or(true) {
             live.verdict = match live.verdict {
                 Verdict::Sound => Verdict::Suspect,

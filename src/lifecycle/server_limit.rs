@@ -13,7 +13,9 @@ use crate::gate::reach::LimitKnown;
 use crate::lifecycle::shared::Shared;
 
 impl<M: Manager> Shared<M> {
-    /// Asks an idle connection for the server's limit, once, and for no longer than `limit`. `None`: the connection did not survive it.
+    /// Asks the server for its limit on this connection, once in the life of the pool and for no longer than `limit`. `None`
+    /// means that
+    /// the connection did not survive it.
     pub(crate) fn ask_server_limit(
         self: &Arc<Self>,
         lease: Lease<M>,
@@ -40,7 +42,7 @@ impl<M: Manager> Shared<M> {
             None => (None, None, LimitKnown::Unasked),
             Some((lease, Ok(Ok(answer)))) => (Some(lease), None, LimitKnown::Known(answer)),
             Some((lease, Ok(Err(error)))) => {
-                // Asked again later where it was not the question that failed.
+                // If it was the connection that failed and not the question, it is asked again later.
                 let answer = match self.describe(&error).0 {
                     ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient => {
                         LimitKnown::Unasked

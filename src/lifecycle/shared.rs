@@ -21,8 +21,8 @@ use crate::gate::{Gate, Notice};
 use crate::settings::{Mode, Settings};
 
 pub(crate) struct Shared<M: Manager> {
-    /// In a forked child nothing here is touched: locks may be held by threads that are not there, and the connections are
-    /// the parent's.
+    /// In a forked child nothing here may be touched: locks may be held by threads that do not exist there, and the connections
+    /// belong to the parent.
     pub(crate) home: Home,
     pub(crate) name: Arc<str>,
     /// The log target, `queuepool::<name>`.
@@ -34,14 +34,14 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) manager: M,
     pub(crate) driver: Box<dyn Driver<M>>,
     pub(crate) facts: Facts,
-    /// Counted up when a connection is lost and it is unclear whether the server went too.
+    /// Raised when a connection is lost and it is unclear whether the server has gone too.
     pub(crate) doubts: AtomicU64,
     pub(crate) hooks: HookSet<M>,
     pub(crate) helpers: Helpers,
     pub(crate) clock: Clock,
-    /// On that clock.
+    /// When the pool was built, on that clock.
     pub(crate) built: Instant,
-    /// Raised when all connections opened so far must be replaced.
+    /// Raised when all connections that were opened before must be replaced.
     pub(crate) generation: AtomicU64,
     /// The one lock, and all that is behind it.
     pub(crate) gate: Gate<M>,
@@ -50,18 +50,19 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) telling: Mutex<Telling>,
 }
 
-/// What the timer has for the log.
+/// What the timer has to tell the log.
 #[derive(Default)]
 pub(crate) struct Telling {
     is_under_way: bool,
     waiting: VecDeque<Notice>,
 }
 
-/// A logger that blocks for good keeps no more than the latest of these.
+/// If the logger blocks for good, only this many of the latest notices are kept.
 const MOST_NOTICES: usize = 100;
 
 impl<M: Manager> Shared<M> {
-    /// Calls that may wait are refused in a forked child, inside this pool's hooks and on an async runtime's own thread.
+    /// Refuses a call that may wait where it must not: in a forked child, inside a hook of this pool, and on a thread of an async
+    /// runtime.
     pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
         if self.home.is_left() {
             return Err(Error::unsupported(format!(
@@ -83,13 +84,15 @@ impl<M: Manager> Shared<M> {
         Ok(())
     }
 
-    /// In a forked child: neither closed nor counted, and what is shared stays for good, with all that is idle in it.
+    /// In a forked child: leaks what belongs to the parent, so that it is neither closed nor counted, and the pool with all that
+    /// is idle
+    /// in it.
     pub(crate) fn forget(self: &Arc<Self>, of_the_parent: impl Sized) {
         std::mem::forget(of_the_parent);
         std::mem::forget(self.clone());
     }
 
-    /// A lifecycle event: debug, or info with echo_pool.
+    /// Logs a lifecycle event: at level debug, or info with echo_pool.
     pub(crate) fn event(&self, words: std::fmt::Arguments<'_>) {
         let level = if self.settings.echo_pool {
             log::Level::Info
@@ -99,7 +102,7 @@ impl<M: Manager> Shared<M> {
         write(level, &self.target, words);
     }
 
-    /// Runs a hook; its failure is counted and logged, a refusal as what it is and a panic as a fault.
+    /// Runs a hook. If it fails, that is counted and logged: a refusal at level info, a panic as a warning.
     pub(crate) fn run_hook(
         &self,
         name: &str,
@@ -149,7 +152,7 @@ impl<M: Manager> Shared<M> {
         )
     }
 
-    /// Runs on a helper; where none can be had, here.
+    /// Runs the work on a helper thread, or on this one if none can be started.
     pub(crate) fn on_helper(self: &Arc<Self>, work: impl FnOnce(&Arc<Shared<M>>) + Send + 'static) {
         let shared = self.clone();
         if let Err(unrun) = self.helpers.run(move || work(&shared)) {
@@ -157,7 +160,7 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Tells the driver, once.
+    /// Tells the driver, once, that the pool has closed.
     pub(crate) fn shut_driver(&self) {
         if self.gate.lock().shut_driver() {
             let told = catch(|| self.driver.shutdown(&self.manager));
@@ -171,7 +174,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Logs these: here, or, since a logger may block and the timer must not, on a helper, where one at a time does it.
+    /// Logs these notices. A logger may block and the timer must not, so those of the timer's thread are logged on a helper, one
+    /// at a time.
     pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>) {
         if !timer::is_this_thread() {
             return notices.into_iter().for_each(|notice| self.log(notice));
@@ -192,7 +196,7 @@ impl<M: Manager> Shared<M> {
             }
         });
         if telling.is_err() {
-            // They wait for the next.
+            // They wait until there is something else to tell.
             self.telling.lock().is_under_way = false;
         }
     }
@@ -214,7 +218,7 @@ impl<M: Manager> Shared<M> {
 
 impl<M: Manager> Drop for Shared<M> {
     fn drop(&mut self) {
-        // Where connections were still out when the last handle went.
+        // It has not been told yet if connections were still out when the last handle was dropped.
         self.shut_driver();
         self.helpers.stop();
     }

@@ -19,15 +19,15 @@ use crate::settings::PrePing;
 /// How a ping ended.
 pub(crate) enum Pinged<M: Manager> {
     Alive(Lease<M>),
-    /// The validation_query is wrong, and the connection no worse than it was.
+    /// The server refuses the validation_query itself; that says nothing about the connection.
     QueryRefused(Lease<M>, Error),
     Failed(Lease<M>, Fault),
-    /// Not within its limit; the connection has been abandoned.
+    /// There was no answer within the limit; the connection has been abandoned.
     NoAnswer,
 }
 
 impl<M: Manager> Shared<M> {
-    /// Why a connection may not be used again, whatever a ping would say.
+    /// Why a connection may not be used again, no matter what a ping would say.
     pub(crate) fn staleness(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
         if live.generation != self.generation.load(Ordering::Acquire) {
             return Some(CloseReason::Invalidated);
@@ -37,8 +37,9 @@ impl<M: Manager> Shared<M> {
             .then_some(CloseReason::Recycled)
     }
 
-    /// As [`staleness`](Shared::staleness), but a new connection is handed out once to whom it was opened for, even if it is
-    /// too old by then: the next would be too.
+    /// As [`staleness`](Shared::staleness), except that a new connection is handed out once to the caller it was opened for even
+    /// if it
+    /// is stale by then, because the next one would be stale too.
     pub(crate) fn staleness_before_use(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
         match live.unused {
             true => None,
@@ -56,7 +57,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn ping_is_due(&self, live: &Live<M>, now: Instant) -> bool {
         match self.settings.pre_ping {
             _ if live.unused => false,
-            // Another was lost, and the server perhaps with it.
+            // Another connection was lost, and perhaps the server has gone.
             _ if self.is_doubted(live) => true,
             PrePing::Never => false,
             PrePing::Always => true,
@@ -102,8 +103,9 @@ impl<M: Manager> Shared<M> {
         Pinged::Failed(lease, fault)
     }
 
-    /// The error of a validation_query that is wrong in itself and tells nothing of the connection; `None`: it has succeeded
-    /// before, and so does.
+    /// The error to report if the server refuses the validation_query itself, which says nothing about the connection. `None` if
+    /// the
+    /// query has succeeded before: then the connection is at fault.
     fn note_refused_query(&self, error: &M::Error) -> Option<Error> {
         let query = self
             .settings
@@ -121,8 +123,10 @@ impl<M: Manager> Shared<M> {
         Some(error)
     }
 
-    /// Pings a connection that a check has opened, while that check still waits: something before the database, such as
-    /// PgBouncer, may let clients in without it. One that fails tells of itself only, and is closed.
+    /// Pings a connection that a health check has opened, if that check still waits. A successful connect alone proves nothing,
+    /// because
+    /// something in front of the database, such as PgBouncer, may let clients in without it. If the ping fails, only this
+    /// connection is closed.
     pub(crate) fn prove_to_check(
         self: &Arc<Self>,
         attempt: u64,

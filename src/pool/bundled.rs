@@ -1,4 +1,4 @@
-//! Which driver a bundled manager has: nobody has to name it, and so nobody can forget to.
+//! Which driver belongs to a bundled manager. Nobody has to name it, so nobody can forget to.
 
 use std::any::Any;
 
@@ -26,7 +26,7 @@ pub(crate) fn bundled<M: Manager>() -> Option<Box<dyn Driver<M>>> {
         .map(|driver| *driver)
 }
 
-/// Under whichever driver: no connection of a bundled manager is plain where nothing says so.
+/// Tells a bundled manager to encrypt, whichever driver it is used with: none of its connections is plain unless its URL says so.
 pub(crate) fn require_tls(manager: &mut dyn Any) {
     #[cfg(feature = "postgres")]
     if let Some(manager) = manager.downcast_mut::<PostgresManager>() {

@@ -27,13 +27,14 @@ use crate::upkeep::monitor::sample;
 
 /// A pool of one driver's connections, shared by cloning and usable from any thread.
 ///
-/// The last handle's drop closes the pool without waiting; connections still out are closed when they are returned.
+/// Dropping the last handle closes the pool without waiting. Connections that are still out are closed when they are returned.
 ///
-/// Fork before the first pool is built, or `exec` in the child. A pool that a child inherits is its parent's: calls that
-/// may wait are Unsupported, its status is that of an empty pool, and dropping it, or a guard of it, closes and returns
-/// nothing. A guard that was out at the fork still leads to the parent's connection: do not use it there. Nor can the child
-/// build a pool of its own: threads that are not there have left locks behind that a pool needs, and SQLite's. (A child made
-/// by a raw `clone` system call is not noticed.)
+/// If the process forks, let it fork before the first pool is built, or `exec` in the child. A pool that a child inherits belongs
+/// to
+/// its parent: in the child, calls that may wait return Unsupported, the status is that of an empty pool, and dropping the pool or
+/// one of its guards closes and returns nothing. A guard that was out at the fork still leads to the parent's connection, so do
+/// not use it there. The child cannot build a pool of its own either, because locks that a pool and SQLite need may have been
+/// left behind by threads that do not exist in the child. (A child made by a raw `clone` system call is not noticed.)
 pub struct Pool<M: Manager> {
     shared: Arc<Shared<M>>,
     care: Arc<Care>,
@@ -74,8 +75,9 @@ impl<M: Manager> Pool<M> {
         self.get_timeout(self.shared.settings.timeout)
     }
 
-    /// A connection, within `timeout`, everything included: waiting, connecting, pinging, retrying. With zero: an idle
-    /// connection if no ping is due, else an error at once.
+    /// A connection, within `timeout`, which covers everything: waiting, connecting, pinging and retrying. With a timeout of
+    /// zero, an
+    /// idle connection if no ping is due for it, else an error at once.
     ///
     /// # Errors
     /// As [`get`](Pool::get).
@@ -87,8 +89,9 @@ impl<M: Manager> Pool<M> {
         self.shared.checkout(Turn::new(timeout, Location::caller()))
     }
 
-    /// An idle connection, or `None`. Never waits for a connection and passes no waiter; a ping that is due is made,
-    /// within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect is local.
+    /// An idle connection, or `None`. It never waits for a connection and never overtakes callers that wait. If a ping is due, it
+    /// is
+    /// made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect is local.
     ///
     /// # Errors
     /// As [`get`](Pool::get), without Timeout.
@@ -103,10 +106,11 @@ impl<M: Manager> Pool<M> {
         ))
     }
 
-    /// Whether the database answers: takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts
-    /// it back, all within `health_check_timeout`. It counts as a health check, not as a checkout, and runs no checkout
-    /// hook. Where all connections are out it waits for one as a checkout does: Timeout then means that the pool is used
-    /// up, not that the database is down.
+    /// Whether the database answers. It takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts it
+    /// back,
+    /// all within `health_check_timeout`. It counts as a health check and not as a checkout, and runs no checkout hook. If all
+    /// connections are out it waits for one as a checkout does; Timeout then means that the pool is used up, not that
+    /// the database is down.
     ///
     /// # Errors
     /// As [`get`](Pool::get); Validation when pings fail or do not end in time, `max_validation_failures` in a row.
@@ -121,22 +125,23 @@ impl<M: Manager> Pool<M> {
         ))
     }
 
-    /// Whether the database answers, without queueing behind users: pings an idle connection, else opens one where a place
-    /// is free and pings that, also when the idle one does not answer; else is skipped and tells what is last known. Takes at most
-    /// the setting health_check_timeout, and counts as a health check, not as a checkout. While one check is under way,
-    /// others wait for its result instead of making their own.
+    /// Whether the database answers, asked without queueing behind users. The check pings an idle connection. If none is idle, or
+    /// if that
+    /// one does not answer, it opens a connection and pings that, provided that a place is free. Otherwise it is skipped and
+    /// returns what was last known. It takes at most the setting health_check_timeout and counts as a health check, not as a
+    /// checkout. While one check is under way, others wait for its result instead of making their own.
     ///
-    /// [`Pool::ping`] asks in earnest: it waits for a connection where all are out.
+    /// [`Pool::ping`], in contrast, waits for a connection if all are out.
     ///
     /// # Errors
     /// Closed; Unsupported inside a hook of the same pool, on an async runtime's own thread, or in a forked child. A database
-    /// that cannot be reached is no error but the result.
+    /// that cannot be reached is not an error but a result.
     pub fn health_check(&self) -> Result<HealthCheck, Error> {
         self.shared.may_block_here("health_check")?;
         health_check(&self.shared, &self.care.checking)
     }
 
-    /// One consistent snapshot. Takes the pool's lock for a moment; asks no server.
+    /// A consistent snapshot of the pool. It takes the pool's lock for a moment and asks no server.
     #[must_use]
     pub fn status(&self) -> Status {
         self.shared.status(&self.care.history)
@@ -148,8 +153,9 @@ impl<M: Manager> Pool<M> {
         self.status().is_healthy()
     }
 
-    /// The monitor's samples of the last hour, the oldest first: those with a number above `after`, so that a reader who comes
-    /// again asks only for what is new. Empty without the setting enable_pool_metrics.
+    /// The monitor's samples of the last hour, the oldest first. Only those with a number above `after` are returned, so that a
+    /// reader
+    /// that comes again can ask for what is new. Empty without the setting enable_pool_metrics.
     #[must_use]
     pub fn history(&self, after: u64) -> Vec<Sample> {
         if self.shared.home.is_left() {
@@ -180,7 +186,7 @@ impl<M: Manager> Pool<M> {
         self.shared.warm_up(connections)
     }
 
-    /// Replaces every connection opened so far: the idle ones now, those checked out after their return.
+    /// Replaces every connection that has been opened so far: idle ones now, the others when they are returned.
     pub fn invalidate_all(&self) {
         if self.shared.home.is_left() {
             return;
@@ -189,8 +195,8 @@ impl<M: Manager> Pool<M> {
         self.shared.close_idle_of_older_generations();
     }
 
-    /// Closes the pool: waiting callers and all later ones get Closed, idle connections are closed, and those out,
-    /// opening and closing are waited for until `deadline` from now has passed. Closing twice is harmless.
+    /// Closes the pool. Callers that wait, and all that come later, get the error Closed; idle connections are closed; and the call
+    /// waits, for at most `deadline`, for connections that are out, being opened or being closed. Closing twice is harmless.
     ///
     /// # Errors
     /// Timeout when connections are still out, opening or closing at the deadline: the text names who holds them. They
@@ -200,7 +206,7 @@ impl<M: Manager> Pool<M> {
         self.shared.close(deadline)
     }
 
-    /// For tests: the regular look at idle connections, now.
+    /// For tests: the regular care of idle connections, now.
     #[doc(hidden)]
     pub fn upkeep(&self) {
         self.shared.upkeep();

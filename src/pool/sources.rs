@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::pool::builder::{Builder, Source};
 use crate::settings::split_url;
 
-/// From a URL; the pool's own settings among its parameters are taken off.
+/// From a URL. Those of its parameters that are settings of the pool are taken off.
 macro_rules! built_from_url {
     ($manager:ty, $($text:ty),+) => {$(
         impl Source<$manager> for $text {

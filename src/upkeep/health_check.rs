@@ -1,4 +1,4 @@
-//! Whether the database answers, asked without standing in anybody's way.
+//! Health checks: whether the database answers, asked without delaying callers.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -46,7 +46,7 @@ impl Checking {
     }
 }
 
-/// One check, or the result of the one that is under way. On a thread that may block.
+/// Makes a health check, or waits for the result of the one that is under way. The thread it runs on must be allowed to block.
 pub(crate) fn health_check<M: Manager>(
     shared: &Arc<Shared<M>>,
     checking: &Checking,
@@ -103,8 +103,9 @@ impl<M: Manager> Shared<M> {
         Ok(result)
     }
 
-    /// An idle connection that answers within half of the time is enough. One that does not tells of itself only, of a firewall
-    /// that has forgotten it for one: then a connect decides. `None`: there was nothing to ask with.
+    /// An idle connection that answers within half of the time is proof enough. One that does not answer proves nothing about the
+    /// database (a firewall may have forgotten that connection), so then a connect decides. `None` means that there was
+    /// nothing to ask with.
     fn ask_database(self: &Arc<Self>, end: Instant) -> Result<Option<Result<(), Error>>, Error> {
         let left = || end.saturating_duration_since(Instant::now());
         let idle = self.gate.lock().take_coldest();
@@ -121,7 +122,7 @@ impl<M: Manager> Shared<M> {
         }
         let checked = gate.connect_to_check(end, &report);
         drop(gate);
-        // So that the end of the attempt is heard, should it end without a word.
+        // Dropped so that the receiver notices if the attempt ends without a report.
         drop(report);
         match checked {
             Checked::NoRoom => Ok(None),
@@ -151,7 +152,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Pings, and puts the connection back where it was among the idle. `None`: it did not answer, and is closed.
+    /// Pings the connection and puts it back in its old place among the idle ones. `None` means that it did not answer and is
+    /// closed.
     fn check_idle(self: &Arc<Self>, lease: Lease<M>, limit: Duration) -> Option<Result<(), Error>> {
         let end = later(Instant::now(), limit);
         let (lease, fault) = match self.ping(lease, limit) {
@@ -177,14 +179,15 @@ impl<M: Manager> Shared<M> {
             "a connection failed its health check and is replaced: {words}"
         );
         self.speak_for_others(lease.live(), fault.verdict);
-        // The connect that decides may need its place.
+        // The connect that decides may need the place of this connection.
         let reason = fault.close_reason(CloseReason::ValidationFailed);
         self.close_lease_and_settle(lease, reason);
         None
     }
 
-    /// The answer of a check that is not made: the last result, unless something later is known. A connect that failed since
-    /// tells that the database cannot be reached; a connection that was opened or came back since, that it can.
+    /// The result of a check that cannot be made: that of the last one, unless something newer is known. If a connect has failed
+    /// since,
+    /// the database cannot be reached; if a connection has been opened or returned since, it can.
     fn skipped(&self) -> HealthCheck {
         let gate = self.gate.lock();
         let last = gate.counters().last_health_check.as_ref();
@@ -202,7 +205,7 @@ impl<M: Manager> Shared<M> {
     }
 }
 
-/// Ends the check under way, also when it panics.
+/// Ends the check that is under way, even if it panics.
 struct UnderWay<'a> {
     checking: &'a Checking,
     result: Option<Result<HealthCheck, Error>>,

@@ -1,6 +1,7 @@
-//! The care of idle connections, by the clock: too old, idle too long, due for a ping.
+//! The regular care of idle connections: closing those that are too old or have been idle too long, and pinging those that are due.
 //!
-//! The look at them runs on the process's one timer thread, which never blocks: pings, closes and hooks go to helpers.
+//! It starts on the one timer thread of the process. That thread must never block, so pings, closes and hooks run on helper
+//! threads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,10 @@ fn unanswered_for<M: Manager>(live: &Live<M>, now: Instant) -> Duration {
 }
 
 impl<M: Manager> Shared<M> {
-    /// Starts the regular look at idle connections.
+    /// Starts the regular care of idle connections.
     ///
     /// # Errors
-    /// Resources where no timer can be had.
+    /// Resources if the timer's thread cannot be started.
     pub(crate) fn start_upkeep(self: &Arc<Self>) -> Result<(), Error> {
         if cfg!(queuepool_loom) {
             return Ok(());
@@ -46,7 +47,7 @@ impl<M: Manager> Shared<M> {
         Ok(())
     }
 
-    /// A tenth of the shortest time that upkeep has to watch, within [`TICK`].
+    /// How often to look: a tenth of the shortest time that has to be watched, within the bounds of [`TICK`].
     fn tick(&self) -> Duration {
         let settings = &self.settings;
         [
@@ -82,7 +83,7 @@ impl<M: Manager> Shared<M> {
                 .settings
                 .keepalive
                 .is_some_and(|limit| gate.any_idle(|live| unanswered_for(live, now) >= limit));
-            // Not while the last round is still under way.
+            // The next round does not begin while the last one is still under way.
             let keeps_alive = is_due && gate.begin_keepalive();
             (old, idle_too_long, keeps_alive, gate.wants_limit())
         };
@@ -106,11 +107,13 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Pings the idle connection that is due for it, which is in nobody's way meanwhile, and puts it back where it was.
-    /// One at a time, so that the others stay at hand. False when none is due.
+    /// Pings one idle connection that is due for it and puts it back in its old place. One at a time, so that all others stay
+    /// available to callers meanwhile. False if none is due.
     fn keep_one_alive(self: &Arc<Self>) -> bool {
         let now = self.clock.now();
-        // Those that will soon be due go along, so that a pool's pings come together and no thread stays for them.
+        // Those that will soon be due are pinged along with it, so that the pings of a pool come together and no helper thread
+        // has to
+        // stay for them.
         let limit = self.settings.keepalive.unwrap_or(Duration::MAX) / 2;
         let due = self
             .gate
@@ -124,7 +127,7 @@ impl<M: Manager> Shared<M> {
             Pinged::QueryRefused(lease, error) => {
                 say!(Warn, &self.target, "keepalive: {error}");
                 self.put_back_idle(lease);
-                // The others would fare no better, and this one is still due.
+                // The query would fail on the others too, and this connection would be taken again at once.
                 return false;
             }
             Pinged::Failed(lease, fault) => {

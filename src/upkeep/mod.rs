@@ -15,7 +15,7 @@ use crate::observe::history::History;
 use crate::upkeep::health_check::Checking;
 use crate::upkeep::monitor::MonitorSwitch;
 
-/// What a pool's handles share beside the pool itself, and no guard needs.
+/// What the handles of a pool share besides the pool itself. Guards do not need it.
 pub(crate) struct Care {
     /// Never taken together with the gate's lock.
     pub(crate) history: Mutex<History>,

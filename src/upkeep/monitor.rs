@@ -35,7 +35,7 @@ impl MonitorSwitch {
         *self.on.lock() = None;
     }
 
-    /// Waits for the next tick, then. False when it was switched off.
+    /// Waits until that moment. False if the monitor was switched off.
     fn wait_until(&self, moment: Instant) -> bool {
         let tick = after(moment.saturating_duration_since(Instant::now()));
         select! {
@@ -84,7 +84,7 @@ fn watch<M: Manager>(
         let now = Instant::now();
         if next_sample <= now {
             sample(&shared, care);
-            // In step, unless this thread or the machine slept over one.
+            // Samples keep in step with their interval unless this thread or the machine has slept through one.
             next_sample = later(next_sample, sampling);
             if next_sample <= now {
                 next_sample = later(now, sampling);
@@ -92,12 +92,12 @@ fn watch<M: Manager>(
         }
         if next_check <= now {
             next_check = later(now, checking);
-            // It may take as long as health_check_timeout, and samples are not to wait for it. One that would only wait for
-            // another's result would keep a helper from callers.
+            // On a helper, because it may take as long as health_check_timeout and samples must not wait for it. Not at all while a
+            // check is under way: it would only wait for that one's result and keep a helper from callers meanwhile.
             if !care.checking.is_under_way() {
                 let care = care.clone();
                 shared.on_helper(move |shared| {
-                    // Closed, or a result that the status shows.
+                    // An error means that the pool is closed; the status shows the result.
                     let _ = health_check(shared, &care.checking);
                 });
             }

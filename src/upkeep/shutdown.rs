@@ -36,7 +36,7 @@ impl<M: Manager> Shared<M> {
         result
     }
 
-    /// Closed from now on: nobody waits, nothing is idle. Waits for nothing.
+    /// Closes the pool without waiting: nobody waits for a connection and none is idle from now on.
     pub(crate) fn shut(self: &Arc<Self>) {
         let mut gate = self.gate.lock();
         let (idle, is_first) = gate.close();

@@ -1,4 +1,4 @@
-//! The timer: it comes when the gate wants to be looked at. It holds the pool weakly.
+//! The timer's visits: it comes when the gate asks for it, and holds the pool weakly.
 
 use std::sync::{Arc, Weak};
 
@@ -7,7 +7,7 @@ use crate::base::timer;
 use crate::contract::driver::Manager;
 use crate::lifecycle::shared::Shared;
 
-/// Lets the gate sweep at that moment.
+/// Has the gate sweep at that moment.
 pub(crate) fn wake<M: Manager>(pool: &Weak<Shared<M>>, at: Instant) {
     if cfg!(queuepool_loom) {
         return; // a model lets time pass itself
@@ -21,8 +21,9 @@ pub(crate) fn wake<M: Manager>(pool: &Weak<Shared<M>>, at: Instant) {
     });
 }
 
-/// The timer serves all pools: should this be the last reference, what ends with the pool (an SQLite file's log, what
-/// hooks have captured) ends on a helper.
+/// The timer serves all pools and must not block. If this is the last reference to the pool, the pool is dropped on a helper,
+/// because
+/// what ends with it (the log of an SQLite file, values that hooks have captured) may take time.
 pub(crate) fn leave_timer<M: Manager>(shared: Arc<Shared<M>>) {
     if Arc::strong_count(&shared) == 1 {
         let helpers = shared.helpers.clone();
