@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Where a setting was written, in errors.
@@ -53,6 +55,20 @@ struct Shared {
     message: String,
     transient: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl Drop for Shared {
+    /// The source is somebody else's, and its drop may panic. That ends here, wherever an error of ours is dropped: under way to a
+    /// caller, in a counter, or with the pool.
+    fn drop(&mut self) {
+        let Some(source) = self.source.take() else {
+            return;
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(source))) {
+            // The drop of its payload may be no better.
+            mem::forget(panic);
+        }
+    }
 }
 
 impl Error {

@@ -38,7 +38,11 @@ impl<M: Manager> Shared<M> {
         };
         let message =
             format!("{last}; timeout {seconds:.2} passed before another attempt succeeded");
-        let error = Error::new(ErrorKind::Connect, message);
+        let kind = match last.kind() {
+            ErrorKind::Resources => ErrorKind::Resources,
+            _ => ErrorKind::Connect,
+        };
+        let error = Error::new(kind, message);
         match last.shared_source() {
             Some(source) => error.with_source(source),
             None => error,

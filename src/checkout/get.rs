@@ -85,7 +85,11 @@ impl<M: Manager> Shared<M> {
                 Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
                 Some(Signal::Closed) => return Err(self.closed_error()),
                 None => {
-                    let left = self.gate.leave_at_deadline(turn.ticket, turn.is_probe);
+                    let left = self.gate.leave_at_deadline(
+                        turn.ticket,
+                        turn.is_probe,
+                        turn.last_connect_error.is_some(),
+                    );
                     // `None`: a signal came at the last moment; the loop looks at it.
                     if let Some(connecting) = left {
                         return Err(self.timed_out(turn, connecting));

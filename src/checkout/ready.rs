@@ -73,8 +73,10 @@ impl<M: Manager> Shared<M> {
             Pinged::Failed(lease, mut fault) => {
                 let reason = fault.close_reason(CloseReason::ValidationFailed);
                 self.speak_for_others(lease.live(), fault.verdict);
+                // A new connection that ends so proves that the next would fare no better.
+                let ended_alone = fault.verdict == Verdict::Ended && !lease.live().unused;
+                turn.ended_alone += u32::from(ended_alone);
                 self.close_lease(lease, reason);
-                turn.ended_alone += u32::from(fault.verdict == Verdict::Ended);
                 let cause = Error::new(ErrorKind::Validation, std::mem::take(&mut fault.words));
                 self.validation_failed(
                     turn,

@@ -87,7 +87,6 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use crate::base::panics::let_go;
 use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
 use crate::contract::driver::Manager;
 use crate::gate::holders::HolderRecord;
@@ -102,9 +101,12 @@ pub(crate) struct Doors {
     pub(crate) open: Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>,
     /// Calls [`Gate::sweep`] at that moment.
     pub(crate) wake: Box<dyn Fn(Instant) + Send + Sync>,
-    /// Logs these.
-    pub(crate) tell: Box<dyn Fn(Vec<Notice>) + Send + Sync>,
+    /// Logs the notices, and drops what others wrote.
+    pub(crate) tell: Box<dyn Fn(Vec<Notice>, Discarded) + Send + Sync>,
 }
+
+/// What others wrote and nobody needs any more: its drop is their code.
+pub(crate) type Discarded = Vec<Box<dyn Send>>;
 
 /// What the log is told.
 pub(crate) enum Notice {
@@ -126,7 +128,7 @@ pub(crate) struct Left {
     opens: Vec<u64>,
     wake: Option<Instant>,
     notices: Vec<Notice>,
-    discarded: Vec<Box<dyn Send>>,
+    discarded: Discarded,
 }
 
 impl<M: Manager> Gate<M> {
@@ -154,12 +156,17 @@ impl<M: Manager> Gate<M> {
 
     /// A caller's deadline has passed. `None`: it has a signal, which came at the last moment. Else it has left, and this says
     /// whether it was kept waiting by a connect.
-    pub(crate) fn leave_at_deadline(&self, ticket: u64, is_probe: bool) -> Option<bool> {
+    pub(crate) fn leave_at_deadline(
+        &self,
+        ticket: u64,
+        is_probe: bool,
+        has_failed: bool,
+    ) -> Option<bool> {
         #[cfg(queuepool_loom)]
         if self.leave_wrongly(ticket) {
             return Some(false);
         }
-        self.lock().leave_at_deadline(ticket, is_probe)
+        self.lock().leave_at_deadline(ticket, is_probe, has_failed)
     }
 
     /// Ends what is past its time.
@@ -186,32 +193,26 @@ impl<M: Manager> Gate<M> {
         }
     }
 
-    /// Goes on until nothing is left: an attempt for which no thread can be had fails, from which more may follow.
+    /// First what others wait for: the timer and the connects. An attempt for which no thread can be had fails, and more may
+    /// follow from that, so this goes on until nothing is left. Other people's code comes last, because it may block.
     #[cold]
     fn carry_out(&self, left: Left) {
+        let (mut notices, mut discarded) = (Vec::new(), Vec::new());
         let mut next = Some(left);
-        while let Some(Left {
-            opens,
-            wake,
-            notices,
-            discarded,
-        }) = next.take()
-        {
-            discarded.into_iter().for_each(let_go);
-            if let Some(at) = wake {
+        while let Some(left) = next.take() {
+            notices.extend(left.notices);
+            discarded.extend(left.discarded);
+            if let Some(at) = left.wake {
                 (self.doors.wake)(at);
             }
             let mut failed = Vec::new();
-            for attempt in opens {
+            for attempt in left.opens {
                 if let Err(error) = (self.doors.open)(attempt) {
                     failed.push((attempt, error));
                 }
             }
-            if !notices.is_empty() {
-                (self.doors.tell)(notices);
-            }
             if failed.is_empty() {
-                return;
+                break;
             }
             let mut state = self.state.lock();
             for (attempt, error) in failed {
@@ -219,6 +220,9 @@ impl<M: Manager> Gate<M> {
             }
             self.settle(&mut state);
             next = state.take_left();
+        }
+        if !notices.is_empty() || !discarded.is_empty() {
+            (self.doors.tell)(notices, discarded);
         }
     }
 

@@ -52,7 +52,9 @@ impl<M: Manager> State<M> {
 
     /// Refuses a caller because max_waiting has been reached.
     pub(crate) fn refuse(&mut self, ticket: u64, is_probe: bool) {
-        self.leave(ticket);
+        if let Ok(position) = self.position(ticket) {
+            self.remove_waiter(position);
+        }
         self.counters.overloaded += u64::from(!is_probe);
         self.turn_away(ticket, is_probe);
     }
@@ -90,14 +92,19 @@ impl<M: Manager> State<M> {
 
     /// A caller's deadline has passed. `None`: a signal came at the last moment, and is to be looked at. Else whether it was
     /// kept waiting by a connect: its own, or one that it was held back for.
-    pub(super) fn leave_at_deadline(&mut self, ticket: u64, is_probe: bool) -> Option<bool> {
+    pub(super) fn leave_at_deadline(
+        &mut self,
+        ticket: u64,
+        is_probe: bool,
+        has_failed: bool,
+    ) -> Option<bool> {
         if matches!(self.find(ticket)?.standing, Standing::Deciding) {
             return None;
         }
         let standing = self.leave(ticket)?;
         let connecting = match standing {
             Standing::AtCapacity | Standing::Deciding => {
-                self.opening() > 0 && self.places.try_take().is_some()
+                has_failed || self.opening() > 0 && self.places.try_take().is_some()
             }
             Standing::Connecting(_) | Standing::Relying { .. } | Standing::Asleep { .. } => true,
         };

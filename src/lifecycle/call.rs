@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::abort::Watch;
 use crate::base::log::say;
-use crate::base::panics::{Panic, catch, keep_panic};
+use crate::base::panics::{Foreign, Panic, catch, keep_panic};
 use crate::base::slot::Slot;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
@@ -78,7 +78,7 @@ impl<M: Manager> Shared<M> {
             return None;
         }
         let cancel = match which {
-            Call::Reset => self.cancel_handle(&lease),
+            Call::Reset => self.cancel_handle(&lease).map(Foreign::new),
             _ => None,
         };
         let info = lease.live().info.clone();
@@ -121,7 +121,7 @@ impl<M: Manager> Shared<M> {
         } else if let Some(cancel) = cancel {
             self.on_helper(|_| {
                 // If it panics, the call goes on as it would have without it.
-                let _cancelled = catch(cancel);
+                let _cancelled = catch(cancel.into_inner());
             });
         }
         // Its failure is counted and logged.

@@ -9,7 +9,7 @@ use crate::base::clock::Clock;
 use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::log::{say, write};
-use crate::base::panics::catch;
+use crate::base::panics::{catch, let_go};
 use crate::base::runtime::on_async_runtime_thread;
 use crate::base::sync::{AtomicU64, Instant, Mutex};
 use crate::base::timer;
@@ -17,7 +17,7 @@ use crate::contract::driver::{Driver, Manager};
 use crate::contract::facts::Facts;
 use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::error::{Error, ErrorKind};
-use crate::gate::{Gate, Notice};
+use crate::gate::{Discarded, Gate, Notice};
 use crate::settings::{Mode, Settings};
 
 pub(crate) struct Shared<M: Manager> {
@@ -176,9 +176,21 @@ impl<M: Manager> Shared<M> {
 
     /// Logs these notices. A logger may block and the timer must not, so those of the timer's thread are logged on a helper, one
     /// at a time.
-    pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>) {
+    /// What is discarded is dropped in the same way, since its drop may block too.
+    pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>, discarded: Discarded) {
         if !timer::is_this_thread() {
-            return notices.into_iter().for_each(|notice| self.log(notice));
+            notices.into_iter().for_each(|notice| self.log(notice));
+            discarded.into_iter().for_each(let_go);
+            return;
+        }
+        if !discarded.is_empty() {
+            // Without a thread they are dropped here.
+            let _ = self
+                .helpers
+                .run(move || discarded.into_iter().for_each(let_go));
+        }
+        if notices.is_empty() {
+            return;
         }
         {
             let mut telling = self.telling.lock();

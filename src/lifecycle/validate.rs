@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::base::clock::later;
+use crate::base::panics::let_go;
 use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
@@ -92,7 +93,10 @@ impl<M: Manager> Shared<M> {
                 return Pinged::Alive(lease);
             }
             Ok(Err(error)) if self.refuses_query(&error) => match self.note_refused_query(&error) {
-                Some(refusal) => return Pinged::QueryRefused(lease, refusal),
+                Some(refusal) => {
+                    let_go(error);
+                    return Pinged::QueryRefused(lease, refusal);
+                }
                 None => Ok(error),
             },
             Ok(Err(error)) => Ok(error),

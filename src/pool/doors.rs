@@ -2,6 +2,7 @@
 
 use std::sync::Weak;
 
+use crate::base::panics::let_go;
 use crate::contract::driver::Manager;
 use crate::gate::Doors;
 use crate::lifecycle::shared::Shared;
@@ -17,10 +18,9 @@ pub(super) fn doors<M: Manager>(pool: &Weak<Shared<M>>) -> Doors {
             None => Ok(()),
         }),
         wake: Box::new(move |at| sweep::wake(&waking, at)),
-        tell: Box::new(move |notices| {
-            if let Some(shared) = telling.upgrade() {
-                shared.tell(notices);
-            }
+        tell: Box::new(move |notices, discarded| match telling.upgrade() {
+            Some(shared) => shared.tell(notices, discarded),
+            None => discarded.into_iter().for_each(let_go),
         }),
     }
 }

@@ -202,6 +202,7 @@ impl<M: Manager> Pool<M> {
     /// Timeout when connections are still out, opening or closing at the deadline: the text names who holds them. They
     /// are closed when they are returned. Unsupported from inside a hook of this pool, or in a forked child.
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
+        self.shared.may_block_here("close")?;
         self.care.monitor.switch_off();
         self.shared.close(deadline)
     }
@@ -228,7 +229,7 @@ impl<M: Manager> Clone for Pool<M> {
 impl<M: Manager> Drop for Pool<M> {
     fn drop(&mut self) {
         if self.shared.home.is_left() {
-            return self.shared.forget(());
+            return self.shared.forget(self.care.clone());
         }
         if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.care.monitor.switch_off();

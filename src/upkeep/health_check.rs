@@ -126,7 +126,11 @@ impl<M: Manager> Shared<M> {
         drop(report);
         match checked {
             Checked::NoRoom => Ok(None),
-            Checked::UnderWay => Ok(Some(self.await_connect(&reported, left()))),
+            Checked::UnderWay => match self.await_connect(&reported, left()) {
+                // There was no thread to ask the database on.
+                Err(error) if error.kind() == ErrorKind::Resources => Ok(None),
+                outcome => Ok(Some(outcome)),
+            },
             Checked::Hanging(what) => {
                 let words = format!("{what}: no connection is opened until one of them ends");
                 Ok(Some(Err(Error::new(ErrorKind::Connect, words))))

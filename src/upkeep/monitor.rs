@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, select};
 use parking_lot::Mutex;
 
 use crate::base::clock::later;
+use crate::base::panics::let_go;
 use crate::base::sync::{Instant, spawn};
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
@@ -64,7 +65,13 @@ pub(crate) fn start<M: Manager>(shared: &Arc<Shared<M>>, care: &Arc<Care>) -> Re
 
 /// Notes what the pool has done since the last sample.
 pub(crate) fn sample<M: Manager>(shared: &Shared<M>, care: &Care) {
-    let (counters, waiting) = shared.gate.lock().take_sample();
+    let (mut counters, waiting) = shared.gate.lock().take_sample();
+    // The history is of numbers. An error in it would be dropped under its lock, which status() takes, and whatever a driver's
+    // error does in its drop would happen there.
+    let_go((
+        counters.last_error.take(),
+        counters.last_health_check.take(),
+    ));
     let taken = shared.clock.now();
     care.history.lock().note(counters, waiting, taken);
 }

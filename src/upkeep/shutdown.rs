@@ -12,7 +12,6 @@ use crate::lifecycle::shared::Shared;
 
 impl<M: Manager> Shared<M> {
     pub(crate) fn close(self: &Arc<Self>, deadline: Duration) -> Result<(), Error> {
-        self.may_block_here("close")?;
         let end = later(Instant::now(), deadline);
         self.shut();
         let gate = self.gate.wait_until_drained(end);

@@ -106,7 +106,11 @@ impl<M: Manager> Shared<M> {
         );
         match last_error {
             Some(last) => {
-                let error = Error::new(ErrorKind::Connect, format!("{last}; {progress}"));
+                let kind = match last.kind() {
+                    ErrorKind::Resources => ErrorKind::Resources,
+                    _ => ErrorKind::Connect,
+                };
+                let error = Error::new(kind, format!("{last}; {progress}"));
                 match last.shared_source() {
                     Some(source) => error.with_source(source),
                     None => error,

@@ -78,9 +78,93 @@ fn a_drivers_error_may_ask_the_pool_when_it_is_dropped() {
         pool.warm_up(1).unwrap_err();
         assert!(!pool.health_check().unwrap().reachable);
         pool.get_timeout(millis(1)).unwrap_err();
+        // The monitor's samples let go of it too.
+        for _ in 0..3 {
+            pool.sample();
+            pool.get().unwrap_err();
+        }
         pool.close(secs(10)).unwrap();
     });
     assert!(ASKED.load(SeqCst) >= 3);
+}
+
+/// An error that panics when it is dropped.
+#[derive(Debug)]
+struct Explosive(#[allow(dead_code)] Stubborn);
+
+impl fmt::Display for Explosive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("starting up")
+    }
+}
+
+impl std::error::Error for Explosive {}
+
+#[derive(Default)]
+struct Starting(AtomicUsize);
+
+impl r2d2::ManageConnection for Starting {
+    type Connection = ();
+    type Error = Explosive;
+
+    fn connect(&self) -> Result<(), Explosive> {
+        match self.0.fetch_add(1, SeqCst) {
+            0..3 => Err(Explosive(Stubborn)),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_valid(&self, (): &mut ()) -> Result<(), Explosive> {
+        Ok(())
+    }
+
+    fn has_broken(&self, (): &mut ()) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_drivers_error_that_panics_when_it_is_dropped_costs_no_place_and_no_caller() {
+    silence_scripted_panics();
+    within_30_s(|| {
+        let retry = Retry::default().initial_delay(millis(1)).jitter(false);
+        let settings = Settings::default().pool_size(1).max_overflow(0);
+        let pool = Pool::builder(Starting::default())
+            .settings(settings.retry(retry))
+            .build()
+            .unwrap();
+        drop(pool.get().unwrap());
+        drop(pool.get_timeout(millis(0)).unwrap());
+        assert_laws(&pool.status());
+        assert_eq!(pool.status().waiting_requests, 0);
+        pool.close(secs(10)).unwrap();
+    });
+}
+
+#[test]
+fn a_close_that_is_refused_leaves_the_monitor_on() {
+    let server = Server::new();
+    let own: Arc<OnceLock<Pool<ScriptedManager>>> = Arc::default();
+    let inside = own.clone();
+    let settings = Settings::default()
+        .enable_pool_metrics(true)
+        .metrics_collection_interval(secs(1));
+    let pool = server
+        .builder(settings)
+        .on_checkout(move |_, _| {
+            let refused = inside.get().unwrap().close(secs(1)).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unsupported);
+            Ok(())
+        })
+        .build()
+        .unwrap();
+    own.set(pool.clone()).ok();
+    drop(pool.get().unwrap());
+    let taken = || pool.history(0).len();
+    let before = taken();
+    eventually("samples go on", || taken() > before + 1);
+    // The hook holds the pool.
+    pool.close(secs(10)).unwrap();
 }
 
 /// An error that cannot be printed.
@@ -132,6 +216,7 @@ fn a_hooks_error_that_panics_in_display_costs_no_place_and_no_attempt() {
 }
 
 /// Cannot even be dropped.
+#[derive(Debug)]
 struct Stubborn;
 
 impl Drop for Stubborn {
