@@ -16,8 +16,7 @@ const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 pub(crate) type Abort = Box<dyn FnOnce() + Send>;
 
 /// Locked while it runs, so that the connection of the call cannot be dropped meanwhile and its socket number cannot pass to
-/// another
-/// connection.
+/// another connection.
 type AbortCell = Arc<Mutex<Option<Abort>>>;
 
 static WATCHER: LazyLock<Watcher> = LazyLock::new(Watcher::default);
@@ -53,9 +52,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// From now until [`end`](Watch::end), the call is aborted if it takes longer than `limit`. `None` means that nobody can
-    /// watch it,
-    /// because no thread can be started.
+    /// From now until [`end`](Watch::end), the call is aborted if it takes longer than `limit`. `None` means that nobody can watch
+    /// it, because no thread can be started.
     pub(crate) fn begin(limit: Duration, abort: Abort) -> Option<Watch> {
         // No setting is longer.
         let due = Instant::now() + limit.min(CENTURY);

@@ -8,15 +8,13 @@ use crate::error::{Error, ErrorKind};
 pub(crate) const FORK_FIRST: &str = "fork before the first pool is built, or exec in the child";
 
 /// The process in which a pool was built. It is asked on every checkout and checkin, so it costs a load and a comparison, where
-/// asking
-/// for the process id would be a system call.
+/// asking for the process id would be a system call.
 #[derive(Clone)]
 pub(crate) struct Home(forkguard::Guard);
 
 impl Home {
     /// This process, if it may build a pool. Once a pool has been built there are threads that wait, at least the timer's. In a
-    /// forked
-    /// child, parking_lot's table of waiting threads then leads to stacks that no longer belong to threads, and SQLite takes
+    /// forked child, parking_lot's table of waiting threads then leads to stacks that no longer belong to threads, and SQLite takes
     /// locks for its own that only the parent holds.
     ///
     /// # Errors

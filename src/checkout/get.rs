@@ -34,8 +34,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The short way: an idle connection that needs neither a ping nor a hook is handed out under one hold of the lock. `None`
-    /// means
-    /// that the long way must be taken.
+    /// means that the long way must be taken.
     fn take_ready(self: &Arc<Self>, turn: &mut Turn<M>) -> Option<Connection<M>> {
         if self.hooks.has_checkout {
             return None;

@@ -30,8 +30,7 @@ pub(crate) struct Attempt {
     pub(super) owner: Option<u64>,
     pub(super) started: Instant,
     /// The ticket of a caller that relied on this connect, which was started for another, and lost patience. Nobody relies on it
-    /// after
-    /// that.
+    /// after that.
     pub(super) doubted_by: Option<u64>,
     /// A caller timed out on it: once it is [slow](super::patience::Patience::slow), its place may be taken by the next who
     /// needs one.

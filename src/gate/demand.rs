@@ -104,8 +104,7 @@ impl<M: Manager> State<M> {
     }
 
     /// A caller timed out. The connects that were started for it, or with which it lost [`Patience`](super::patience::Patience),
-    /// may
-    /// lose their places. A connect that it had relied on for a shorter time may not: otherwise a caller with a timeout of 5 ms
+    /// may lose their places. A connect that it had relied on for a shorter time may not: otherwise a caller with a timeout of 5 ms
     /// would end every connect that takes longer than that.
     pub(super) fn give_up(&mut self, ticket: u64) {
         for attempt in &mut self.attempts {
@@ -140,8 +139,7 @@ impl<M: Manager> State<M> {
     /// If enough connects are under way for those who wait, the time at which to look again. How many are enough follows from how
     /// long connections are held and how long a connect takes: if 25 callers wait for connections that are held for 20 ms and
     /// opened in 250 ms, two more connections clear the queue before a third could be opened. A connect that has already taken
-    /// longer
-    /// than patience allows is not counted on.
+    /// longer than patience allows is not counted on.
     fn enough_are_opening(&self, now: Instant) -> Option<Instant> {
         let patience = self.patience.limit();
         let counted_on = self.attempts.iter().filter(|attempt| {

@@ -1,6 +1,5 @@
-//! What is told once and not once per caller: exhaustion, outages, silence and possible leaks, each when it is noticed and when
-//! it is
-//! over, with how long it lasted.
+//! What is told once and not once per caller: exhaustion, outages, silence and possible leaks, each when it is noticed and when it
+//! is over, with how long it lasted.
 //!
 //! Noticed under the gate's lock, and logged after it: a logger is users' code.
 
@@ -15,9 +14,8 @@ use crate::gate::state::State;
 use crate::gate::waiter::Standing;
 
 /// The pool counts as exhausted once somebody has waited for this long or has timed out before that: on a busy pool callers wait
-/// for a
-/// millisecond all the time. The episode is over when nobody has for as long. An outage is over when no connect has failed for as
-/// long.
+/// for a millisecond all the time. The episode is over when nobody has for as long. An outage is over when no connect has failed
+/// for as long.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The timer keeps each request until it is due, so a pool that fills and empties often must not leave many requests for a distant

@@ -57,6 +57,7 @@
 //! r2d2's, which guards the free places. All others (the helpers', the timer's, those of the history, the health check, the hooks and
 //! the notices for the log) are taken neither inside the gate's lock nor around it, with one exception: a slot's, in which a helper
 //! leaves the result of a driver call, is taken inside it to decide whether that result came in time (`lifecycle::call`).
+//! crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt reports how it ended.
 
 pub(crate) mod attempt;
 pub(crate) mod closing;

@@ -71,8 +71,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Takes a caller out of the queue; nobody relies on its attempt from then on. `None` means that it is out already, and then
-    /// its
-    /// waiter has a signal.
+    /// its waiter has a signal.
     pub(crate) fn leave(&mut self, ticket: u64) -> Option<Standing> {
         let position = self.position(ticket).ok()?;
         self.may_open = true;

@@ -149,8 +149,6 @@ impl<M: Manager> State<M> {
         }
     }
 
-    // What follows from a change.
-
     #[inline]
     pub(super) fn is_changed(&self) -> bool {
         self.counts_changed || self.may_open || self.something_ended
@@ -227,8 +225,6 @@ impl<M: Manager> State<M> {
         self.next_ticket
     }
 
-    // What can be asked.
-
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -261,9 +257,8 @@ impl<M: Manager> State<M> {
         self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
     }
 
-    /// Whether no place is free and users hold more than half of them. In an outage it is connects and pings that take the
-    /// places, and
-    /// the pool does not count as used up.
+    /// Whether no place is free and users hold more than half of them. In an outage it is connects and pings that take the places,
+    /// and the pool does not count as used up.
     pub(crate) fn is_used_up(&self) -> bool {
         let taken = self.counters.total() + self.opening() as u64;
         taken >= self.rules.capacity && self.counters.out() * 2 > self.rules.capacity
@@ -278,11 +273,8 @@ impl<M: Manager> State<M> {
         self.hung
     }
 
-    // The end.
-
     /// Closes the gate: nobody waits and nothing is idle from now on. Returns what was idle and is to be closed, and whether this
-    /// was
-    /// the first call.
+    /// was the first call.
     pub(crate) fn close(&mut self) -> (Vec<Lease<M>>, bool) {
         let is_first = !mem::replace(&mut self.closed, true);
         while let Some(waiting) = self.remove_waiter(0) {

@@ -71,8 +71,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Starts connects until `wanted` connections are open or being opened, if it may start any and as far as there is room. True
-    /// when
-    /// enough are open and ready.
+    /// when enough are open and ready.
     pub(crate) fn warm(&mut self, wanted: usize, may_start: bool, report: &Report) -> bool {
         let open = self.counters.total() as usize;
         let mut missing = wanted.saturating_sub(open + self.opening());

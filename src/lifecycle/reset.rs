@@ -71,9 +71,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Why a returned connection cannot be kept, as far as that is known without asking the server. If it is lost, the
-    /// consequences for
-    /// other connections are drawn here.
+    /// Why a returned connection cannot be kept, as far as that is known without asking the server. If it is lost, the consequences
+    /// for other connections are drawn here.
     pub(crate) fn unfitness(
         self: &Arc<Self>,
         lease: &mut Lease<M>,

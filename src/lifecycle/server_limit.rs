@@ -13,9 +13,8 @@ use crate::gate::reach::LimitKnown;
 use crate::lifecycle::shared::Shared;
 
 impl<M: Manager> Shared<M> {
-    /// Asks the server for its limit on this connection, once in the life of the pool and for no longer than `limit`. `None`
-    /// means that
-    /// the connection did not survive it.
+    /// Asks the server for its limit on this connection, once in the life of the pool and for no longer than `limit`. `None` means
+    /// that the connection did not survive it.
     pub(crate) fn ask_server_limit(
         self: &Arc<Self>,
         lease: Lease<M>,

@@ -84,9 +84,8 @@ impl<M: Manager> Shared<M> {
         Ok(())
     }
 
-    /// In a forked child: leaks what belongs to the parent, so that it is neither closed nor counted, and the pool with all that
-    /// is idle
-    /// in it.
+    /// In a forked child: leaks what belongs to the parent, so that it is neither closed nor counted, and the pool with all that is
+    /// idle in it.
     pub(crate) fn forget(self: &Arc<Self>, of_the_parent: impl Sized) {
         std::mem::forget(of_the_parent);
         std::mem::forget(self.clone());
@@ -174,9 +173,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Logs these notices. A logger may block and the timer must not, so those of the timer's thread are logged on a helper, one
-    /// at a time.
-    /// What is discarded is dropped in the same way, since its drop may block too.
+    /// Logs these notices and drops what is discarded. A logger may block, and so may a drop, and the timer must not: on its thread
+    /// both are left to helpers, notices one at a time.
     pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>, discarded: Discarded) {
         if !timer::is_this_thread() {
             notices.into_iter().for_each(|notice| self.log(notice));

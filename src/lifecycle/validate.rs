@@ -38,9 +38,8 @@ impl<M: Manager> Shared<M> {
             .then_some(CloseReason::Recycled)
     }
 
-    /// As [`staleness`](Shared::staleness), except that a new connection is handed out once to the caller it was opened for even
-    /// if it
-    /// is stale by then, because the next one would be stale too.
+    /// As [`staleness`](Shared::staleness), except that a new connection is handed out once to the caller it was opened for even if
+    /// it is stale by then, because the next one would be stale too.
     pub(crate) fn staleness_before_use(&self, live: &Live<M>, now: Instant) -> Option<CloseReason> {
         match live.unused {
             true => None,
@@ -108,8 +107,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The error to report if the server refuses the validation_query itself, which says nothing about the connection. `None` if
-    /// the
-    /// query has succeeded before: then the connection is at fault.
+    /// the query has succeeded before: then the connection is at fault.
     fn note_refused_query(&self, error: &M::Error) -> Option<Error> {
         let query = self
             .settings
@@ -128,8 +126,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Pings a connection that a health check has opened, if that check still waits. A successful connect alone proves nothing,
-    /// because
-    /// something in front of the database, such as PgBouncer, may let clients in without it. If the ping fails, only this
+    /// because something in front of the database, such as PgBouncer, may let clients in without it. If the ping fails, only this
     /// connection is closed.
     pub(crate) fn prove_to_check(
         self: &Arc<Self>,

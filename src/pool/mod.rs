@@ -30,11 +30,10 @@ use crate::upkeep::monitor::sample;
 /// Dropping the last handle closes the pool without waiting. Connections that are still out are closed when they are returned.
 ///
 /// If the process forks, let it fork before the first pool is built, or `exec` in the child. A pool that a child inherits belongs
-/// to
-/// its parent: in the child, calls that may wait return Unsupported, the status is that of an empty pool, and dropping the pool or
-/// one of its guards closes and returns nothing. A guard that was out at the fork still leads to the parent's connection, so do
-/// not use it there. The child cannot build a pool of its own either, because locks that a pool and SQLite need may have been
-/// left behind by threads that do not exist in the child. (A child made by a raw `clone` system call is not noticed.)
+/// to its parent: in the child, calls that may wait return Unsupported, the status is that of an empty pool, and dropping the pool
+/// or one of its guards closes and returns nothing. A guard that was out at the fork still leads to the parent's connection, so do
+/// not use it there. The child cannot build a pool of its own either, because locks that a pool and SQLite need may have been left
+/// behind by threads that do not exist in the child. (A child made by a raw `clone` system call is not noticed.)
 pub struct Pool<M: Manager> {
     shared: Arc<Shared<M>>,
     care: Arc<Care>,
@@ -75,9 +74,8 @@ impl<M: Manager> Pool<M> {
         self.get_timeout(self.shared.settings.timeout)
     }
 
-    /// A connection, within `timeout`, which covers everything: waiting, connecting, pinging and retrying. With a timeout of
-    /// zero, an
-    /// idle connection if no ping is due for it, else an error at once.
+    /// A connection, within `timeout`, which covers everything: waiting, connecting, pinging and retrying. With a timeout of zero,
+    /// an idle connection if no ping is due for it, else an error at once.
     ///
     /// # Errors
     /// As [`get`](Pool::get).
@@ -90,8 +88,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// An idle connection, or `None`. It never waits for a connection and never overtakes callers that wait. If a ping is due, it
-    /// is
-    /// made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect is local.
+    /// is made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect is
+    /// local.
     ///
     /// # Errors
     /// As [`get`](Pool::get), without Timeout.
@@ -107,10 +105,9 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers. It takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts it
-    /// back,
-    /// all within `health_check_timeout`. It counts as a health check and not as a checkout, and runs no checkout hook. If all
-    /// connections are out it waits for one as a checkout does; Timeout then means that the pool is used up, not that
-    /// the database is down.
+    /// back, all within `health_check_timeout`. It counts as a health check and not as a checkout, and runs no checkout hook. If
+    /// all connections are out it waits for one as a checkout does; Timeout then means that the pool is used up, not that the
+    /// database is down.
     ///
     /// # Errors
     /// As [`get`](Pool::get); Validation when pings fail or do not end in time, `max_validation_failures` in a row.
@@ -126,9 +123,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// Whether the database answers, asked without queueing behind users. The check pings an idle connection. If none is idle, or
-    /// if that
-    /// one does not answer, it opens a connection and pings that, provided that a place is free. Otherwise it is skipped and
-    /// returns what was last known. It takes at most the setting health_check_timeout and counts as a health check, not as a
+    /// if that one does not answer, it opens a connection and pings that, provided that a place is free. Otherwise it is skipped
+    /// and returns what was last known. It takes at most the setting health_check_timeout and counts as a health check, not as a
     /// checkout. While one check is under way, others wait for its result instead of making their own.
     ///
     /// [`Pool::ping`], in contrast, waits for a connection if all are out.
@@ -154,8 +150,7 @@ impl<M: Manager> Pool<M> {
     }
 
     /// The monitor's samples of the last hour, the oldest first. Only those with a number above `after` are returned, so that a
-    /// reader
-    /// that comes again can ask for what is new. Empty without the setting enable_pool_metrics.
+    /// reader that comes again can ask for what is new. Empty without the setting enable_pool_metrics.
     #[must_use]
     pub fn history(&self, after: u64) -> Vec<Sample> {
         if self.shared.home.is_left() {

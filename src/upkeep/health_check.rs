@@ -190,8 +190,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The result of a check that cannot be made: that of the last one, unless something newer is known. If a connect has failed
-    /// since,
-    /// the database cannot be reached; if a connection has been opened or returned since, it can.
+    /// since, the database cannot be reached; if a connection has been opened or returned since, it can.
     fn skipped(&self) -> HealthCheck {
         let gate = self.gate.lock();
         let last = gate.counters().last_health_check.as_ref();

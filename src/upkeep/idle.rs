@@ -111,9 +111,8 @@ impl<M: Manager> Shared<M> {
     /// available to callers meanwhile. False if none is due.
     fn keep_one_alive(self: &Arc<Self>) -> bool {
         let now = self.clock.now();
-        // Those that will soon be due are pinged along with it, so that the pings of a pool come together and no helper thread
-        // has to
-        // stay for them.
+        // Those that will soon be due are pinged along with it, so that the pings of a pool come together and no helper thread has
+        // to stay for them.
         let limit = self.settings.keepalive.unwrap_or(Duration::MAX) / 2;
         let due = self
             .gate

@@ -22,8 +22,7 @@ pub(crate) fn wake<M: Manager>(pool: &Weak<Shared<M>>, at: Instant) {
 }
 
 /// The timer serves all pools and must not block. If this is the last reference to the pool, the pool is dropped on a helper,
-/// because
-/// what ends with it (the log of an SQLite file, values that hooks have captured) may take time.
+/// because what ends with it (the log of an SQLite file, values that hooks have captured) may take time.
 pub(crate) fn leave_timer<M: Manager>(shared: Arc<Shared<M>>) {
     if Arc::strong_count(&shared) == 1 {
         let helpers = shared.helpers.clone();
