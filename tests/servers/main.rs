@@ -13,6 +13,7 @@ mod mysql_errors;
 mod mysql_late;
 mod mysql_one_by_one;
 mod mysql_owed;
+mod mysql_rollback;
 mod mysql_sessions;
 mod pgbouncer;
 mod pool;

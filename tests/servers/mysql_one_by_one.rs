@@ -22,7 +22,7 @@ on_each!([
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
 /// Forwards what it does not refuse, and remembers all statements.
-struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
     statements: Arc<Mutex<Vec<String>>>,
 }
@@ -31,7 +31,7 @@ const COM_QUERY: u8 = 3;
 
 impl Proxy {
     /// Statements that are refused are answered with a syntax error.
-    fn start(server: u16, refuses: fn(&str) -> bool) -> Proxy {
+    pub(crate) fn start(server: u16, refuses: fn(&str) -> bool) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let proxy = Proxy {
             port: listener.local_addr().unwrap().port(),
@@ -61,13 +61,13 @@ impl Proxy {
         proxy
     }
 
-    fn opts<S: TestServer>(&self, server: &S) -> OptsBuilder {
+    pub(crate) fn opts<S: TestServer>(&self, server: &S) -> OptsBuilder {
         // What is encrypted cannot be read here.
         let opts = Opts::from_url(&server.url()).unwrap();
         OptsBuilder::from_opts(opts).tcp_port(self.port)
     }
 
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.statements.lock().unwrap())
     }
 }
@@ -107,7 +107,7 @@ fn is_several(sql: &str) -> bool {
     sql.contains(';')
 }
 
-fn pool(opts: OptsBuilder, how: ResetOnReturn) -> MySqlPool {
+pub(crate) fn pool(opts: OptsBuilder, how: ResetOnReturn) -> MySqlPool {
     MySqlPool::builder(Opts::from(opts))
         .unwrap()
         .settings(size(1, 0).reset_on_return(how))

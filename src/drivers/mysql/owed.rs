@@ -3,7 +3,7 @@
 //! The driver does not remember that it gave up on an answer, for example after its `read_timeout`, and takes whatever
 //! comes next for the answer to its next statement. So the next user of such a connection would be given somebody else's rows.
 //! Three things reveal it: bytes that wait in the socket although nothing was asked; what the driver holds in its buffers
-//! ([`Inside`]); and a question that only the right answer satisfies.
+//! ([`inside`]); and a question that only the right answer satisfies.
 
 use std::fmt;
 use std::io;
@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
 use super::MySqlManager;
-use super::inside::Inside;
+use super::inside;
 
 /// Why this connection must be closed. It says nothing about other connections.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
 
 /// As [`listen`], but without a round trip and without saying why.
 pub(super) fn is_unread(connection: &Conn) -> bool {
-    Socket::of(connection) != Socket::Quiet || !Inside::of(connection).is_at_rest()
+    Socket::of(connection) != Socket::Quiet || !inside::is_at_rest(connection)
 }
 
 impl MySqlManager {
@@ -125,7 +125,7 @@ impl MySqlManager {
     /// be a valid statement if it has parameters.
     pub(super) fn is_unfinished(&self, connection: &Conn) -> bool {
         let is_unfinished =
-            self.opts.get_write_timeout().is_some() && !Inside::of(connection).is_at_rest();
+            self.opts.get_write_timeout().is_some() && !inside::is_at_rest(connection);
         if is_unfinished {
             // This fails if the server has closed the connection already, which is just as good.
             let _ = shutdown(connection.as_raw_fd(), Shutdown::Both);

@@ -1,0 +1,255 @@
+//! What the reset `rollback` sends to MariaDB and MySQL: no more than the session needs.
+
+use ::mysql::prelude::Queryable;
+use ::mysql::{Conn, TxOpts};
+use queuepool::ResetOnReturn;
+
+use crate::mysql_one_by_one::{Proxy, pool};
+use support::servers::{TestServer, on_each};
+
+on_each!([
+    a_clean_session_is_only_told_to_unlock_tables,
+    a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back,
+    a_result_that_was_forgotten_is_not_taken_for_a_clean_session,
+    a_prepared_xa_transaction_binds_nobody,
+]: mariadb = MariaDb, mysql_itself = MySql);
+
+type Action = (&'static str, fn(&mut Conn));
+
+const UNLOCKED: &[&str] = &["UNLOCK TABLES"];
+const ROLLED_BACK: &[&str] = &["ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1"];
+
+const TABLE: &str = "CREATE TABLE t (i int)";
+
+fn run(connection: &mut Conn, statements: &[&str]) {
+    for sql in statements {
+        connection.query_drop(sql).unwrap();
+    }
+}
+
+/// What the next user finds.
+fn is_clean(next: &mut Conn) {
+    let autocommit: Option<i64> = next.query_first("SELECT @@autocommit").unwrap();
+    assert_eq!(autocommit, Some(1));
+    // Which fails while another table is locked, or inside a transaction that is read only.
+    next.query_drop("INSERT INTO other VALUES (1)").unwrap();
+    next.query_drop("BEGIN").unwrap();
+    next.query_drop("ROLLBACK").unwrap();
+}
+
+fn each_sends<S: TestServer>(actions: &[Action], expected: &[&str]) {
+    let server = S::start();
+    let proxy = Proxy::start(server.port(), |_| false);
+    let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
+    run(
+        &mut pool.get().unwrap(),
+        &[
+            TABLE,
+            "CREATE TABLE other (i int)",
+            "INSERT INTO t VALUES (1), (2)",
+        ],
+    );
+    for (name, act) in actions {
+        let mut connection = pool.get().unwrap();
+        act(&mut connection);
+        proxy.take();
+        drop(connection);
+        assert_eq!(proxy.take(), expected, "{name}");
+        is_clean(&mut pool.get().unwrap());
+        let kept: Option<i64> = (pool.get().unwrap())
+            .query_first("SELECT count(*) FROM t WHERE i = 99")
+            .unwrap();
+        assert_eq!(kept, Some(0), "{name}");
+    }
+    assert_eq!(pool.status().total_connections_created, 1);
+}
+
+fn a_clean_session_is_only_told_to_unlock_tables<S: TestServer>() {
+    let actions: &[Action] = &[
+        ("nothing", |_| {}),
+        ("a ping", |connection| connection.ping().unwrap()),
+        ("rows", |connection| {
+            let rows: Vec<i64> = connection.query("SELECT i FROM t").unwrap();
+            assert_eq!(rows.len(), 2);
+        }),
+        ("a prepared statement", |connection| {
+            let found: Option<i64> = connection
+                .exec_first("SELECT i FROM t WHERE i = ?", (2,))
+                .unwrap();
+            assert_eq!(found, Some(2));
+        }),
+        ("a write", |connection| {
+            run(connection, &["UPDATE t SET i = 1 WHERE i = 1"]);
+        }),
+        ("a transaction that was committed", |connection| {
+            run(
+                connection,
+                &["BEGIN", "UPDATE t SET i = 2 WHERE i = 2", "COMMIT"],
+            );
+        }),
+        ("a transaction that the driver rolls back", |connection| {
+            let mut transaction = connection.start_transaction(TxOpts::default()).unwrap();
+            transaction.query_drop("INSERT INTO t VALUES (99)").unwrap();
+        }),
+        ("autocommit off and on", |connection| {
+            run(
+                connection,
+                &["SET autocommit = 0", "SELECT 1", "SET autocommit = 1"],
+            );
+        }),
+        ("results read in part", |connection| {
+            drop(connection.query_iter("SELECT i FROM t; SELECT 1").unwrap());
+        }),
+        ("locked tables", |connection| {
+            run(connection, &["LOCK TABLES t WRITE"]);
+        }),
+    ];
+    each_sends::<S>(actions, UNLOCKED);
+}
+
+fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>() {
+    let actions: &[Action] = &[
+        ("an open transaction", |connection| {
+            run(connection, &["BEGIN", "INSERT INTO t VALUES (99)"]);
+        }),
+        (
+            "one that was begun in one request with more",
+            |connection| {
+                run(
+                    connection,
+                    &["SELECT 1; START TRANSACTION; INSERT INTO t VALUES (99)"],
+                );
+            },
+        ),
+        ("one without a statement", |connection| {
+            run(connection, &["BEGIN"]);
+        }),
+        ("one that may only read", |connection| {
+            run(connection, &["START TRANSACTION READ ONLY"]);
+        }),
+        ("one behind another", |connection| {
+            run(
+                connection,
+                &["BEGIN", "COMMIT AND CHAIN", "INSERT INTO t VALUES (99)"],
+            );
+        }),
+        ("a savepoint", |connection| {
+            run(
+                connection,
+                &[
+                    "BEGIN",
+                    "INSERT INTO t VALUES (99)",
+                    "SAVEPOINT s",
+                    "ROLLBACK TO s",
+                ],
+            );
+        }),
+        ("one whose guard was forgotten", |connection| {
+            let mut transaction = connection.start_transaction(TxOpts::default()).unwrap();
+            transaction.query_drop("INSERT INTO t VALUES (99)").unwrap();
+            std::mem::forget(transaction);
+        }),
+        ("autocommit off", |connection| {
+            run(
+                connection,
+                &["SET autocommit = 0", "INSERT INTO t VALUES (99)"],
+            );
+        }),
+        ("autocommit off and a commit", |connection| {
+            run(connection, &["SET autocommit = 0", "COMMIT"]);
+        }),
+        ("a refused statement", |connection| {
+            connection
+                .query_drop("SELECT nothing")
+                .expect_err("no such column");
+        }),
+        ("a refused statement in a transaction", |connection| {
+            run(connection, &["BEGIN", "INSERT INTO t VALUES (99)"]);
+            connection
+                .query_drop("SELECT nothing")
+                .expect_err("no such column");
+        }),
+        ("a refused statement behind others", |connection| {
+            // query_drop does not pass on what a later statement is answered.
+            run(
+                connection,
+                &["BEGIN; INSERT INTO t VALUES (99); SELECT nothing"],
+            );
+        }),
+        ("a transaction of prepared statements", |connection| {
+            run(connection, &["BEGIN"]);
+            connection
+                .exec_drop("INSERT INTO t VALUES (?)", (99,))
+                .unwrap();
+            connection.prep("SELECT ?").unwrap();
+        }),
+    ];
+    each_sends::<S>(actions, ROLLED_BACK);
+}
+
+/// Its rows, or its further results, are still to come, and the next answer is none of the reset's.
+fn a_result_that_was_forgotten_is_not_taken_for_a_clean_session<S: TestServer>() {
+    let server = S::start();
+    let proxy = Proxy::start(server.port(), |_| false);
+    let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
+    let actions: &[Action] = &[
+        ("before the rows", |connection| {
+            std::mem::forget(connection.query_iter("SELECT ''").unwrap());
+        }),
+        ("amid the rows", |connection| {
+            let mut result = connection
+                .query_iter("SELECT '' UNION ALL SELECT ''")
+                .unwrap();
+            let mut rows = result.iter().unwrap();
+            assert!(rows.next().is_some());
+            std::mem::forget(rows);
+            std::mem::forget(result);
+        }),
+        ("before more results", |connection| {
+            std::mem::forget(connection.query_iter("DO 1; BEGIN").unwrap());
+        }),
+        ("before more results that come late", |connection| {
+            std::mem::forget(connection.query_iter("DO 1; DO SLEEP(0.3); BEGIN").unwrap());
+        }),
+    ];
+    for (number, (name, act)) in actions.iter().enumerate() {
+        act(&mut pool.get().unwrap());
+        let mut next = pool.get().unwrap();
+        let got: Option<i64> = next.query_first("SELECT 42").unwrap();
+        assert_eq!(got, Some(42), "{name}");
+        drop(next);
+        assert_eq!(
+            pool.status().total_connections_created,
+            number as u64 + 2,
+            "{name}"
+        );
+    }
+}
+
+/// It is its server's, not its session's: the next user may begin a transaction, on this connection or on another.
+fn a_prepared_xa_transaction_binds_nobody<S: TestServer>() {
+    let server = S::start();
+    let proxy = Proxy::start(server.port(), |_| false);
+    let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
+    run(
+        &mut pool.get().unwrap(),
+        &[TABLE, "CREATE TABLE other (i int)"],
+    );
+    let left: &[&[&str]] = &[
+        &["XA START 'a'", "INSERT INTO t VALUES (99)"],
+        &["XA START 'b'", "INSERT INTO t VALUES (99)", "XA END 'b'"],
+        &[
+            "XA START 'c'",
+            "INSERT INTO t VALUES (99)",
+            "XA END 'c'",
+            "XA PREPARE 'c'",
+        ],
+    ];
+    for statements in left {
+        run(&mut pool.get().unwrap(), statements);
+        is_clean(&mut pool.get().unwrap());
+    }
+    // Which lets the server stop without waiting for it.
+    let ended = pool.get().unwrap().query_drop("XA ROLLBACK 'c'");
+    ended.unwrap();
+}
