@@ -8,6 +8,7 @@ pub(crate) mod histogram;
 pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
+pub(crate) mod one_by_one;
 pub(crate) mod panics;
 pub(crate) mod runtime;
 pub(crate) mod slot;

@@ -1,7 +1,5 @@
 //! What all handles, guards and helper threads of one pool share.
 
-use std::collections::VecDeque;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -9,9 +7,10 @@ use crate::base::clock::Clock;
 use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::log::{say, write};
+use crate::base::one_by_one::OneByOne;
 use crate::base::panics::{catch, let_go};
 use crate::base::runtime::on_async_runtime_thread;
-use crate::base::sync::{AtomicU64, Instant, Mutex};
+use crate::base::sync::{AtomicU64, Instant};
 use crate::base::timer;
 use crate::contract::driver::{Driver, Manager};
 use crate::contract::facts::Facts;
@@ -46,15 +45,10 @@ pub(crate) struct Shared<M: Manager> {
     /// The one lock, and all that is behind it.
     pub(crate) gate: Gate<M>,
     pub(crate) handles: AtomicUsize,
-    /// Never taken together with another lock.
-    pub(crate) telling: Mutex<Telling>,
-}
-
-/// What the timer has to tell the log.
-#[derive(Default)]
-pub(crate) struct Telling {
-    is_under_way: bool,
-    waiting: VecDeque<Notice>,
+    /// What the timer has to tell the log.
+    pub(crate) notices: OneByOne<Notice>,
+    /// What the timer has to drop. Such a drop may block for good, and must not keep the pool alive.
+    pub(crate) discarded: Arc<OneByOne<Box<dyn Send>>>,
 }
 
 /// If the logger blocks for good, only this many of the latest notices are kept.
@@ -174,48 +168,35 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Logs these notices and drops what is discarded. A logger may block, and so may a drop, and the timer must not: on its thread
-    /// both are left to helpers, notices one at a time.
+    /// both are left to helpers, one for each at most.
     pub(crate) fn tell(self: &Arc<Self>, notices: Vec<Notice>, discarded: Discarded) {
         if !timer::is_this_thread() {
             notices.into_iter().for_each(|notice| self.log(notice));
             discarded.into_iter().for_each(let_go);
             return;
         }
-        if !discarded.is_empty() {
-            // Without a thread they are dropped here.
-            let _ = self
-                .helpers
-                .run(move || discarded.into_iter().for_each(let_go));
-        }
-        if notices.is_empty() {
-            return;
-        }
-        {
-            let mut telling = self.telling.lock();
-            telling.waiting.extend(notices);
-            let too_many = telling.waiting.len().saturating_sub(MOST_NOTICES);
-            telling.waiting.drain(..too_many);
-            if mem::replace(&mut telling.is_under_way, true) {
-                return;
+        if self.discarded.add(discarded, usize::MAX) {
+            let line = self.discarded.clone();
+            let work = move || {
+                while let Some(discarded) = line.next() {
+                    let_go(discarded);
+                }
+            };
+            if self.helpers.run(work).is_err() {
+                self.discarded.no_helper();
             }
         }
-        let shared = self.clone();
-        let telling = self.helpers.run(move || {
-            while let Some(notice) = shared.next_notice() {
-                shared.log(notice);
+        if self.notices.add(notices, MOST_NOTICES) {
+            let shared = self.clone();
+            let work = move || {
+                while let Some(notice) = shared.notices.next() {
+                    shared.log(notice);
+                }
+            };
+            if self.helpers.run(work).is_err() {
+                self.notices.no_helper();
             }
-        });
-        if telling.is_err() {
-            // They wait until there is something else to tell.
-            self.telling.lock().is_under_way = false;
         }
-    }
-
-    fn next_notice(&self) -> Option<Notice> {
-        let mut telling = self.telling.lock();
-        let next = telling.waiting.pop_front();
-        telling.is_under_way = next.is_some();
-        next
     }
 
     fn log(&self, notice: Notice) {

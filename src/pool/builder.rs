@@ -8,6 +8,7 @@ use crate::base::clock::Clock;
 use crate::base::fork::Home;
 use crate::base::helpers::Helpers;
 use crate::base::log::say;
+use crate::base::one_by_one::OneByOne;
 use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::{Driver, Manager, Undescribed};
@@ -312,7 +313,8 @@ impl<M: Manager> Builder<M> {
             generation: Default::default(),
             gate: Gate::new(rules, places, doors(pool)),
             handles: AtomicUsize::new(0),
-            telling: Default::default(),
+            notices: OneByOne::new(),
+            discarded: Arc::new(OneByOne::new()),
             settings,
         });
         say!(
