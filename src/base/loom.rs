@@ -17,6 +17,7 @@ use std::time::Duration;
 thread_local! {
     static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static TIMED_WAITS: RefCell<Vec<TimedWait>> = const { RefCell::new(Vec::new()) };
+    static IS_STRICT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A moment: the time passed since the model began.
@@ -280,10 +281,16 @@ pub(crate) fn let_time_pass<G>(by: Duration, lock: impl FnOnce() -> G) {
     }
 }
 
-/// Before the first step of each interleaving.
-pub fn begin() {
+/// Before the first step of each interleaving. Strict: every connection that comes back is handed to the oldest waiter, as if that one
+/// had waited long enough. Not strict: none is, since time stands still.
+pub fn begin(strict: bool) {
+    IS_STRICT.set(strict);
     NOW.set(Duration::ZERO);
     TIMED_WAITS.with_borrow_mut(Vec::clear);
+}
+
+pub(crate) fn is_strict() -> bool {
+    IS_STRICT.get()
 }
 
 /// What can be broken, so that the models show that they would notice.
@@ -295,17 +302,23 @@ pub enum Fault {
     GivesWithoutWaking,
     /// A caller looks under one hold of the lock whether it still waits, and leaves under another.
     LeavesInTwoHolds,
-    /// A caller looks for an idle connection under one hold of the lock, and joins the queue under another.
+    /// A caller looks for an idle connection under one hold of the lock, and joins the queue under another without a second look.
     JoinsInTwoHolds,
+    /// A connection becomes idle beside those who wait, and nobody is told.
+    ParksWithoutNudging,
+    /// A caller leaves that was told of an idle connection, and the next one is not.
+    LeavesWithoutPassingOn,
 }
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Fault; 4] = [
+    pub const ALL: [Fault; 6] = [
         Fault::IgnoresLastMoment,
         Fault::GivesWithoutWaking,
         Fault::LeavesInTwoHolds,
         Fault::JoinsInTwoHolds,
+        Fault::ParksWithoutNudging,
+        Fault::LeavesWithoutPassingOn,
     ];
 }
 
@@ -313,7 +326,11 @@ static FAULT: OnceLock<Fault> = OnceLock::new();
 
 /// Breaks the core for the rest of this process.
 pub fn break_core(fault: Fault) {
-    FAULT.set(fault).expect("bug: the core is broken once");
+    assert_eq!(
+        *FAULT.get_or_init(|| fault),
+        fault,
+        "bug: the core is broken once"
+    );
 }
 
 pub(crate) fn is_broken(fault: Fault) -> bool {

@@ -10,6 +10,7 @@ use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::Error;
+use crate::gate::barging::Look;
 use crate::gate::failure::Failure;
 use crate::gate::lease::Lease;
 use crate::gate::waiter::{Signal, Waiter};
@@ -43,8 +44,9 @@ impl<M: Manager> Shared<M> {
         turn.ticket = gate.take_ticket();
         let now = Instant::now();
         let at = self.clock.at(now);
-        let mut lease = gate
-            .take_ready(|live| self.staleness(live, at).is_none() && !self.ping_is_due(live, at))?;
+        let mut lease = gate.take_ready(now, |live| {
+            self.staleness(live, at).is_none() && !self.ping_is_due(live, at)
+        })?;
         let holder = gate.count_checkout(&mut lease, turn.location, turn.started, now);
         drop(gate);
         Some(Connection::new(self.clone(), lease, holder))
@@ -74,8 +76,22 @@ impl<M: Manager> Shared<M> {
                 }
             }
         };
+        let mut until = turn.deadline;
         loop {
-            match waiter.wait(turn.deadline) {
+            let signal = match waiter.wait(until) {
+                None if until < turn.deadline => Some(Signal::Look),
+                signal => signal,
+            };
+            until = turn.deadline;
+            match signal {
+                Some(Signal::Look) => {
+                    let look = self.gate.lock().look(turn.ticket, Instant::now());
+                    match look {
+                        Look::Found(lease) => return Ok(lease),
+                        Look::Again(at) => until = at.min(turn.deadline),
+                        Look::Wait => {}
+                    }
+                }
                 Some(Signal::Lease(lease)) => return Ok(lease),
                 Some(Signal::Open(attempt)) => match self.open_here(attempt, turn) {
                     Ok(lease) => return Ok(lease),
@@ -153,7 +169,10 @@ impl<M: Manager> Shared<M> {
         let late;
         let closed = {
             let mut gate = self.gate.lock();
-            late = waiter.take();
+            // A look is taken below.
+            late = waiter
+                .take()
+                .filter(|signal| !matches!(signal, Signal::Look));
             if let Some(delay) = retry
                 && (late.is_some() || !gate.is_closed())
             {
@@ -162,6 +181,7 @@ impl<M: Manager> Shared<M> {
                     gate.post(&waiter, signal);
                 } else if let Some(lease) = gate.take_idle(turn.ticket) {
                     // While it opened on its own thread it was not in the queue, so nobody could hand it anything.
+                    gate.leave(turn.ticket);
                     gate.post(&waiter, Signal::Lease(lease));
                 } else if gate.successes() > failure.successes {
                     gate.join(turn.ticket, &waiter);

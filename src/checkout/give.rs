@@ -80,10 +80,16 @@ impl<M: Manager> Shared<M> {
         live.idle_since = live.proven;
         let mut gate = self.gate.lock();
         gate.prove(now);
-        if let Some(holder) = holder {
-            gate.count_checkin(holder, now);
-        }
+        let held = holder.map(|holder| gate.count_checkin(holder, now));
         let leftover = match self.mode {
+            // With a checkout hook nobody could take it without letting go of the lock.
+            Mode::Queue
+                if !self.hooks.has_checkout
+                    && held.is_some_and(|held| gate.may_park(held, now)) =>
+            {
+                gate.park(lease);
+                None
+            }
             Mode::Queue => gate.give(lease),
             // Null mode reuses none: whoever waits opens a connection of its own in the place that becomes free.
             Mode::Null if gate.is_closed() => Some((lease, CloseReason::PoolClosed)),

@@ -60,6 +60,9 @@ impl<M: Manager> Turn<M> {
 
     /// Where it is told what it waits for.
     pub(super) fn waiter(&mut self) -> Arc<Waiter<M>> {
-        self.waiter.get_or_insert_with(Waiter::new).clone()
+        let started = self.started;
+        self.waiter
+            .get_or_insert_with(|| Waiter::new(started))
+            .clone()
     }
 }

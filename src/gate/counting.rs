@@ -38,8 +38,9 @@ impl<M: Manager> State<M> {
         })
     }
 
+    /// Returns how long the connection was held.
     #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
-    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) {
+    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) -> Duration {
         let record = self.holders.remove(holder);
         let held = self
             .rules
@@ -50,6 +51,7 @@ impl<M: Manager> State<M> {
         self.counts_changed = true;
         // With it may go the name of a thread that has ended.
         drop(record);
+        held
     }
 
     /// Its connection is somebody else's now.

@@ -21,6 +21,7 @@ impl<M: Manager> State<M> {
         if self.closed {
             return;
         }
+        self.serve_from_idle();
         let now = Instant::now();
         let mut position = 0;
         while position < self.waiters.len() {

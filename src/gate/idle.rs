@@ -11,25 +11,23 @@ use crate::gate::waiter::Signal;
 use crate::settings::Mode;
 
 impl<M: Manager> State<M> {
-    /// The most recently used idle connection, unless somebody with an older ticket waits.
+    /// The most recently used idle connection, unless somebody with an older ticket waits and may not be passed over.
     pub(crate) fn take_idle(&mut self, ticket: u64) -> Option<Lease<M>> {
-        if self
-            .waiters
-            .front()
-            .is_some_and(|first| first.ticket < ticket)
-        {
+        let oldest = self.waiters.front();
+        if oldest.is_some_and(|oldest| oldest.ticket < ticket) && !self.may_barge(Instant::now()) {
             return None;
         }
         self.idle.pop()
     }
 
-    /// The most recently used idle connection, if nobody waits and the connection is ready as it is.
+    /// The most recently used idle connection, if nobody waits who may not be passed over and the connection is ready as it is.
     #[inline]
     pub(crate) fn take_ready(
         &mut self,
+        now: Instant,
         is_ready: impl FnOnce(&Live<M>) -> bool,
     ) -> Option<Lease<M>> {
-        let ready = self.waiters.is_empty() && is_ready(self.idle.last()?.live());
+        let ready = is_ready(self.idle.last()?.live()) && self.may_barge(now);
         if ready { self.idle.pop() } else { None }
     }
 

@@ -28,8 +28,9 @@
 //!
 //! 1. `created = closed + detached + total`, and `checkouts = checkins + checked_out`.
 //! 2. Open connections, connects that hold a place, and free places add up to `pool_size + max_overflow`.
-//! 3. No idle connection stands here while a caller waits at capacity: what comes in goes to the oldest waiter, and becomes idle
-//!    only if there is none.
+//! 3. No idle connection stands here while a caller waits: what comes in goes to the oldest waiter, and becomes idle only if there is
+//!    none. The one exception is a connection that was held for microseconds, while the oldest waiter has waited for less than a
+//!    millisecond; that waiter is then told to look ([`barging`]).
 //! 4. Every waiter hears something: it is given a connection, leave to open one, a failure, or the news that the pool has
 //!    closed; or it leaves of its own accord at its deadline.
 //! 5. At most `pool_size` connections are idle, in the order of their last use.
@@ -60,6 +61,7 @@
 //! crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt reports how it ended.
 
 pub(crate) mod attempt;
+pub(crate) mod barging;
 pub(crate) mod closing;
 pub(crate) mod counters;
 mod counting;

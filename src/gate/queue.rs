@@ -23,13 +23,18 @@ impl<M: Manager> State<M> {
 
     fn stand(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, standing: Standing) {
         match self.position(ticket) {
-            Ok(position) => self.waiters[position].standing = standing,
+            Ok(position) => {
+                let waiting = &mut self.waiters[position];
+                waiting.standing = standing;
+                waiting.nudged = false;
+            }
             Err(position) => self.waiters.insert(
                 position,
                 Waiting {
                     ticket,
                     waiter: waiter.clone(),
                     standing,
+                    nudged: false,
                 },
             ),
         }
@@ -86,6 +91,7 @@ impl<M: Manager> State<M> {
                 attempt.owner = None;
             }
         }
+        self.pass_on();
         Some(waiting)
     }
 
@@ -117,8 +123,9 @@ impl<M: Manager> State<M> {
 
     /// Tells a caller something. A signal that it has not read yet is replaced.
     pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
-        if let Some(unread) = waiter.post(signal) {
-            self.discard(unread);
+        match waiter.post(signal) {
+            None | Some(Signal::Look) => {}
+            Some(unread) => self.discard(unread),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::gate::patience::Patience;
 use crate::gate::places::Places;
 use crate::gate::reach::{LimitKnown, Validation};
 use crate::gate::waiter::{Signal, Waiting};
-use crate::gate::{Left, Notice};
+use crate::gate::{Left, Notice, barging};
 use crate::settings::{Mode, Retry, Settings};
 
 /// What the gate must know of the settings and of the driver.
@@ -34,6 +34,10 @@ pub(crate) struct Rules {
     /// A connect is local, and runs on the thread of the caller who asked for it.
     pub(crate) connects_here: bool,
     pub(crate) clock: Clock,
+    /// For how long the oldest waiter may be passed over ([`barging`]).
+    pub(crate) yield_for: Duration,
+    /// A waiter that was told to look and found nothing looks again by itself.
+    pub(crate) looks_again: bool,
 }
 
 impl Rules {
@@ -48,6 +52,9 @@ impl Rules {
             retry: settings.retry.clone(),
             connects_here,
             clock,
+            yield_for: barging::yield_for(),
+            // In the models time stands still.
+            looks_again: cfg!(not(queuepool_loom)),
         }
     }
 }

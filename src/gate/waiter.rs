@@ -12,6 +12,8 @@ pub(crate) struct Waiting<M: Manager> {
     pub(super) ticket: u64,
     pub(super) waiter: Arc<Waiter<M>>,
     pub(super) standing: Standing,
+    /// It was told to look at what is idle, and has not answered yet.
+    pub(super) nudged: bool,
 }
 
 /// What a caller in the queue waits for.
@@ -64,6 +66,8 @@ impl<M: Manager> Waiting<M> {
 /// What a waiting caller is told.
 pub(crate) enum Signal<M: Manager> {
     Lease(Lease<M>),
+    /// Something may be idle: look.
+    Look,
     /// Leave to connect on its own thread, as this attempt.
     Open(u64),
     Failed(Failure),
@@ -73,13 +77,16 @@ pub(crate) enum Signal<M: Manager> {
 /// The caller's side of [`Waiting`]. Signals are posted under the gate's lock; a caller that is no longer in the queue
 /// has its last signal here.
 pub(crate) struct Waiter<M: Manager> {
+    /// When its caller came.
+    pub(super) since: Instant,
     signal: Mutex<Option<Signal<M>>>,
     wake: Condvar,
 }
 
 impl<M: Manager> Waiter<M> {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(since: Instant) -> Arc<Self> {
         Arc::new(Waiter {
+            since,
             signal: Mutex::new(None),
             wake: Condvar::new(),
         })
@@ -91,6 +98,15 @@ impl<M: Manager> Waiter<M> {
         let unread = self.signal.lock().replace(signal);
         self.wake.notify_one();
         unread
+    }
+
+    /// Posts [`Signal::Look`], unless there is a signal that it has not read yet.
+    pub(super) fn nudge(&self) {
+        let mut signal = self.signal.lock();
+        if signal.is_none() {
+            *signal = Some(Signal::Look);
+            self.wake.notify_one();
+        }
     }
 
     /// The next signal, or `None` at the deadline.

@@ -258,6 +258,14 @@ fn a_customizer_is_carried_over_as_it_is_and_sees_the_same() {
     ];
     assert_eq!(theirs, day);
     pool.close(LONG).unwrap();
+    // It does not wait for the release of one that broke in use, whose place was free at once.
+    support::scripted::eventually("all three are released", || {
+        let ours = ours.0.lock();
+        ours.iter()
+            .filter(|words| words.starts_with("on_release"))
+            .count()
+            == 3
+    });
     let ours = ours.take();
     let of = |which: &str, all: &[String]| -> Vec<String> {
         let chosen = all.iter().filter(|words| words.starts_with(which));

@@ -49,6 +49,24 @@ fn a_connection_given_without_waking_is_caught() {
 }
 
 #[test]
+fn a_connection_that_becomes_idle_beside_those_who_wait_without_a_word_is_caught() {
+    expect_caught(
+        Fault::ParksWithoutNudging,
+        "hand_off::one_connection_goes_round_all_callers",
+        "deadlock",
+    );
+}
+
+#[test]
+fn a_caller_who_leaves_and_does_not_pass_on_what_it_was_told_is_caught() {
+    expect_caught(
+        Fault::LeavesWithoutPassingOn,
+        "hand_off::two_given_back_serve_two_who_keep_them",
+        "deadlock",
+    );
+}
+
+#[test]
 fn a_caller_who_looks_and_joins_in_two_holds_of_the_lock_is_caught() {
     expect_caught(
         Fault::JoinsInTwoHolds,

@@ -28,9 +28,35 @@ pub enum Reach {
     Preemptions(usize),
 }
 
-/// Runs `model` through its interleavings; fails unless exactly the `expected` outcomes occur.
+/// Whom a connection goes to that comes back while somebody waits (`src/gate/barging.rs`).
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// The oldest waiter, always.
+    Strict,
+    /// Whoever takes it first.
+    Barging,
+}
+
+/// Runs `model` through its interleavings, in strict order and with barging; fails unless exactly the `expected` outcomes occur in
+/// each.
 #[track_caller]
-pub fn explore<T: Ord + Debug + Send + 'static, const N: usize>(
+pub fn explore<T: Ord + Debug + Clone + Send + 'static, const N: usize>(
+    name: &str,
+    reach: Reach,
+    expected: [T; N],
+    model: impl Fn() -> T + Send + Sync + 'static,
+) {
+    let model = Arc::new(model);
+    for order in [Order::Strict, Order::Barging] {
+        let model = model.clone();
+        explore_in(order, name, reach, expected.clone(), move || model());
+    }
+}
+
+/// As [`explore`], in this order alone.
+#[track_caller]
+pub fn explore_in<T: Ord + Debug + Send + 'static, const N: usize>(
+    order: Order,
     name: &str,
     reach: Reach,
     expected: [T; N],
@@ -47,20 +73,20 @@ pub fn explore<T: Ord + Debug + Send + 'static, const N: usize>(
     let seen = outcomes.clone();
     let start = Instant::now();
     loom.check(move || {
-        model::begin();
+        model::begin(matches!(order, Order::Strict));
         let outcome = model();
         *seen.lock().entry(outcome).or_insert(0) += 1;
     });
     let outcomes = std::mem::take(&mut *outcomes.lock());
     let explored: u64 = outcomes.values().sum();
     println!(
-        "{name}: {explored} interleavings in {:.1?}, by outcome {outcomes:?}",
+        "{name}, {order:?}: {explored} interleavings in {:.1?}, by outcome {outcomes:?}",
         start.elapsed()
     );
     let expected = BTreeSet::from(expected);
     assert!(
         outcomes.keys().eq(&expected),
-        "expected all of {expected:?} and nothing else"
+        "{order:?}: expected all of {expected:?} and nothing else"
     );
     assert!(explored >= 200, "too few to show anything");
 }

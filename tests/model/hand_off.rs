@@ -7,7 +7,9 @@ use queuepool::{Connection, Mode};
 
 use crate::database::{Database, settings};
 use crate::explore::Reach::{All, Preemptions};
-use crate::explore::{NEVER, SOON, assert_whole, caller, explore, outcome, spawn, until};
+use crate::explore::{
+    NEVER, Order, SOON, assert_whole, caller, explore, explore_in, outcome, spawn, until,
+};
 
 #[test]
 fn one_connection_goes_round_all_callers() {
@@ -39,6 +41,26 @@ fn two_connections_go_round_all_callers() {
             drop(held.0);
             assert_eq!(one, ["ok"; 3]);
             assert_eq!(database.connects(), 2);
+            assert_whole(&database, pool);
+            "ok"
+        },
+    );
+}
+
+#[test]
+fn two_given_back_serve_two_who_keep_them() {
+    explore(
+        "two given back, two keep what they get",
+        Preemptions(3),
+        ["ok"],
+        || {
+            let (database, pool) = Database::default().pool(settings(2));
+            let held = (pool.get().unwrap(), pool.get().unwrap());
+            let callers = [(); 2].map(|()| spawn(&pool, |pool| pool.get().unwrap()));
+            drop(held);
+            let kept = callers.map(|caller| caller.join().unwrap());
+            assert_eq!(database.connects(), 2);
+            drop(kept);
             assert_whole(&database, pool);
             "ok"
         },
@@ -111,7 +133,8 @@ fn two_whose_deadline_passes_lose_nothing() {
 
 #[test]
 fn who_comes_later_is_served_later() {
-    explore(
+    explore_in(
+        Order::Strict,
         "give and come again, two wait",
         Preemptions(3),
         ["in order"],
@@ -137,6 +160,37 @@ fn who_comes_later_is_served_later() {
                 .for_each(|caller| caller.join().unwrap());
             assert_whole(&database, pool);
             "in order"
+        },
+    );
+}
+
+#[test]
+fn who_holds_for_an_instant_may_come_again_before_one_who_has_to_wake_up() {
+    explore_in(
+        Order::Barging,
+        "give and come again, one waits",
+        All,
+        ["after the other", "before the other"],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let is_served = Arc::new(Mutex::new(false));
+            let served = is_served.clone();
+            let caller = spawn(&pool, move |pool| {
+                let _connection = pool.get().unwrap();
+                *served.lock() = true;
+            });
+            until(&pool, |status| status.waiting_requests > 0);
+            drop(held);
+            let again = pool.get().unwrap();
+            let was_served = *is_served.lock();
+            drop(again);
+            caller.join().unwrap();
+            assert_whole(&database, pool);
+            match was_served {
+                true => "after the other",
+                false => "before the other",
+            }
         },
     );
 }

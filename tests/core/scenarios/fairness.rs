@@ -1,9 +1,9 @@
 //! Scenarios 16 (second half) and 17: first come, first served, and nobody forgotten.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use queuepool::{Connection, ResetOnReturn, Settings};
@@ -29,6 +29,58 @@ fn waiters_are_served_in_the_order_of_their_arrival() {
     });
     assert_eq!(*served.lock(), (0..20).collect::<Vec<_>>());
     assert_eq!(pool.status().peak_waiting, 20);
+}
+
+/// A second thread waits for the only connection while this one takes it again and again, held for so long each time. How often it
+/// got it while the other had waited for more than `grace` is returned for each of `rounds`.
+fn taken_before_a_waiter(rounds: usize, held_for: Duration, grace: Duration) -> Vec<usize> {
+    let server = Server::new();
+    let settings = Settings::default()
+        .pool_size(1)
+        .max_overflow(0)
+        .reset_on_return(ResetOnReturn::Never);
+    let pool = server.pool(settings);
+    let one_round = || {
+        let served = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let _held = pool.get().unwrap();
+                served.store(true, SeqCst);
+            });
+            let mut waits_since = None;
+            let mut taken = 0;
+            loop {
+                let held = pool.get().unwrap();
+                if served.load(SeqCst) {
+                    return taken;
+                }
+                let begun = Instant::now();
+                taken += usize::from(waits_since.is_some_and(|since| begun > since + grace));
+                while begun.elapsed() < held_for {
+                    std::hint::spin_loop();
+                }
+                drop(held);
+                if waits_since.is_none() && pool.status().waiting_requests == 1 {
+                    waits_since = Some(Instant::now());
+                }
+            }
+        })
+    };
+    (0..rounds).map(|_| one_round()).collect()
+}
+
+/// That it may be taken again at all is a model's (`tests/model/hand_off.rs`), since here it depends on how soon a thread wakes up.
+#[test]
+fn scenario_24_what_was_held_for_nanoseconds_is_taken_again_for_a_millisecond_and_no_longer() {
+    // The last may have been taken within that millisecond, and its thread have slept before it looked at the clock.
+    let late = taken_before_a_waiter(100, Duration::ZERO, millis(1));
+    assert!(late.iter().all(|late| *late <= 1), "{late:?}");
+}
+
+#[test]
+fn what_was_held_for_longer_goes_to_who_waits() {
+    let taken = taken_before_a_waiter(100, Duration::from_micros(50), Duration::ZERO);
+    assert!(taken.iter().all(|taken| *taken == 0), "{taken:?}");
 }
 
 /// The 99th percentiles of one second of 64 threads on 4 connections, each held for a millisecond, as shares of what is
