@@ -33,8 +33,11 @@ pub(crate) struct Turn<M: Manager> {
 }
 
 impl<M: Manager> Turn<M> {
-    pub(crate) fn new(timeout: Duration, location: &'static Location<'static>) -> Self {
-        let started = Instant::now();
+    pub(crate) fn new(
+        started: Instant,
+        timeout: Duration,
+        location: &'static Location<'static>,
+    ) -> Self {
         Turn {
             started,
             deadline: later(started, timeout),

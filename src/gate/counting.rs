@@ -7,7 +7,6 @@ use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::gate::Notice;
 use crate::gate::counters::Counters;
-use crate::gate::holders::{HolderRecord, thread_name};
 use crate::gate::lease::Lease;
 use crate::gate::places::Place;
 use crate::gate::state::State;
@@ -29,28 +28,16 @@ impl<M: Manager> State<M> {
         self.counters
             .checked_out(now.saturating_duration_since(since));
         self.counts_changed = true;
-        self.holders.add(HolderRecord {
-            thread: thread_name(),
-            location,
-            since: at,
-            connection_id: live.info.id,
-            warned: false,
-        })
+        self.holders.add(live.info.id, location, at)
     }
 
     /// Returns how long the connection was held.
     #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) -> Duration {
-        let record = self.holders.remove(holder);
-        let held = self
-            .rules
-            .clock
-            .at(now)
-            .saturating_duration_since(record.since);
+        let since = self.holders.remove(holder);
+        let held = self.rules.clock.at(now).saturating_duration_since(since);
         self.counters.checked_in(held);
         self.counts_changed = true;
-        // With it may go the name of a thread that has ended.
-        drop(record);
         held
     }
 

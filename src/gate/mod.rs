@@ -151,6 +151,13 @@ impl<M: Manager> Gate<M> {
         }
     }
 
+    /// The lock, if nobody holds it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_, M>> {
+        let state = Some(self.state.try_lock()?);
+        Some(Locked { gate: self, state })
+    }
+
     /// All that can be told of the pool at one instant. `holders` is where the records of them go: room is made before the lock is
     /// taken.
     pub(crate) fn read(&self, holders: Vec<HolderRecord>) -> Reading {

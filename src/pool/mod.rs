@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::sync::Instant;
 use crate::checkout::connection::Connection;
 use crate::checkout::turn::Turn;
 use crate::contract::driver::Manager;
@@ -84,7 +85,7 @@ impl<M: Manager> Pool<M> {
     /// As [`get`](Pool::get).
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<Connection<M>, Error> {
-        self.shared.checkout(Turn::new(timeout, Location::caller()))
+        self.shared.checkout(timeout, Location::caller())
     }
 
     /// An idle connection, or `None`. It never waits for a connection and never overtakes callers that wait. If a ping is due, it
@@ -99,6 +100,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn try_get(&self) -> Result<Option<Connection<M>>, Error> {
         self.shared.try_checkout(Turn::new(
+            Instant::now(),
             self.shared.settings.health_check_timeout,
             Location::caller(),
         ))
@@ -117,6 +119,7 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn ping(&self) -> Result<(), Error> {
         self.shared.probe(Turn::new(
+            Instant::now(),
             self.shared.settings.health_check_timeout,
             Location::caller(),
         ))
