@@ -45,7 +45,16 @@ impl Settings {
     /// is an error too, because whoever wrote `DB_POOL_SIZE=$SIZE` and forgot SIZE did not mean the default. The error names the
     /// variable.
     pub fn with_env(self) -> Result<Self, Error> {
-        let overlay = from_vars(env::vars_os())?;
+        self.with_vars(env::vars_os())
+    }
+
+    /// For tests, as a process has only one environment: takes these variables for it.
+    #[doc(hidden)]
+    pub fn with_vars(
+        self,
+        variables: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, Error> {
+        let overlay = from_vars(variables)?;
         Ok(self.overlaid(&overlay, Source::Environment))
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-#[cfg(test)]
-mod agreement;
 mod choices;
 mod durations;
 mod env;

@@ -11,6 +11,13 @@ use crate::error::{Error, ErrorKind, URL};
 pub(crate) type UrlSettings = Overlay;
 
 impl Settings {
+    /// For tests: what the driver would get of the URL, and the default preset with what the URL sets.
+    #[doc(hidden)]
+    pub fn from_url(url: &str) -> Result<(String, Self), Error> {
+        let (left, parameters) = split_url(url)?;
+        Ok((left, Settings::default().with_url(&parameters)))
+    }
+
     /// Takes from the URL whatever code has not set.
     pub(crate) fn with_url(self, url: &UrlSettings) -> Settings {
         self.overlaid(url, Source::Url)

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::error::NOT_SHOWN;
 use crate::settings::table::{MAX_POOL_SIZE, ROWS};
@@ -332,17 +330,4 @@ fn code_beats_the_environment_and_the_environment_the_preset() {
     let read = over(assigned, &variables);
     assert_eq!((read.pool_size, read.retry.max_attempts), (3, 2));
     assert_eq!(read.retry.max_delay, Duration::from_secs(9));
-}
-
-proptest! {
-    #[test]
-    fn no_environment_makes_it_panic(
-        variables in proptest::collection::vec(("(DB_|DATABASE_)[A-Z_]{0,20}", "\\PC*"), 0..5),
-        row in 0..ROWS.len(),
-        value in "\\PC*",
-    ) {
-        let variable = format!("DB_{}", ROWS[row].name.to_ascii_uppercase());
-        let all = variables.into_iter().chain([(variable, value)]);
-        let _ = from_vars(all.map(|(name, value)| (name.into(), value.into())));
-    }
 }

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::error::ErrorKind;
 use crate::settings::table::ROWS;
@@ -299,39 +297,4 @@ fn a_question_mark_in_the_fragment_does_not_begin_a_query() {
     assert_eq!(left, "postgres://h/d?#?pool_size=6");
     assert_eq!(settings.pool_size, 5);
     assert_eq!(split(&left).0, left);
-}
-
-proptest! {
-    #[test]
-    fn splitting_never_panics_and_what_is_left_has_nothing_of_ours(url in "\\PC*") {
-        if let Ok((left, _)) = split_url(&url) {
-            prop_assert_eq!(split_url(&left).expect("nothing of ours").0, left);
-        }
-    }
-
-    #[test]
-    fn splitting_what_looks_like_a_url_never_panics(
-        url in "(postgres|mysql\\+x|sqlite)?(:|://|:///)?[a-z:@%?#]{0,9}\\??((pool_size|pool_timeout|echo|a)=?[0-9a-z%&?#]{0,5}&?){0,4}"
-    ) {
-        if let Ok((left, _)) = split_url(&url) {
-            prop_assert_eq!(split_url(&left).expect("nothing of ours").0, left);
-        }
-    }
-
-    #[test]
-    fn others_keep_their_bytes_and_order(
-        others in proptest::collection::vec("[a-zA-Z0-9%=.]{1,8}", 0..5),
-        position in 0usize..5,
-    ) {
-        let mut pairs = others.clone();
-        pairs.insert(position.min(others.len()), "pool_size=5".to_owned());
-        let (left, settings) = split(&format!("postgres://h/d?{}", pairs.join("&")));
-        let expected = if others.is_empty() {
-            "postgres://h/d".to_owned()
-        } else {
-            format!("postgres://h/d?{}", others.join("&"))
-        };
-        prop_assert_eq!(left, expected);
-        prop_assert_eq!(settings.pool_size, 5);
-    }
 }

@@ -1,12 +1,50 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::{ServerName, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, Error};
 
 use super::*;
+
+// An authority, and the certificate of a server `localhost` that it signed. They were made once, and the authority's key was
+// thrown away:
+//
+//     key="-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
+//     openssl req -x509 $key -days 36500 -subj /CN=authority -keyout root.key -out root.pem
+//     openssl req -x509 $key -days 36500 -subj /CN=server -CA root.pem -CAkey root.key -keyout server.key -out server.pem \
+//         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE
+const ROOT: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBfzCCASWgAwIBAgIUWsCuk9hZ+uIPgkzXLwQS/omnxREwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNzExNTM0OVoYDzIxMjYxMTAz
+MTE1MzQ5WjAUMRIwEAYDVQQDDAlhdXRob3JpdHkwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASoO0s6+Iyf0XDRePi6OSha20zFN6DOGxbRjjb6eUOSH8Xc3cJHw4RR
+krfYyaiwzWH1L3AabzojWEuOSPAvCVYCo1MwUTAdBgNVHQ4EFgQUVfPMXQ5zEGqT
+KBTqZMXHxnO7gawwHwYDVR0jBBgwFoAUVfPMXQ5zEGqTKBTqZMXHxnO7gawwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEA7OZGxcZ3OmOxIWrwV0KY
++rEMHs9UzWcIN3vv339idKsCICd3z6OHcxf3kOiJvN3yKWlzxe702cI1WA/8olmz
+Utzt
+-----END CERTIFICATE-----
+";
+const SERVER: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBjzCCATWgAwIBAgIUULBXaplpP3IO/IdAs8b6br63DSowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MCAXDTI2MTEyNzExNTM0OVoYDzIxMjYxMTAz
+MTE1MzQ5WjARMQ8wDQYDVQQDDAZzZXJ2ZXIwWTATBgcqhkjOPQIBBggqhkjOPQMB
+BwNCAATUeN+d5bgijnj1QkvDiu67AAtRPZV5D3Gp4bAi6MksdsG+3Ln/nX724un5
+89v8LjuqmWdgY8/wgaE9/N2l8q8ro2YwZDAdBgNVHQ4EFgQUHBiLMRLICDqR86wo
+Q3wtJuqiIrIwHwYDVR0jBBgwFoAUVfPMXQ5zEGqTKBTqZMXHxnO7gawwFAYDVR0R
+BA0wC4IJbG9jYWxob3N0MAwGA1UdEwEB/wQCMAAwCgYIKoZIzj0EAwIDSAAwRQIg
+Vv6DAvmnQib0yi5rvLfpH2KCzQXv5FIg5lbUpKEDhHUCIQDY5ibAXazNKKf50OKo
+KKP0SwxTpexF3uRNo0RPg9RxAg==
+-----END CERTIFICATE-----
+";
+
+/// The first of January 2100, when both are valid.
+const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(4_102_444_800));
 
 /// Does what the driver does, with `root` in place of Mozilla's authorities, which sign nothing for tests.
 fn verify(root: &CertificateDer<'static>, server: &CertificateDer<'_>) -> Result<(), Error> {
@@ -21,7 +59,7 @@ fn verify(root: &CertificateDer<'static>, server: &CertificateDer<'_>) -> Result
             &[],
             &ServerName::try_from("localhost").unwrap(),
             &[],
-            UnixTime::now(),
+            NOW,
         )
         .map(drop)
 }
@@ -33,17 +71,9 @@ fn key_of(root: &CertificateDer<'static>) -> &'static [u8] {
 }
 
 fn root_and_server() -> (CertificateDer<'static>, CertificateDer<'static>) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = params.self_signed(&key).unwrap().der().clone();
-    let issuer = Issuer::new(params, key);
-    let server = CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&KeyPair::generate().unwrap(), &issuer)
-        .unwrap();
-    (root, server.der().clone())
+    [ROOT, SERVER]
+        .map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+        .into()
 }
 
 #[test]

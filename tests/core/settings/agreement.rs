@@ -3,22 +3,18 @@
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
-use proptest::sample::select;
+use queuepool::{Error, ErrorKind, Settings};
 
-use super::env::from_vars;
-use super::provenance::Source;
-use super::table::{MAX_POOL_SIZE, ROWS};
-use super::{Settings, split_url};
-use crate::error::{Error, ErrorKind};
+use super::name;
 
-type Written = (&'static str, String);
+type Written = (String, String);
 
 fn from_environment(written: &[Written], prefix: &str) -> Result<Settings, Error> {
     let variables = written.iter().map(|(name, value)| {
         let variable = format!("{prefix}{}", name.to_ascii_uppercase());
         (variable.into(), value.into())
     });
-    Ok(Settings::default().overlaid(&from_vars(variables)?, Source::Environment))
+    Settings::default().with_vars(variables)
 }
 
 fn query(written: &[Written]) -> String {
@@ -30,17 +26,10 @@ fn query(written: &[Written]) -> String {
 }
 
 fn from_url(written: &[Written]) -> Result<Settings, Error> {
-    let (left, parameters) = split_url(&format!("postgres://app:pass@h/d?{}", query(written)))?;
+    let (left, settings) =
+        Settings::from_url(&format!("postgres://app:pass@h/d?{}", query(written)))?;
     assert_eq!(left, "postgres://app:pass@h/d");
-    Ok(Settings::default().with_url(&parameters))
-}
-
-fn name() -> impl Strategy<Value = &'static str> {
-    let rows = ROWS.iter().map(|row| row.name);
-    select(
-        rows.chain([MAX_POOL_SIZE, "validate_on_checkout"])
-            .collect::<Vec<_>>(),
-    )
+    Ok(settings)
 }
 
 /// Values near what some setting takes, and far from it: huge, blank, with control characters, beyond ASCII.
@@ -70,7 +59,7 @@ proptest! {
 
     #[test]
     fn a_value_says_the_same_wherever_it_stands(name in name(), value in value()) {
-        let written = [(name, value)];
+        let written = [(name.clone(), value)];
         match from_environment(&written, "DB_") {
             Ok(settings) => {
                 prop_assert_eq!(&from_environment(&written, "DATABASE_").expect("as with DB_"), &settings);
@@ -85,8 +74,8 @@ proptest! {
                 for (error, name) in [
                     (error, name.to_ascii_uppercase()),
                     (from_environment(&written, "DATABASE_").unwrap_err(), name.to_ascii_uppercase()),
-                    (from_url(&written).unwrap_err(), name.to_owned()),
-                    (query(&written).parse::<Settings>().unwrap_err(), name.to_owned()),
+                    (from_url(&written).unwrap_err(), name.clone()),
+                    (query(&written).parse::<Settings>().unwrap_err(), name.clone()),
                 ] {
                     prop_assert_eq!(error.kind(), ErrorKind::Settings);
                     prop_assert!(error.to_string().contains(&name), "{}", error);
@@ -111,7 +100,7 @@ proptest! {
 
     #[test]
     fn what_is_out_of_range_is_named_as_it_was_written(name in name(), value in value()) {
-        if let Ok(settings) = from_environment(&[(name, value)], "DB_")
+        if let Ok(settings) = from_environment(&[(name.clone(), value)], "DB_")
             && let Err(error) = settings.validate()
         {
             prop_assert_eq!(error.kind(), ErrorKind::Settings);
