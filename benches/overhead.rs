@@ -1,6 +1,6 @@
-//! What a get and drop costs against bare r2d2, on a manager that does nothing, with all accounting on.
+//! What a get and a drop cost compared with bare r2d2, on a manager that does nothing and with all accounting on.
 //!
-//! `cargo bench --bench overhead`. Both are run in turns within one process, so that a noisy machine disturbs both; the
+//! `cargo bench --bench overhead`. The two take turns within one process, so that a noisy machine disturbs both alike; the
 //! figure to look at is the ratio.
 
 mod nothing;
@@ -15,7 +15,7 @@ use nothing::Nothing;
 const ROUNDS: usize = 41;
 const PAIRS: u32 = 50_000;
 
-/// Time for one pair of get and drop, on each of `threads` threads at once.
+/// The time for one get and drop, on each of `threads` threads at once.
 fn time(threads: usize, pair: &(dyn Fn() + Sync)) -> Duration {
     let start = Barrier::new(threads);
     let times: Vec<Duration> = thread::scope(|scope| {
