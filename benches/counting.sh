@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Instructions for one get and drop, and how many of them count: counters, histograms and the records of who holds what.
-# Counted by callgrind, and so the same on a busy machine. Ends with an error when counting is a third of the whole or more.
+# Counts the instructions of one get and drop, and how many of them go into counting: counters, histograms and the records
+# of who holds what. callgrind does the counting, so a busy machine gives the same result. Exits with an error if counting
+# takes a third of the total or more.
 #
-# Reading the clock is not counted as counting: deadline, age and freshness need it too. Valgrind makes it a system call, whose
-# instructions are the kernel's, so that the whole is rather too small, and the share too large.
+# Reading the clock does not count as counting: the deadline, age and freshness need it too. Valgrind makes it a system call
+# whose instructions are the kernel's, so the total comes out slightly too small and the share too large.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,10 +1,9 @@
-//! The times of the load suite, on PostgreSQL, MariaDB and SQLite: what a pool saves, what a checkout costs, and how much a
-//! pool of 100 does for 1,000 threads. The counts are asserted by `tests/load`.
+//! The timings of the load suite, on PostgreSQL, MariaDB and SQLite: what a pool saves, what a checkout costs, and how much
+//! work a pool of 100 does for 1,000 threads. `tests/load` asserts the counts.
 //!
-//! `cargo bench --bench load`. Starts the servers itself. Ends with an error when a promise is not met: on a server 50 queries
-//! through a pool are at least 10 times as fast as with a new connection each; a query on a reused
-//! connection takes under 1 ms (median); 1,000 threads do at least 1,000 operations a second. Pooled and unpooled rounds take
-//! turns.
+//! `cargo bench --bench load` starts the servers itself. It exits with an error if a promise is broken: on a server, 50
+//! queries through a pool are at least 10 times as fast as with a new connection for each; a query on a reused connection
+//! takes under 1 ms (median); 1,000 threads do at least 1,000 operations a second. Pooled and unpooled rounds alternate.
 
 #[path = "../tests/support/servers/mod.rs"]
 mod servers;
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
     drop(postgres);
     let mariadb = MariaDb::start_with(&["--max-connections=120"]);
     kept &= measure("MariaDB", &mariadb.url(), Some(PROMISED_RATIO));
-    // To tell what the rollback at each return is of it.
+    // Shows how much of the time goes into the rollback at each return.
     let unreset = format!("{}?reset_on_return=never", mariadb.url());
     kept &= measure(
         "MariaDB, reset_on_return=never",
@@ -51,7 +50,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all promises were kept; without a promised ratio it is only printed.
+/// Returns whether all promises were kept. Without a promised ratio, the ratio is only printed.
 fn measure(name: &str, url: &str, promised_ratio: Option<f64>) -> bool {
     println!("{name}");
     let ratio = pool_against_no_pool(url);
@@ -63,7 +62,7 @@ fn measure(name: &str, url: &str, promised_ratio: Option<f64>) -> bool {
         operations >= PROMISED_OPERATIONS,
     ];
     if !kept.iter().all(|kept| *kept) {
-        println!("  a promise is not met (ratio, query, operations a second): {kept:?}");
+        println!("  a promise was broken (ratio, query, operations a second): {kept:?}");
     }
     kept.iter().all(|kept| *kept)
 }
@@ -87,7 +86,7 @@ fn quantile(times: &mut [Duration], quantile: f64) -> Duration {
     times[((times.len() - 1) as f64 * quantile).round() as usize]
 }
 
-/// How many times as long 50 queries take with a new connection each.
+/// How many times as long 50 queries take with a new connection for each.
 fn pool_against_no_pool(url: &str) -> f64 {
     let (pooled, unpooled) = (open(url, Mode::Queue), open(url, Mode::Null));
     query(&pooled);
@@ -99,12 +98,12 @@ fn pool_against_no_pool(url: &str) -> f64 {
     let (with, without) = (quantile(&mut with, 0.5), quantile(&mut without, 0.5));
     let ratio = without.as_secs_f64() / with.as_secs_f64();
     println!(
-        "  {QUERIES} queries: pooled {with:.2?}, a connection each {without:.2?}, {ratio:.1} times as long"
+        "  {QUERIES} queries: pooled {with:.2?}, a new connection for each {without:.2?}, {ratio:.1} times as long"
     );
     ratio
 }
 
-/// The median time of a query on a reused connection, its checkout and checkin included.
+/// The median time of a query on a reused connection, including its checkout and checkin.
 fn sequential(url: &str) -> Duration {
     let database = open(url, Mode::Queue);
     query(&database);
@@ -129,7 +128,8 @@ fn sequential(url: &str) -> Duration {
     median
 }
 
-/// Operations a second of 1,000 threads on a pool of 100, once its connections are open; one is a checkout and a query.
+/// Operations a second of 1,000 threads on a pool of 100 whose connections are already open; one operation is a checkout
+/// and a query.
 fn thousand_threads(url: &str) -> f64 {
     let settings = Settings::default()
         .pool_size(100)
@@ -148,7 +148,7 @@ fn thousand_threads(url: &str) -> f64 {
             };
             thread.spawn_scoped(scope, work).unwrap();
         }
-        // Before, so that what some of them do while this thread wakes is not free.
+        // Read before the barrier, so that what some threads do while this one wakes up is timed too.
         begun = Instant::now();
         together.wait();
     });

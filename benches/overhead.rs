@@ -1,6 +1,7 @@
-//! What a get and drop costs against bare r2d2, on a manager that does nothing, with all accounting on.
+//! What a get and a drop cost compared with bare r2d2, on a manager that does nothing and with all accounting on.
 //!
-//! `cargo bench --bench overhead`. With more threads than connections it is the time of a hand-over. Both are run in turns within one process, so that a noisy machine disturbs both; the
+//! `cargo bench --bench overhead`. With more threads than connections it is mostly the cost of a hand-over. The two take turns within
+//! one process, so that a noisy machine disturbs both alike; the
 //! figure to look at is the ratio.
 
 mod nothing;
@@ -29,7 +30,7 @@ const ROUNDS: usize = 41;
 /// Of all threads together.
 const PAIRS: u32 = 100_000;
 
-/// The time of one pair of get and drop while `threads` threads are at it: the whole time by the number of all pairs.
+/// The time of one get and drop while `threads` threads are at it: the whole time, divided by the number of all pairs.
 fn time(threads: usize, pair: &(dyn Fn() + Sync)) -> Duration {
     let start = Barrier::new(threads);
     let pairs = PAIRS / u32::try_from(threads).unwrap();

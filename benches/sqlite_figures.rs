@@ -1,5 +1,5 @@
-//! The figures in the documentation of `queuepool::sqlite`: `cargo bench --bench sqlite_figures`. The first part
-//! depends on the disk under the temporary folder: set TMPDIR to measure another.
+//! The figures in the documentation of `queuepool::sqlite`: `cargo bench --bench sqlite_figures`. Those of the first part
+//! depend on the disk under the temporary folder: set TMPDIR to measure another one.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn each(times: u32, mut run: impl FnMut(u32)) -> Duration {
 
 fn kept_connection() {
     println!("a file, null mode: open, write a row, close");
-    // Interleaved, so that a change of the machine's mood meets both.
+    // Interleaved, so that a change in the load on the machine affects both.
     for round in 1..=3 {
         for kept in [true, false] {
             let folder = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn kept_connection() {
                 .unwrap();
             drop(conn);
             if !kept {
-                // After shutdown the manager keeps none.
+                // After a shutdown the manager keeps no connection open.
                 SqliteDriver::default().shutdown(&manager);
             }
             let mut longest = Duration::ZERO;
@@ -55,7 +55,7 @@ fn kept_connection() {
                 black_box(read(&conn, 1).unwrap());
             });
             println!(
-                "  round {round}, kept connection {kept:5}: {mean:>10.1?} each, longest {longest:>10.1?}; read only {reading:>10.1?}"
+                "  round {round}, kept connection {kept:5}: {mean:>10.1?} each, longest {longest:>10.1?}; reading {reading:>10.1?}"
             );
         }
     }
@@ -98,7 +98,7 @@ fn memory() {
         let manager = SqliteManager::memory_in("/dev/shm");
         arrangement("this crate's, /dev/shm", || manager.connect().unwrap());
     }
-    // Each gets the pragmas that cost time, to compare like with like.
+    // Each is given the pragmas that cost time, so that like is compared with like.
     let uri = |uri: &'static str| {
         move || {
             let conn = Connection::open(uri).unwrap();
@@ -118,7 +118,8 @@ fn arrangement(name: &str, open: impl Fn() -> Connection + Sync) {
     let conn = open();
     conn.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 0)")
         .unwrap();
-    // While a writer's transaction is open, can another read? And write while a reader's is?
+    // While a writer's transaction is open, can another connection read? And can one write while a reader's transaction is
+    // open?
     let (mut writer, reader) = (open(), open());
     writer.busy_timeout(Duration::from_millis(200)).unwrap();
     reader.busy_timeout(Duration::from_millis(200)).unwrap();

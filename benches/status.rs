@@ -1,10 +1,11 @@
-//! What status() costs on a pool of 100, and how much of the throughput of others it takes.
+//! What status() costs on a pool of 100, and how much of the throughput of other threads it takes.
 //!
-//! `cargo bench --bench status`. Ends with an error when a promise is not met: at most 5 us, dropping the snapshot
-//! included; and 2 threads in a loop of get and drop lose under 2 % of their throughput by its being called 1,000 times a
-//! second, by one of the two or by a third. On two cores that third thread costs them several percent by waking alone, so its
-//! loss is that between waking and calling; where one of the two calls, it is the whole. All take turns within one process, so
-//! that a noisy machine disturbs them alike; a machine too busy to tell is an error too.
+//! `cargo bench --bench status` exits with an error if a promise is broken: a call takes at most 5 us, including the drop
+//! of the snapshot; and two threads in a loop of get and drop lose less than 2 % of their throughput when status() is
+//! called 1,000 times a second, by one of the two or by a third thread. On two cores, a third thread costs them several
+//! percent merely by waking up, so its loss is the difference between waking up and also calling; if one of the two calls,
+//! the whole loss counts. All variants take turns within one process, so that a noisy machine disturbs them alike. A
+//! machine too busy to tell is an error too.
 
 mod nothing;
 
@@ -29,7 +30,7 @@ const CYCLES: usize = 300;
 const INTERVAL: Duration = Duration::from_millis(1);
 const PAIRS_BETWEEN_LOOKS: u64 = 64;
 
-/// What happens 1,000 times a second beside the gets and drops.
+/// What happens 1,000 times a second alongside the gets and drops.
 #[derive(Clone, Copy, PartialEq)]
 enum Beside {
     Nothing,
@@ -38,7 +39,7 @@ enum Beside {
     ThirdCalls,
 }
 
-/// There and back, so that what changes slowly falls on all alike.
+/// There and back, so that slow changes affect all variants alike.
 const CYCLE: [Beside; 8] = [
     Beside::Nothing,
     Beside::OneOfThemCalls,
@@ -66,7 +67,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// How far off a median of so many values may be, as a box plot's notches say it (McGill, Tukey and Larsen 1978).
+/// The uncertainty of the median of that many values, as drawn by the notches of a box plot (McGill, Tukey and Larsen
+/// 1978).
 fn uncertainty(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let quarter = values.len() / 4;
@@ -74,7 +76,7 @@ fn uncertainty(mut values: Vec<f64>) -> f64 {
     1.57 * spread / (values.len() as f64).sqrt()
 }
 
-/// Microseconds for one call and the drop of what it returned.
+/// Microseconds for one call and for dropping what it returned.
 fn cost(pool: &Pool<Nothing>) -> f64 {
     let began = Instant::now();
     for _ in 0..CALLS {
@@ -83,17 +85,17 @@ fn cost(pool: &Pool<Nothing>) -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / f64::from(CALLS)
 }
 
-/// One of the two threads. Alone on its cache line, so that counting disturbs nobody.
+/// One of the two threads. It has a cache line to itself, so that its counting disturbs nobody.
 #[derive(Default)]
 #[repr(align(128))]
 struct Worker {
-    /// Of get and drop.
+    /// Pairs of get and drop so far.
     pairs: AtomicU64,
     calls_status: AtomicBool,
 }
 
 impl Worker {
-    /// Gets and drops until told to stop, and looks at the clock now and then.
+    /// Gets and drops until told to stop, looking at the clock now and then.
     fn work(&self, pool: &Pool<Nothing>, stop: &AtomicBool) {
         let mut moment = Instant::now();
         while !stop.load(Ordering::Relaxed) {
@@ -112,7 +114,7 @@ impl Worker {
     }
 }
 
-/// Pairs a second over both workers in one window, while the third thread, this one, does its part.
+/// Pairs a second of both workers together in one window, while this thread, the third, does its part.
 fn throughput(pool: &Pool<Nothing>, workers: &[Worker; 2], beside: Beside) -> f64 {
     let pairs = || -> u64 {
         let of_each = workers.iter().map(|one| one.pairs.load(Ordering::Relaxed));
@@ -133,13 +135,13 @@ fn throughput(pool: &Pool<Nothing>, workers: &[Worker; 2], beside: Beside) -> f6
     (pairs() - before) as f64 / began.elapsed().as_secs_f64()
 }
 
-/// The shares of the throughput of the two that are lost.
+/// The shares of the two threads' throughput that are lost.
 #[derive(Default)]
 struct Losses {
     one_calls: Vec<f64>,
     third_wakes: Vec<f64>,
     third_calls: Vec<f64>,
-    /// By the call of the third instead of its waking only.
+    /// Lost to the third thread's call alone, compared with its merely waking up.
     call_alone: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! Any `r2d2::ManageConnection` is pooled: here plain TCP connections to a small echo server.
+//! Any `r2d2::ManageConnection` can be pooled: here, plain TCP connections to a small echo server.
 //!
 //! `cargo run --example custom_manager`
 
@@ -20,7 +20,7 @@ impl r2d2::ManageConnection for Echo {
         TcpStream::connect(self.server)
     }
 
-    /// The pool's ping: only asked of a connection that was idle for a while.
+    /// The pool's ping, made only on a connection that has been idle for a while.
     fn is_valid(&self, stream: &mut TcpStream) -> io::Result<()> {
         ask(stream, b"ping").map(drop)
     }

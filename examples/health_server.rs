@@ -1,7 +1,8 @@
-//! A working service: a pool under a modest load, its health, metrics and page over HTTP.
+//! A working service: a pool under a modest load, with its health, its metrics and its page over HTTP.
 //!
-//! `cargo run --features http --example health_server`, then look at the address that it prints. Ends with Ctrl-C, or after
-//! as many seconds as its first argument says. `DATABASE_URL` names a PostgreSQL, MariaDB or SQLite database of yours.
+//! `cargo run --features http --example health_server`, then open the address that it prints. It ends with Ctrl-C, or after
+//! the number of seconds given as its first argument. `DATABASE_URL` may name a PostgreSQL, MariaDB or SQLite database of
+//! yours.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .mode(Mode::Queue) // SQLite would keep no connections otherwise
         .pool_size(4)
         .max_overflow(4)
-        .enable_pool_metrics(true); // the monitor: the page's charts of the last hour
+        .enable_pool_metrics(true); // the monitor, for the page's charts of the last hour
     let orders = Database::builder(&url)
         .name("orders")
         .settings(settings)
@@ -44,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     thread::sleep(Duration::from_millis(fastrand::u64(0..300)));
                 }
             };
-            let named = thread::Builder::new().name(format!("worker-{worker}")); // shown with what it holds
+            let named = thread::Builder::new().name(format!("worker-{worker}")); // the page shows who holds what
             named.spawn_scoped(scope, work).expect("a thread");
         }
         while end.is_none_or(|end| Instant::now() < end) {
@@ -57,7 +58,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Holds a connection for as long as a few queries and some work between them take.
+/// Holds a connection for as long as a few queries take, with some work between them.
 fn order(orders: &Database) -> Result<(), Error> {
     let mut connection = orders.get()?;
     connection.query_i64("SELECT 1")?;

@@ -1,4 +1,4 @@
-//! Hooks on a typed pool: prepare each new connection, and follow what the pool does.
+//! Hooks on a typed pool: they prepare each new connection and follow what the pool does.
 //!
 //! `cargo run --example hooks`
 
@@ -21,11 +21,7 @@ fn main() -> Result<(), Error> {
             Ok(())
         })
         .on_checkout(|_, info| {
-            println!(
-                "checkout {} for the {}. time",
-                info.id(),
-                info.checkouts() + 1
-            );
+            println!("checkout {}, number {}", info.id(), info.checkouts() + 1);
             Ok(())
         })
         .on_checkin(|_, info| println!("checkin  {}", info.id()))
@@ -36,7 +32,7 @@ fn main() -> Result<(), Error> {
     let kept = pool.get()?;
     let overflow = pool.get()?;
     drop(kept);
-    drop(overflow); // pool_size is one, so this one is closed
+    drop(overflow); // beyond pool_size, so it is closed
     Connection::invalidate(pool.get()?);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A database from its URL, a connection from the pool, and the pool's report.
+//! Opens a database by its URL, takes a connection from the pool, and prints the pool's report.
 //!
 //! `cargo run --example quickstart`, or with `DATABASE_URL` set to a PostgreSQL, MariaDB or SQLite database of yours.
 

@@ -1,6 +1,7 @@
-//! The report every second, like `top`, over a pool that worker threads keep busy.
+//! Prints the pool's report every second, like `top`, while worker threads keep the pool busy.
 //!
-//! `cargo run --example status -- 10` for ten seconds, without a number until Ctrl-C. On SQLite in memory, or `DATABASE_URL`.
+//! `cargo run --example status -- 10` runs for ten seconds, without a number until Ctrl-C. It uses SQLite in memory, or the
+//! database that `DATABASE_URL` names.
 
 use std::error::Error;
 use std::io::{self, IsTerminal, Write};
@@ -19,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let url = std::env::var("DATABASE_URL").unwrap_or_else(|_| "sqlite::memory:".to_owned());
     let settings = Settings::from_env()?.mode(Mode::Queue);
     let database = Database::open_with(&url, settings)?;
-    database.get()?.ping()?; // what is wrong with the database is told here, once
+    database.get()?.ping()?; // a database that cannot be used fails here, once
     let (database, stop) = (&database, &AtomicBool::new(false));
     thread::scope(|scope| {
         for worker in 1..=WORKERS {

@@ -1,7 +1,8 @@
-//! Looks whether a database can be used through a pool, and how much the pool is worth.
+//! Checks whether a database can be used through a pool, and how much the pool gains.
 //!
-//! `cargo run --example verify -- postgresql://app@db.internal/orders`, or with `DATABASE_URL` set; else on a temporary SQLite
-//! file. The settings are those of the environment. Exits with 1, and says why, when the database cannot be used.
+//! `cargo run --example verify -- postgresql://app@db.internal/orders`, or with `DATABASE_URL` set; otherwise on a
+//! temporary SQLite file. The settings come from the environment. Exits with 1, and says why, if the database cannot be
+//! used.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ fn verify() -> Result<(), Box<dyn Error>> {
     let database = Database::open_with(&url, settings.clone())?;
 
     let first = timed(|| query(&database))?;
-    println!("Single connection: works, {first:.1?} with its connect");
+    println!("Single connection: works, {first:.1?} including the connect");
 
     let all = timed(|| (0..QUERIES).try_for_each(|_| query(&database)))?;
     println!(
@@ -41,7 +42,7 @@ fn verify() -> Result<(), Box<dyn Error>> {
         all.as_secs_f64() * 1e3 / f64::from(QUERIES)
     );
 
-    // A database of its own, without a pool: each checkout connects.
+    // A second handle, which does not pool: each checkout connects.
     let unpooled = Database::open_with(&url, settings.mode(Mode::Null))?;
     let connect = median(|| unpooled.get().map(drop))?;
     let checkout = median(|| database.get().map(drop))?;
@@ -61,7 +62,7 @@ fn verify() -> Result<(), Box<dyn Error>> {
             "Server's limit: {} connections, {} of them reserved; this pool opens up to {}",
             limit.max_connections, limit.reserved, status.total_capacity
         ),
-        None => println!("Server's limit: it tells none"),
+        None => println!("Server's limit: it reports none"),
     }
     println!("\n{status}");
     Ok(database.close(Duration::from_secs(10))?)

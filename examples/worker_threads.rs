@@ -1,4 +1,4 @@
-//! Worker threads share one pool: more of them than connections, and each waits its turn.
+//! Worker threads share one pool. There are more of them than connections, so each waits its turn.
 //!
 //! `cargo run --example worker_threads`
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Error> {
     thread::scope(|scope| {
         let workers: Vec<_> = (0..40)
             .map(|worker| {
-                let database = database.clone(); // cheap: all clones are one pool
+                let database = database.clone(); // cheap: all clones share one pool
                 scope.spawn(move || -> Result<(), Error> {
                     for job in 0..10 {
                         let sql = format!("INSERT INTO done VALUES ({worker}, {job})");

@@ -1,4 +1,4 @@
-//! A manager that does nothing, so that what is measured is the pool.
+//! A manager that does nothing, so that only the pool is measured.
 
 use std::convert::Infallible;
 

@@ -1,11 +1,11 @@
 //! Indexes a directory tree into a database: worker threads read every file and store what they find through the pool.
 //!
-//! `cargo run --release --example index -- src`; in full `-- [--threads N] [--database URL] [DIR]`, DIR being the current
-//! directory unless named.
+//! `cargo run --release --example index -- src`; in full, `-- [--threads N] [--database URL] [DIR]`, where DIR is the
+//! current directory by default.
 //!
 //! The database is an SQLite file in a temporary folder, deleted at the end, unless `--database` or `DATABASE_URL` names
-//! another, which keeps the table `files`: a second run updates it. The pool's settings come from the environment
-//! (`DB_POOL_SIZE=4` and its like).
+//! another one. In that case the table `files` is kept, and a second run updates it. The pool's settings come from the
+//! environment (`DB_POOL_SIZE=4` and the like).
 
 mod store;
 
@@ -21,10 +21,10 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use queuepool::{Database, Settings};
 use walkdir::WalkDir;
 
-/// Files stored in one transaction.
+/// How many files are stored in one transaction.
 const BATCH: usize = 100;
 
-/// One file as it is stored; lines and hash are unknown when it cannot be read.
+/// One file as it is stored; its lines and hash are unknown if it cannot be read.
 pub struct Entry {
     key: String,
     path: String,
@@ -114,7 +114,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// All regular files below `dir`, and how many folders could not be read.
+/// All regular files below `dir`, and the number of folders that could not be read.
 fn list(dir: &Path) -> Result<(Vec<PathBuf>, usize), Failure> {
     let root = dir
         .canonicalize()
@@ -134,7 +134,7 @@ fn list(dir: &Path) -> Result<(Vec<PathBuf>, usize), Failure> {
     Ok((files, unreadable))
 }
 
-/// Size, time, lines and hash of one file; a file that cannot be read is reported and kept without the latter two.
+/// Size, time, lines and hash of one file. A file that cannot be read is reported, and stored without the last two.
 fn read(path: &Path, bar: &ProgressBar) -> Entry {
     let metadata = path.symlink_metadata().ok();
     let modified = metadata
@@ -175,7 +175,7 @@ fn contents(path: &Path) -> std::io::Result<(i64, i64, String)> {
     }
 }
 
-/// The totals of this run, by SQL.
+/// Prints the totals of this run, computed in SQL.
 fn report(database: &Database, run: i64, unreadable_folders: usize) -> Result<(), Failure> {
     let mut connection = database.get()?;
     let mut total =

@@ -1,4 +1,4 @@
-//! The table of files, in the three drivers' own words.
+//! The table of files, stored through each of the three drivers.
 
 use queuepool::{Database, Error};
 
@@ -21,7 +21,7 @@ pub fn create_table(database: &Database) -> Result<(), Error> {
 }
 
 /// Stores a batch in one transaction: new files are inserted, known ones updated. Transactions of several threads may
-/// deadlock on a server, which then ends one of them: that one is tried again.
+/// deadlock on a server, which then ends one of them; that one is tried again.
 pub fn save(database: &Database, run: i64, mut batch: Vec<Entry>) -> Result<(), Failure> {
     batch.sort_by(|a, b| a.key.cmp(&b.key));
     loop {
@@ -32,7 +32,7 @@ pub fn save(database: &Database, run: i64, mut batch: Vec<Entry>) -> Result<(), 
     }
 }
 
-/// Whether the server ended this transaction for the sake of another.
+/// Whether the server ended this transaction to resolve a deadlock.
 fn is_deadlock(error: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = error.downcast_ref::<postgres::Error>() {
         return error.code() == Some(&postgres::error::SqlState::T_R_DEADLOCK_DETECTED);
@@ -116,7 +116,7 @@ fn save_mysql(connection: &mut mysql::Conn, run: i64, batch: &[Entry]) -> mysql:
     transaction.commit()
 }
 
-/// Rows of a text and a number.
+/// Rows made of a text and a number.
 pub fn rows(database: &Database, sql: &str) -> Result<Vec<(String, i64)>, Failure> {
     if let Some(pool) = database.postgres() {
         let rows = pool.get()?.query(sql, &[])?;

@@ -17,7 +17,7 @@ fn since_epoch(moment: Option<SystemTime>) -> Option<f64> {
 pub(super) static FAMILIES: &[Family] = &[
     family(
         "db_pool",
-        "What the pool is: its type, and the name it was built with, under which it logs. Always 1.",
+        "What the pool is: its type, and the name it was built with, which also appears in its log lines. Always 1.",
         Read::Info(|status| {
             vec![
                 ("pool_type", status.pool_type.to_owned()),
@@ -27,32 +27,32 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_size",
-        "Connections kept open between uses, by the setting pool_size; 0 in null mode. Does not count max_overflow.",
+        "Connections kept open between uses (setting pool_size); 0 in null mode. Does not count max_overflow.",
         |status| Some(status.size),
     ),
     gauge(
         "db_pool_max_overflow",
-        "Connections opened beyond pool_size under load, by the setting max_overflow.",
+        "Connections that may be opened beyond pool_size under load (setting max_overflow).",
         |status| Some(status.max_overflow),
     ),
     gauge(
         "db_pool_capacity",
-        "The most connections that the pool may have, pool_size + max_overflow; in null mode too.",
+        "The most connections that the pool may have: pool_size + max_overflow, in null mode too.",
         |status| Some(status.total_capacity),
     ),
     gauge(
         "db_pool_min_pool_size",
-        "Connections opened ahead of demand, by the setting min_pool_size.",
+        "Connections opened ahead of demand (setting min_pool_size).",
         |status| Some(status.configuration.min_pool_size.into()),
     ),
     time(
         "db_pool_timeout",
-        "The longest that a checkout may take, by the setting timeout.",
+        "The longest that a checkout may take (setting timeout).",
         |status| Some(status.configuration.timeout.as_secs_f64()),
     ),
     time(
         "db_pool_recycle",
-        "The greatest age of a connection, by the setting recycle, before its jitter; infinite for never.",
+        "The maximum age of a connection (setting recycle), before its jitter; infinite for never.",
         |status| {
             let recycle = status.configuration.recycle;
             let never = recycle == std::time::Duration::MAX;
@@ -65,7 +65,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_pre_ping",
-        "Whether connections are tested before hand-out, by the setting pre_ping: 0 for never, else 1.",
+        "Whether connections are tested before hand-out (setting pre_ping): 0 for never, otherwise 1.",
         |status| Some((status.configuration.pre_ping != PrePing::Never).into()),
     ),
     gauge(
@@ -75,7 +75,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_checked_in",
-        "Connections open and not in users' hands: idle, and those being pinged, reset or closed.",
+        "Open connections that are not in users' hands: those that are idle, and those being pinged, reset or closed.",
         |status| Some(status.checked_in),
     ),
     gauge(
@@ -85,7 +85,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_open",
-        "Connections open now, in users' hands or not. Does not count those being opened, nor abandoned or detached ones.",
+        "Connections open now, whether or not in users' hands. Does not count those being opened, abandoned or detached.",
         |status| Some(status.total),
     ),
     gauge(
@@ -100,12 +100,12 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_waiting",
-        "Callers in the queue now, those who wait for their own connect or sleep between attempts included.",
+        "Callers in the queue now, including those who wait for their own connect or sleep between attempts.",
         |status| Some(status.waiting_requests),
     ),
     real(
         "db_pool_utilization",
-        "Connections in users' hands as a share of pool_size, in percent, at most 100; of the capacity in null mode.",
+        "Connections in users' hands as a share of pool_size, in percent, at most 100; in null mode, as a share of the capacity.",
         |status| Some(status.utilization),
     ),
     real(
@@ -115,7 +115,8 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     family(
         "db_pool_health",
-        "1 for the state that the pool is in, 0 for the others: how close it is to its limits, not whether the database answers.",
+        "1 for the state that the pool is in, 0 for the others. Says how close the pool is to its limits, not whether the \
+         database answers.",
         Read::GaugeBy("state", |status| {
             [Health::Healthy, Health::Warning, Health::Critical]
                 .map(|health| (health.to_string(), u64::from(health == status.health)))
@@ -124,17 +125,17 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_leak_detected",
-        "1 while nearly all of the capacity has been out for longer than the setting leak_after without a break, else 0.",
+        "1 while nearly all of the capacity has been out without a break for longer than the setting leak_after, otherwise 0.",
         |status| Some(status.leak_detected.into()),
     ),
     time(
         "db_pool_full_for",
-        "For how long nearly all of the capacity has been out without a break; 0 while it is not.",
+        "How long nearly all of the capacity has been out without a break; 0 if it is not.",
         |status| Some(status.full_for.unwrap_or_default().as_secs_f64()),
     ),
     time(
         "db_pool_longest_holder",
-        "For how long the longest of those who hold a connection now has held it; 0 while none is out.",
+        "How long the longest current holder has held its connection; 0 if none is out.",
         |status| {
             let longest = status.holders.first().map(|holder| holder.held_for);
             Some(longest.unwrap_or_default().as_secs_f64())
@@ -142,18 +143,18 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_closed",
-        "1 once the pool itself is closed, else 0. Its connections that were closed are another metric.",
+        "1 once the pool itself is closed, otherwise 0. Its closed connections are counted by another metric.",
         |status| Some(status.closed.into()),
     ),
     family(
         "db_pool_wait_time",
-        "Time from the call to the hand-out of a connection, in seconds, of all checkouts, also of those that did not have to \
-         wait. Does not count those that failed.",
+        "Time from the call to the hand-out of a connection, in seconds, for all checkouts, including those that did not have \
+         to wait. Does not count those that failed.",
         Read::Histogram(|status| &status.connection_acquisition_time),
     ),
     in_seconds(
         "db_pool_hold_time",
-        "Time that a connection was held, of all checkins. Does not count those still held.",
+        "Time that a connection was held, for all checkins. Does not count those still held.",
         Read::Histogram(|status| &status.connection_hold_time),
     ),
     time(
@@ -173,12 +174,12 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     counter(
         "db_pool_checkins",
-        "Hand-outs that ended, in any way: returned, invalidated or detached.",
+        "Hand-outs that have ended in any way: returned, invalidated or detached.",
         |status| status.checkins,
     ),
     counter(
         "db_pool_connections_created",
-        "Connections opened. Does not count those opened too late, which are closed unseen.",
+        "Connections opened. Does not count those opened too late, which are closed without being used.",
         |status| status.total_connections_created,
     ),
     family(
@@ -200,23 +201,23 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     counter(
         "db_pool_connection_errors",
-        "Connects that failed or were abandoned, each attempt. Does not count connections that were lost later.",
+        "Connects that failed or were abandoned, counting each attempt. Does not count connections that were lost later.",
         |status| status.connection_errors,
     ),
     counter(
         "db_pool_connection_timeouts",
-        "Checkouts that ended at their deadline. Does not count those that failed otherwise or were refused.",
+        "Checkouts that ended at their deadline. Does not count those that were refused or failed in another way.",
         |status| status.connection_timeouts,
     ),
     counter(
         "db_pool_exhausted",
-        "Checkouts that had to wait because neither an idle connection nor room for another was there, also those that were \
-         served in the end.",
+        "Checkouts that had to wait because there was neither an idle connection nor room for another, including those that \
+         were served in the end.",
         |status| status.pool_exhausted_count,
     ),
     counter(
         "db_pool_overloaded",
-        "Checkouts refused because as many callers waited as the setting max_waiting admits. They are in no other count.",
+        "Checkouts refused because as many callers were waiting as the setting max_waiting allows. No other metric counts them.",
         |status| status.overloaded_count,
     ),
     counter(
@@ -231,12 +232,12 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     counter(
         "db_pool_abandoned_connects",
-        "Connects given up at connect_timeout or for another one, also those that returned later.",
+        "Connects given up at connect_timeout or in favour of another one, including those that returned later.",
         |status| status.abandoned_connects,
     ),
     gauge(
         "db_pool_in_connect_hook",
-        "Connections that are open and not ready, because their connect hooks have not returned.",
+        "Connections that are open but not ready because their connect hooks have not returned.",
         |status| Some(status.in_connect_hook),
     ),
     gauge(
@@ -246,24 +247,24 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     gauge(
         "db_pool_hung_connects",
-        "The connects among the abandoned driver calls that have not returned.",
+        "Connects among the abandoned driver calls that have not returned.",
         |status| Some(status.hung_connects),
     ),
     counter(
         "db_pool_health_check_failures",
-        "Health checks that failed, the monitor's and those asked for. Does not count those that were skipped because the pool \
-         was exhausted.",
+        "Health checks that failed, both the monitor's and those asked for. Does not count those skipped because the pool was \
+         exhausted.",
         |status| status.health_check_failures,
     ),
     time(
         "db_pool_last_health_check_timestamp",
-        "When the last health check ended, as Unix time. Does not count skipped ones; absent before the first.",
+        "When the last health check ended, as Unix time. Does not count skipped checks; absent before the first.",
         |status| since_epoch(status.last_health_check),
     ),
     gauge(
         "db_pool_database_up",
-        "Whether the database can be reached as last known, 1 or 0: 0 from a health check or connect that failed until a \
-         connection answers. Absent before the first health check: nothing checks without the monitor or a probe.",
+        "Whether the database can be reached, as far as is known: 0 from a failed health check or connect until a connection \
+         answers, otherwise 1. Absent before the first health check; without the monitor or a probe, nothing checks.",
         |status| {
             status
                 .last_health_check
@@ -282,7 +283,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     time(
         "db_pool_peak_checked_out_timestamp",
-        "When that many were first in users' hands, as Unix time; absent before the first.",
+        "When db_pool_peak_checked_out was first reached, as Unix time; absent before the first checkout.",
         |status| since_epoch(status.peak_checked_out_at),
     ),
     gauge(
@@ -292,7 +293,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     time(
         "db_pool_peak_open_timestamp",
-        "When that many were first open, as Unix time; absent before the first.",
+        "When db_pool_peak_open was first reached, as Unix time; absent before the first connection.",
         |status| since_epoch(status.peak_total_at),
     ),
     gauge(
@@ -302,18 +303,18 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     time(
         "db_pool_peak_waiting_timestamp",
-        "When that many were first in the queue, as Unix time; absent before the first.",
+        "When db_pool_peak_waiting was first reached, as Unix time; absent until a caller has waited.",
         |status| since_epoch(status.peak_waiting_at),
     ),
     gauge(
         "db_pool_server_max_connections",
-        "Connections that the database server takes in all, over all its clients; absent where it has no such limit or was not \
-         asked yet.",
+        "Connections that the database server accepts in all, from all its clients; absent if it has no such limit or has not \
+         been asked yet.",
         |status| status.server_limit.map(|limit| limit.max_connections),
     ),
     gauge(
         "db_pool_server_reserved_connections",
-        "Connections among the server's limit that it keeps back for administrators; absent where the limit is.",
+        "Connections within the server's limit that it reserves for administrators; absent if the limit is.",
         |status| status.server_limit.map(|limit| limit.reserved),
     ),
 ];

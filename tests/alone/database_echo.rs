@@ -1,4 +1,4 @@
-//! What a database logs: its SQL with `echo`, its lifecycle at debug or (with `echo_pool`) at info, never a password.
+//! What a database logs: its SQL with `echo`, its lifecycle at debug or (with `echo_pool`) at info, and never a password.
 
 use std::time::Duration;
 
@@ -76,12 +76,12 @@ fn sql_is_logged_with_echo_and_the_lifecycle_always() {
             for words in ["connection 1 opened", "connection 1 is closed"] {
                 assert!(has(&loud, Level::Info, words), "{words}: {loud:?}");
             }
-            // SQLite's rollback is known not to be needed.
+            // The driver knows that no transaction is open on SQLite, so it needs no rollback.
             let resets = has(&loud, Level::Debug, "ROLLBACK");
             assert_eq!(resets, !url.starts_with("sqlite"), "{loud:?}");
         }
 
-        // What fails is logged too.
+        // Failures are logged too.
         for (number, server) in [postgres.url(), mariadb.url()].iter().enumerate() {
             let url = server.replace(PASSWORD_IN_URL, &format!("{PASSWORD_IN_URL}x"));
             let name = format!("refused{number}");
@@ -94,7 +94,7 @@ fn sql_is_logged_with_echo_and_the_lifecycle_always() {
             );
         }
 
-        // Of all that was logged, by the drivers too, nothing has a password.
+        // Nothing that was logged contains a password, whether it came from us or from the drivers.
         for line in logged::all() {
             for password in [PASSWORD, PASSWORD_IN_URL] {
                 assert!(!line.text.contains(password), "{line:?}");

@@ -1,4 +1,4 @@
-//! `echo`: the SQL that the pool runs goes out at debug, under the pool's own target, and users' SQL does not.
+//! `echo`: the SQL that the pool itself runs is logged at debug under the pool's own target; users' SQL is not.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use r2d2::ManageConnection;
 use support::servers::{MariaDb, Postgres};
 use support::{alone, logged};
 
-/// All that this crate has logged since the first `begin` lines: of this pool, and at debug.
+/// All that this crate has logged after the first `begin` lines. It must be about this pool, and at debug.
 fn echoed(pool: &str, begin: usize) -> Vec<String> {
     let lines = logged::all().split_off(begin);
     let ours = lines

@@ -1,5 +1,5 @@
-//! What the pool logs: exhaustion, outages and possible leaks once each, when they are noticed and when they are over, however
-//! many callers are hit; the rest by its weight.
+//! What the pool logs. Exhaustion, outages and possible leaks are logged once when they are noticed and once when they are
+//! over, however many callers are affected; everything else according to its importance.
 
 use log::{Level, LevelFilter};
 use queuepool::{ErrorClass, Pool, Retry, Settings};
@@ -8,7 +8,7 @@ use support::alone;
 use support::logged::{self, texts};
 use support::scripted::*;
 
-/// A pool whose name, and so whose lines, are this test's own.
+/// A pool whose name, and so whose log lines, belong to this test alone.
 fn pool(server: &std::sync::Arc<Server>, name: &str, settings: Settings) -> Pool<ScriptedManager> {
     logged::keep(LevelFilter::Debug);
     server.builder(settings).name(name).build().unwrap()
@@ -42,10 +42,10 @@ fn an_outage_is_told_once_with_its_error_and_its_end_with_how_long_it_was() {
         for _ in 0..10 {
             pool.get().unwrap_err();
         }
-        eventually("it is told", || !texts("outage", Level::Warn).is_empty());
+        eventually("it is logged", || !texts("outage", Level::Warn).is_empty());
         server.on_connect(|_| Act::Succeed);
         drop(pool.get().unwrap());
-        eventually("its end is told", || {
+        eventually("its end is logged", || {
             texts("outage", Level::Warn).len() == 2
         });
         let warnings = texts("outage", Level::Warn);
@@ -69,7 +69,7 @@ fn an_outage_is_told_once_with_its_error_and_its_end_with_how_long_it_was() {
     });
 }
 
-/// A pool on which eight callers at once wait for pings that the gate holds, past their limit.
+/// A pool on which eight callers at once have waited for pings that the gate holds beyond their limit.
 fn silenced(name: &str) -> (Pool<ScriptedManager>, std::sync::Arc<Gate>) {
     let server = Server::new();
     let settings = Settings::default()
@@ -107,7 +107,7 @@ fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
         assert_eq!(each.count(), 8);
         gate.open();
         drop(pool.get().unwrap());
-        eventually("its end is told", || {
+        eventually("its end is logged", || {
             texts("silence", Level::Warn).len() == 2
         });
         let end = &texts("silence", Level::Warn)[1];
@@ -116,7 +116,7 @@ fn a_database_that_does_not_answer_is_told_once_however_many_callers_are_hit() {
                 && end.ends_with(" s; calls that did not end in time meanwhile: 8"),
             "{end}"
         );
-        // The other's end was looked for before.
+        // The other outage was looked at first, so its end would have been logged by now.
         assert_eq!(texts("still silent", Level::Warn).len(), 1);
         other.open();
     });
@@ -131,7 +131,9 @@ fn exhaustion_is_told_once_and_its_end_with_how_long_it_was() {
             for _ in 0..5 {
                 scope.spawn(|| drop(pool.get().unwrap()));
             }
-            eventually("it is told", || !texts("exhausted", Level::Warn).is_empty());
+            eventually("it is logged", || {
+                !texts("exhausted", Level::Warn).is_empty()
+            });
             assert!(
                 pool.status()
                     .exhausted_for
@@ -142,7 +144,7 @@ fn exhaustion_is_told_once_and_its_end_with_how_long_it_was() {
             }
             drop(held);
         });
-        eventually("its end is told", || {
+        eventually("its end is logged", || {
             texts("exhausted", Level::Warn).len() == 2
         });
         assert_eq!(pool.status().exhausted_for, None);
@@ -166,7 +168,7 @@ fn time_outs_shorter_than_the_look_are_told_too() {
         let pool = pool(&Server::new(), "short", small());
         let _held = [pool.get().unwrap(), pool.get().unwrap()];
         pool.get_timeout(millis(1)).unwrap_err();
-        eventually("it is told", || !texts("short", Level::Warn).is_empty());
+        eventually("it is logged", || !texts("short", Level::Warn).is_empty());
         assert!(texts("short", Level::Warn)[0].ends_with("0 callers wait, turned away so far: 1"));
     });
 }
@@ -179,7 +181,7 @@ fn callers_refused_by_max_waiting_are_told_as_exhaustion() {
         for _ in 0..7 {
             pool.get().unwrap_err();
         }
-        eventually("it is told", || !texts("refused", Level::Warn).is_empty());
+        eventually("it is logged", || !texts("refused", Level::Warn).is_empty());
         assert!(texts("refused", Level::Warn)[0].ends_with("turned away so far: 7"));
     });
 }
@@ -212,12 +214,12 @@ fn a_leak_is_told_in_the_words_that_operators_search_for_once_an_episode() {
         let end = "The pool is no longer full; it was for ";
         for episode in 1..=2 {
             let held = [pool.get().unwrap(), pool.get().unwrap()];
-            eventually("it is told", || {
+            eventually("it is logged", || {
                 texts("leak", Level::Warn).len() == 2 * episode - 1
             });
             assert!(pool.status().leak_detected);
             drop(held);
-            eventually("its end is told", || {
+            eventually("its end is logged", || {
                 texts("leak", Level::Warn).len() == 2 * episode
             });
         }
@@ -229,7 +231,7 @@ fn a_leak_is_told_in_the_words_that_operators_search_for_once_an_episode() {
         );
         assert!(
             !warnings.iter().any(|line| line.contains("held by")),
-            "old holders only if asked for"
+            "old holders are logged only if asked for"
         );
     });
 }
@@ -274,7 +276,7 @@ fn a_connection_s_life_is_told_at_debug_and_a_replacement_at_info() {
         drop(pool.get().unwrap());
         server.restart();
         drop(pool.get().unwrap());
-        eventually("the lost one is closed", || server.closes() == 1);
+        eventually("the lost connection is closed", || server.closes() == 1);
         let debug = texts("life", Level::Debug);
         for line in [
             "connection 1 opened",
@@ -307,7 +309,9 @@ fn callers_who_do_not_wait_make_a_pool_exhausted_too() {
         for _ in 0..4 {
             pool.get_timeout(secs(0)).unwrap_err();
         }
-        eventually("it is told", || !texts("impatient", Level::Warn).is_empty());
+        eventually("it is logged", || {
+            !texts("impatient", Level::Warn).is_empty()
+        });
         assert!(texts("impatient", Level::Warn)[0].ends_with("turned away so far: 4"));
         assert!(pool.status().exhausted_for.is_some());
     });
@@ -327,7 +331,7 @@ fn a_server_that_takes_some_and_refuses_others_is_one_outage() {
             queuepool::Connection::invalidate(pool.get().unwrap());
         }
         assert_eq!(pool.status().unreachable_for, None);
-        eventually("its end is told", || {
+        eventually("its end is logged", || {
             texts("flapping", Level::Warn).len() == 2
         });
         let warnings = texts("flapping", Level::Warn);

@@ -1,4 +1,4 @@
-//! A process that is forked off from one with a pool leaves that alone, and is told so.
+//! A process forked from one that has a pool leaves that pool alone; calls on it are refused with the reason.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -24,7 +24,7 @@ fn assert_refused<T>(result: Result<T, Error>) {
     assert!(error.to_string().contains("forked"), "{error}");
 }
 
-/// What a server hears from a child: it would hear every call of the driver.
+/// What the server has heard so far. It would hear every driver call of a child too.
 fn calls(server: &Server) -> [usize; 4] {
     [
         server.connects(),
@@ -80,7 +80,7 @@ fn what_a_forked_child_inherited_is_forgotten_and_not_closed() {
         let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
         drop(held.pop());
         let heard = told.load(SeqCst);
-        // The child owns copies: what it drops is still there in the parent.
+        // What the child drops are copies: in the parent everything is still there.
         let (pool, held) = (std::cell::Cell::new(Some(pool)), std::cell::Cell::new(held));
         in_child(|| {
             let before = calls(&server);
@@ -131,7 +131,7 @@ fn in_a_forked_child_the_status_is_of_an_empty_pool_and_says_why() {
     });
 }
 
-/// A lock that another thread held at the fork stays locked in the child for ever.
+/// A lock that another thread held at the time of the fork stays locked in the child for ever.
 #[test]
 fn a_forked_child_hangs_on_no_lock_that_another_thread_held() {
     alone(|| {
@@ -167,7 +167,7 @@ fn a_forked_child_of_a_process_with_a_pool_builds_none() {
         drop(server.pool(settings()));
         in_child(|| {
             assert_refused(server.builder(settings()).build());
-            // Nor does a child of the child.
+            // Nor does the child's own child.
             in_child(|| assert_refused(server.builder(settings()).build()));
         });
         drop(server.pool(settings()).get().unwrap());
@@ -189,7 +189,7 @@ fn a_forked_child_leaves_its_parents_sqlite_file_alone() {
                 .unwrap();
             held.execute("BEGIN IMMEDIATE").unwrap();
             held.execute("INSERT INTO t VALUES (1)").unwrap();
-            // The child owns copies: what it drops is still there in the parent.
+            // What the child drops are copies: in the parent everything is still there.
             let inherited = std::cell::Cell::new(Some((database, held)));
             in_child(|| {
                 let (database, held) = inherited.take().unwrap();

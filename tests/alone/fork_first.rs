@@ -1,5 +1,5 @@
-//! A process that is forked off before the first pool is built has pools as any other. By itself in its process: elsewhere
-//! another test may have built one.
+//! A process forked before the first pool was built can have pools like any other. The test is alone in its process because
+//! elsewhere another test may already have built one.
 
 use queuepool::Settings;
 

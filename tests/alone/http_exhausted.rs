@@ -1,5 +1,5 @@
-//! Probes while the pool is exhausted. The time limit is the requirement's own; alone in its process, because it measures
-//! time.
+//! Probes while the pool is exhausted. The time limit is the one in the requirement. Alone in its process, because it
+//! measures time.
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! What a server leaves in its process, and in a forked one. Alone in its process, because threads are the process's.
+//! What a server leaves behind in its process, and in a forked one. Alone in its process, because threads are counted
+//! there.
 
 use std::cell::Cell;
 
@@ -18,7 +19,7 @@ fn threads_of_servers() -> usize {
         .count()
 }
 
-/// One test, because the threads of another would be counted too.
+/// One test, because the threads of a second one would be counted too.
 #[test]
 fn a_stopped_server_leaves_no_thread_and_a_forked_child_leaves_its_parents_alone() {
     alone(|| {
@@ -35,10 +36,10 @@ fn a_stopped_server_leaves_no_thread_and_a_forked_child_leaves_its_parents_alone
             assert_eq!(open.get("/health/detailed").status, 200);
             assert!(
                 threads_of_servers() >= 2,
-                "its own, and one that asked the database"
+                "its own thread, and the one that asked the database"
             );
             server.stop();
-            // Those that have asked are told to end, and not waited for.
+            // The threads that have asked the database are told to end, but not waited for.
             eventually("no thread is left", || threads_of_servers() == 0);
         }
 

@@ -1,4 +1,4 @@
-//! A logger is users' code too: one that asks the pool for its status must not find the pool's lock taken.
+//! A logger is user code too: one that asks the pool for its status must not find the pool's lock taken.
 
 use std::sync::OnceLock;
 use std::sync::mpsc;

@@ -1,4 +1,4 @@
-//! Loggers that panic, and loggers that block: neither costs a place, and neither stops other pools.
+//! Loggers that panic and loggers that block: neither kind costs a place or stops other pools.
 
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -72,7 +72,7 @@ fn a_logger_that_panics_costs_no_place_kills_no_helper_and_ends_no_care() {
             pool.upkeep();
             drop(held);
             clock.advance(secs(1));
-            // A ping is due, and the first of them finds its connection lost.
+            // A ping is due, and the first one finds its connection lost.
             drop(pool.get().unwrap());
             assert_laws(&pool.status());
         }
@@ -100,7 +100,7 @@ fn a_logger_that_blocks_in_one_pools_warning_stops_no_other_pool() {
                 .connect_timeout(millis(50))
                 .timeout(secs(20))
         };
-        // Only the timer ends a connect that hangs; this one it reports as an outage.
+        // Only the timer gives up a connect that hangs, and it reports this one as an outage.
         let hangs = |server: &Arc<Server>| {
             let gate = Gate::new();
             let hung = gate.clone();
@@ -123,7 +123,7 @@ fn a_logger_that_blocks_in_one_pools_warning_stops_no_other_pool() {
         eventually("and to the first one", || {
             first.status().abandoned_connects > 0
         });
-        assert!(log.waiting() > 0, "it blocks still");
+        assert!(log.waiting() > 0, "it still blocks");
 
         log.open();
         release_blocked.open();

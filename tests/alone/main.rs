@@ -1,5 +1,5 @@
-//! What a test has to be alone in a process for: a logger, rustls' cryptography, forks, threads and memory that are counted,
-//! and time that is measured. Each test here has one to itself, by [`support::alone`].
+//! Tests that must be alone in their process, because they install a logger or rustls's crypto provider, fork, count
+//! threads or memory, or measure time. [`support::alone`] gives each of them a process of its own.
 
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod database_echo;

@@ -1,5 +1,5 @@
-//! Where no thread can be started, a connect fails; nothing hangs, and no place is lost. Alone in its process, because
-//! the limit is the process's.
+//! If no thread can be started, a connect fails; nothing hangs, and no place is lost. Alone in its process, because the
+//! limit applies to the whole process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -24,7 +24,7 @@ fn without_threads_a_connect_fails_and_the_pool_recovers() {
         let server = Server::new();
         let retry = Retry::default().max_attempts(1).initial_delay(millis(50));
         let settings = Settings::default().min_pool_size(2).retry(retry);
-        // The process's timer thread.
+        // Starts the process's timer thread.
         drop(server.pool(Settings::default()));
         let pool = without_threads(|| {
             let pool = server.pool(settings);
@@ -52,7 +52,7 @@ impl r2d2::CustomizeConnection<ScriptedConnection, ScriptedError> for Released {
 fn a_connection_that_no_thread_could_be_started_to_ping_is_released_by_the_customizer() {
     let server = Server::new();
     let released = Arc::new(AtomicUsize::new(0));
-    // So that no thread waits for work; a ping alone needs one.
+    // Everything but the ping runs on the caller's thread, so that no helper is idle when the ping needs one.
     server.local.store(true, SeqCst);
     server.pings_apart.store(true, SeqCst);
     let settings = Settings::default().pre_ping(PrePing::Always);
@@ -62,7 +62,7 @@ fn a_connection_that_no_thread_could_be_started_to_ping_is_released_by_the_custo
         .build()
         .unwrap();
     drop(pool.get().unwrap());
-    // Another is opened, on this thread.
+    // The replacement is opened on this thread.
     drop(without_threads(|| pool.get().unwrap()));
     assert_eq!((released.load(SeqCst), server.pings()), (1, 0));
     assert_eq!(server.connects(), 2);

@@ -1,5 +1,5 @@
-//! The first pool of a process needs a thread for its timer. Where there is none the build is an error, and the next one tries
-//! again. Alone in its process: the timer is the process's, and so is the limit.
+//! The first pool of a process needs a thread for the process's timer. If none can be started, the build is an error and
+//! the next one tries again. Alone in its process, because the timer and the limit belong to the whole process.
 
 use queuepool::{ErrorKind, Settings};
 

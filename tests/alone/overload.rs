@@ -1,5 +1,5 @@
-//! 2,000 threads on 4 connections for ten seconds: nobody starves, who gives up does so at its deadline, and the queue
-//! takes no more memory with time.
+//! 2,000 threads on 4 connections for ten seconds: nobody starves, whoever gives up does so at the deadline, and the
+//! queue's memory does not grow with time.
 
 use std::fs;
 use std::sync::Barrier;
@@ -14,7 +14,7 @@ use support::alone;
 use support::scripted::{ScriptedManager, Server, assert_laws, eventually, millis, secs};
 
 const PATIENT: usize = 1_900;
-/// They ask for less time than a fair share takes, while all the patient are there.
+/// Their deadline is shorter than a fair wait while all the patient threads are in line.
 const IMPATIENT: usize = 100;
 const DEADLINE: Duration = Duration::from_millis(50);
 const RUN: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ struct Seen {
     overshoots: Mutex<Vec<Duration>>,
 }
 
-/// In line for as long as it takes, again and again.
+/// Waits in line for as long as it takes, again and again.
 fn wait_patiently(pool: &Pool<ScriptedManager>, seen: &Seen, end: Instant) {
     while Instant::now() < end {
         let (asked, before) = (Instant::now(), seen.served.load(SeqCst));
@@ -54,21 +54,21 @@ fn give_up_at_the_deadline(pool: &Pool<ScriptedManager>, seen: &Seen, end: Insta
         let error = pool.get_timeout(DEADLINE).unwrap_err();
         let overshoot = asked.elapsed().checked_sub(DEADLINE);
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-        overshoots.push(overshoot.expect("nobody is sent away before its deadline"));
+        overshoots.push(overshoot.expect("nobody is turned away before the deadline"));
         thread::sleep(DEADLINE);
     }
     seen.overshoots.lock().extend(overshoots);
 }
 
-/// The memory of this process that is not a file's, in KiB.
+/// The resident memory of this process that is not backed by a file, in KiB.
 fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
-    let mut words = line.expect("since Linux 4.5").split_whitespace();
+    let mut words = line.expect("Linux 4.5 or newer").split_whitespace();
     words.nth(1).unwrap().parse().unwrap()
 }
 
-/// The longest wait, in shares of the fair wait by the run's own throughput.
+/// The longest wait, as a multiple of the fair wait computed from the run's own throughput.
 fn share_of_the_longest_wait() -> f64 {
     let server = Server::new();
     let settings = Settings::default()
@@ -107,8 +107,8 @@ fn share_of_the_longest_wait() -> f64 {
     overshoots.sort();
     let (median, most) = (overshoots[overshoots.len() / 2], overshoots.last().unwrap());
     println!(
-        "{served} served: a fair share of the wait is {fair:.1?}, the longest was {longest:.1?}, and {most_others} others \
-         were served meanwhile at most; {} gave up, {median:.1?} after their deadline, {most:.1?} at most; {grown} KiB more",
+        "{served} served: a fair wait is {fair:.1?}, the longest was {longest:.1?}, and at most {most_others} others \
+         were served meanwhile; {} gave up, {median:.1?} after their deadline, {most:.1?} at most; {grown} KiB more",
         overshoots.len(),
     );
     assert!(most_others <= 2 * PATIENT, "{most_others}");
@@ -124,11 +124,11 @@ fn share_of_the_longest_wait() -> f64 {
 #[test]
 fn two_thousand_threads_on_four_connections_starve_nobody() {
     alone(|| {
-        // Other programs on the machine can only lengthen a wait: one round of three undisturbed is enough. All else holds in
-        // each.
+        // Other programs on the machine can only lengthen a wait, so one undisturbed round out of three is enough.
+        // Everything else must hold in each round.
         let mut shares = Vec::new();
         while shares.iter().all(|share| *share > 2.0) {
-            assert!(shares.len() < 3, "shares of the fair wait: {shares:?}");
+            assert!(shares.len() < 3, "multiples of the fair wait: {shares:?}");
             shares.push(share_of_the_longest_wait());
         }
     });

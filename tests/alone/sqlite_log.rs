@@ -1,4 +1,4 @@
-//! What SQLite's driver logs: the resolved path always, its SQL with `echo`, a refused setting once.
+//! What SQLite's driver logs: always the resolved path, its SQL with `echo`, and a refused setting once.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn lines_of(pool: &str, settings: &Settings) -> Vec<String> {
         .reset(&manager, &mut conn, ResetOnReturn::Rollback)
         .unwrap();
     drop(conn);
-    // A file that can only be read stays in the mode it has, and that is no news.
+    // A file that may only be read keeps its journal mode, and that is not worth logging.
     let file = folder.path().join("read.db");
     drop(Connection::open(&file).unwrap());
     let mut reading = SqliteManager::file(&file).read_only();

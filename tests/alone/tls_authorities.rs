@@ -1,6 +1,6 @@
-//! Mozilla's authorities, which the mysql driver trusts beside those that it is given. They sign nothing for tests; so this
-//! process has a cryptography in which one of them has signed all that bears its name. A test binary of its own, since the
-//! cryptography is the process'.
+//! Mozilla's authorities, which the mysql driver trusts in addition to those it is given. They sign nothing for tests, so
+//! this process has a crypto provider that takes every certificate issued in the name of one of them as signed by it. Alone
+//! in its process, because the crypto provider belongs to the process.
 
 use std::path::Path;
 
@@ -15,14 +15,14 @@ use support::alone;
 use support::certificates::{Authority, Certificate, Files};
 use support::servers::MariaDb;
 
-/// One whose key is of the same kind as those made here.
+/// The name of one whose key is of the same kind as those made here.
 const NAME: [(DnType, &str); 3] = [
     (DnType::CountryName, "US"),
     (DnType::OrganizationName, "Amazon"),
     (DnType::CommonName, "Amazon Root CA 3"),
 ];
 
-/// Of the authority's name and with another key.
+/// An authority with that name but another key.
 fn double() -> Authority {
     let mut name = DistinguishedName::new();
     for (part, text) in NAME {
@@ -39,7 +39,7 @@ fn key() -> &'static [u8] {
     &root.expect("among Mozilla's").subject_public_key_info
 }
 
-/// For which all is signed that should be signed with that key.
+/// Accepts every signature that should be made with that key.
 #[derive(Debug)]
 struct Signed(&'static dyn SignatureVerificationAlgorithm);
 
@@ -85,7 +85,7 @@ fn server(certificate: &Certificate) -> MariaDb {
     )
 }
 
-/// Of each way to name an authority to a pool.
+/// One manager for each way to name an authority to a pool.
 fn managers(server: &MariaDb, roots: &Path) -> Vec<MySqlManager> {
     let url = |mode| {
         let url = format!(
@@ -121,7 +121,7 @@ fn mozillas_authorities_are_kept_out_beside_a_named_one() {
         let roots = files.put("roots.pem", &ours.certificate);
         let theirs = server(&double().server(&["127.0.0.1"]));
 
-        // The driver's own options hold as they do in the driver: it does trust them.
+        // The driver's own options mean what they mean to the driver, which does trust Mozilla's authorities.
         let ssl_opts = SslOpts::default().with_root_cert_path(Some(roots.clone()));
         let opts = OptsBuilder::from_opts(Opts::from_url(&theirs.url()).unwrap());
         connect(MySqlManager::new(opts.ssl_opts(Some(ssl_opts))).unwrap()).unwrap();

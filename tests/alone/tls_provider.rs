@@ -1,5 +1,5 @@
-//! A process that has chosen rustls' cryptography before any pool is built: a test binary of its own, since the choice is
-//! the process'.
+//! A process that has chosen rustls's crypto provider before any pool is built. Alone in its process, because the choice
+//! applies to the whole process.
 
 use queuepool::mysql::MySqlPool;
 use queuepool::{Error, ErrorKind, Retry, Settings};

@@ -1,4 +1,4 @@
-//! The servers under faults, and their own words for what the tests have to say.
+//! The servers under faults, and how each of them does what the tests need.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub trait Backend: Sized {
     type Manager: Manager<Connection: Session>;
     type Driver: Driver<Self::Manager> + Default;
 
-    /// With commits that outlive the death of the server's process.
+    /// Starts a server whose commits survive the death of its process.
     fn start() -> Self;
-    /// Lets in `app` this many times at most.
+    /// Starts a server that accepts at most this many connections of `app`.
     fn start_for(connections: usize) -> Self;
-    /// Ends sessions of `app` that were idle for one second.
+    /// Starts a server that ends sessions of `app` after one idle second.
     fn start_impatient() -> Self;
     fn url(&self) -> String;
     fn port(&self) -> u16;
@@ -33,7 +33,7 @@ pub trait Backend: Sized {
     fn manager(url: &str, connect_timeout: Duration) -> Self::Manager;
     /// Logs in with the driver alone.
     fn bare(url: &str) -> Result<<Self::Manager as r2d2::ManageConnection>::Connection, String>;
-    /// SQL that takes so long.
+    /// SQL that takes this long.
     fn sleep(time: Duration) -> String;
     /// The sessions of the user `app`.
     fn sessions(&self) -> Vec<i64>;
@@ -166,7 +166,7 @@ impl Backend for MariaDb {
     }
 
     fn start_impatient() -> Self {
-        // Not for administrators, whose own sessions ask whether the others are gone.
+        // This does not affect administrators, whose own sessions ask whether the others are gone.
         MariaDb::start_with(&["--init-connect=SET SESSION wait_timeout = 1"])
     }
 
@@ -211,7 +211,7 @@ impl Backend for MariaDb {
         format!("SELECT SLEEP({})", time.as_secs_f64())
     }
 
-    /// Not from information_schema.processlist: MariaDB 10.11.19 crashes now and then when it frees the temporary table
+    /// Not from information_schema.processlist: MariaDB 10.11.19 occasionally crashes when it frees the temporary table
     /// behind it (signal 11 in ha_maria::drop_table).
     fn sessions(&self) -> Vec<i64> {
         let mut admin = Self::bare(&self.admin_url()).unwrap();

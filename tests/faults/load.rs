@@ -1,4 +1,4 @@
-//! The load: threads that commit numbered rows, and what became of each.
+//! The load: threads that commit numbered rows, and a record of what became of each row.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -10,13 +10,13 @@ use parking_lot::Mutex;
 use crate::subject::{End, Round, Subject};
 use support::scripted::millis;
 
-/// A caller that was refused at once does not ask again at once.
+/// A caller that was refused at once does not ask again immediately.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(10);
 
 pub struct Load {
-    /// Runs within each transaction.
+    /// The SQL that runs within each transaction.
     sql: String,
-    /// For a connection.
+    /// How long a caller waits for a connection.
     timeout: Duration,
     stop: AtomicBool,
     next_number: AtomicU64,
@@ -24,14 +24,14 @@ pub struct Load {
     rounds: Mutex<Vec<Round>>,
 }
 
-/// Of one worker.
+/// The commits of one worker.
 #[derive(Clone, Copy, Default)]
 struct Commits {
     count: u64,
     last: Option<Instant>,
 }
 
-/// Stops the load also when the test fails, so that its threads can be joined.
+/// Stops the load even if the test fails, so that its threads can be joined.
 pub struct StopAtEnd<'a>(pub &'a Load);
 
 impl Drop for StopAtEnd<'_> {
@@ -56,7 +56,7 @@ impl Load {
         self.commits.len()
     }
 
-    /// One of the threads; ends after [`StopAtEnd`].
+    /// What one of the threads does, until [`StopAtEnd`] is dropped.
     pub fn work(&self, worker: usize, subject: &impl Subject) {
         while !self.stop.load(SeqCst) {
             let number = self.next_number.fetch_add(1, SeqCst);
@@ -73,12 +73,12 @@ impl Load {
         }
     }
 
-    /// Waits until every worker has committed that many rows; whether they did within `limit`.
+    /// Waits until every worker has committed that many rows. Returns whether they did within `limit`.
     pub fn is_under_way(&self, rows: u64, limit: Duration) -> bool {
         self.all_within(limit, |commits| commits.count >= rows)
     }
 
-    /// Waits until every worker has committed a row after `moment`; how long after it the last one did.
+    /// Waits until every worker has committed a row after `moment`. Returns how long after it the last one did.
     pub fn all_back(&self, moment: Instant, limit: Duration) -> Option<Duration> {
         self.all_within(limit, |commits| {
             commits.last.is_some_and(|last| last >= moment)
@@ -131,7 +131,7 @@ impl Load {
             };
             outcome.doubled += times.saturating_sub(most);
         }
-        // Rows of numbers that nobody has used.
+        // Rows with numbers that nobody has used.
         outcome.doubled += times_there.values().sum::<u64>();
         outcome.errors.sort();
         outcome.errors.dedup();
@@ -150,16 +150,16 @@ pub struct Outcome {
     /// Checkouts that failed, by the kind of their error.
     pub refused: BTreeMap<String, u64>,
     pub longest_wait: Duration,
-    /// Acknowledged, and not there.
+    /// Acknowledged but missing.
     pub lost: u64,
-    /// There more often than acknowledged, or although rolled back.
+    /// There more often than acknowledged, or there although rolled back.
     pub doubled: u64,
-    /// What the drivers said, each once.
+    /// What the drivers said, each message once.
     errors: Vec<String>,
 }
 
 impl Outcome {
-    /// Rounds that did not end as their callers wished.
+    /// Rounds that did not end as their callers wanted.
     pub fn unwished(&self) -> u64 {
         self.failed + self.in_doubt + self.refused.values().sum::<u64>()
     }

@@ -1,4 +1,4 @@
-//! Faults of real servers, networks and files, and what callers see of them. README.md has the table of results.
+//! Faults of real servers, networks and files, and what callers notice of them. README.md has the table of results.
 
 mod backend;
 mod ledger;

@@ -1,5 +1,5 @@
-//! Faults of the network, and of what answers in the server's place: before, during and after login and in the middle of
-//! a query. Each function here is a test for PostgreSQL and for MariaDB.
+//! Faults of the network, and of whatever answers in the server's place: before, during and after the login and in the
+//! middle of a query. Each function here is a test for PostgreSQL and for MariaDB.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,10 @@ crate::backend::on_both! {
 /// Longer than a connect_timeout and two pings.
 const OUTAGE: Duration = Duration::from_millis(2_200);
 
-/// The server has greeted: PostgreSQL's first message has 24 bytes, MariaDB's about 100.
+/// By then the server has begun its greeting: PostgreSQL's first message has 24 bytes, MariaDB's about 100.
 const IN_THE_GREETING: When = When::ServerSent(20);
 
-/// Puts a proxy before a server of its own and lets a fault strike at each point of a connection's life.
+/// Puts a proxy in front of a server of its own and lets a fault strike at each point of a connection's life.
 struct Network<B> {
     server: B,
     proxy: Proxy,
@@ -43,7 +43,7 @@ impl<B: Backend> Network<B> {
         let mut trial = Trial {
             fault,
             begin,
-            // With as many sleepers as connections a new caller would wait for one of them.
+            // With as many sleeping workers as connections, a new caller would have to wait for one of them.
             workers: if asleep { 3 } else { 6 },
             sql: match asleep {
                 true => B::sleep(millis(300)),
@@ -64,15 +64,15 @@ impl<B: Backend> Network<B> {
     }
 }
 
-/// A fault's name in the table, what the load is doing then, and when it strikes.
+/// A fault's name in the table, what the load is doing at the time, and when it strikes.
 type Point = (&'static str, Begin, When);
 
-/// At each point of a connection's life, two at a time: most of a trial is waiting.
+/// Strikes at each point of a connection's life, two of them at a time because a trial is mostly waiting.
 fn strike<B: Backend>(
     [before_login, during_login, idle, in_a_query]: [&'static str; 4],
     mode: Mode,
 ) {
-    // SLEEP or pg_sleep, with the bracket: the text must not be found in what logs in.
+    // SLEEP or pg_sleep, with the bracket, so that the text does not occur in the login.
     let word = match B::sleep(secs(1)).contains("pg_sleep") {
         true => "pg_sleep(",
         false => "SLEEP(",
@@ -165,7 +165,7 @@ fn connects_that_hang_for_ever_cost_no_place_and_no_caller_a_wait<B: Backend>() 
         workers: 6,
         sql: String::new(),
         url: proxy.url(server.port(), &server.url()),
-        // One fewer than the capacity, and as many as r2d2 has threads to connect on.
+        // One fewer than the capacity, and as many as r2d2 has threads for connecting.
         strike: &mut |_| proxy.set_when(When::Among(3), Mode::Swallow),
         lasts: OUTAGE,
         is_noticed: false,

@@ -1,4 +1,4 @@
-//! The proxy itself, before a server that sends back what it gets.
+//! The proxy itself, in front of a server that echoes what it receives.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use support::proxy::{Mode, Proxy, Side, When};
 use support::scripted::millis;
 
-/// Long enough for a byte that is on its way.
+/// Long enough for a byte that is on its way to arrive.
 const SILENCE: Duration = Duration::from_millis(100);
 
-/// Runs `test` with a proxy before an echo server, which ends with it.
+/// Runs `test` with a proxy in front of an echo server, which ends with it.
 fn with_echo(test: impl FnOnce(&Proxy)) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
-    // Each ends with its connection; the last connect, which says so, ends the one that accepts.
+    // Each echo thread ends with its connection. A last connect that sends a full stop ends the accepting thread.
     let server = std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -97,7 +97,7 @@ fn a_delay_holds_bytes_back_and_keeps_their_order() {
         let begun = Instant::now();
         client.write_all(b"ab").unwrap();
         assert_eq!(echo(&mut client, "c").unwrap(), "a");
-        // Both directions.
+        // Both directions are delayed.
         assert!(begun.elapsed() >= millis(160), "{:?}", begun.elapsed());
         proxy.set(Mode::Pass);
         assert_eq!(echo(&mut client, "de").unwrap(), "bc");
@@ -148,7 +148,7 @@ fn a_half_close_ends_one_direction_only() {
         let mut client = connect(proxy);
         client.write_all(b"c").unwrap();
         proxy.set_when(When::ServerSent(1), Mode::HalfClose(Side::Server));
-        // What the server still says arrives; its own end follows.
+        // What the server still has to say arrives; then the server closes its end too.
         let mut answer = String::new();
         client.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "c");

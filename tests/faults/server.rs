@@ -1,4 +1,4 @@
-//! Faults of the server itself, under load: each function here is a test for PostgreSQL and for MariaDB.
+//! Faults of the server itself, under load. Each function here is a test for PostgreSQL and for MariaDB.
 
 use std::cell::RefCell;
 use std::sync::Barrier;
@@ -21,10 +21,10 @@ crate::backend::on_both! {
     callers_asleep_between_attempts_are_woken_by_the_first_success,
 }
 
-/// Long enough for callers to be in a pause that would last for seconds more.
+/// Long enough for callers to be in a pause that would last several more seconds.
 const OUTAGE: Duration = Duration::from_secs(3);
 
-/// When a login succeeds, seen from a thread that does nothing else.
+/// When a login first succeeds, observed by a thread that does nothing else.
 fn accepts<B: Backend>(url: &str) -> Instant {
     loop {
         if B::bare(url).is_ok() {
@@ -65,7 +65,7 @@ fn a_killed_server_is_used_again_as_soon_as_it_is_back<B: Backend>() {
 }
 
 fn a_restarted_server_is_used_again_as_soon_as_it_is_back<B: Backend>() {
-    outage::<B>("server stopped in order and started again", &mut B::stop);
+    outage::<B>("server shut down cleanly and started again", &mut B::stop);
 }
 
 fn a_frozen_server_is_used_again_as_soon_as_it_goes_on<B: Backend>() {
@@ -112,7 +112,7 @@ fn when_every_session_is_ended_at_once_the_next_caller_is_served<B: Backend>() {
 }
 
 fn when_others_leave_a_full_server_the_next_caller_is_served<B: Backend>() {
-    const ROOM: usize = 10; // the least that MariaDB accepts as its limit
+    const ROOM: usize = 10; // the lowest limit that MariaDB accepts
     let mut server = B::start_for(ROOM);
     let others = RefCell::new(Vec::new());
     let mut trial = Trial {
@@ -149,7 +149,7 @@ fn sessions_that_the_server_ends_for_their_idleness_never_reach_a_caller<B: Back
         sql: String::new(),
         url: server.url(),
         strike: &mut |server: &mut B| {
-            eventually("the server ends them", || server.sessions().is_empty());
+            eventually("the server has ended them", || server.sessions().is_empty());
         },
         lasts: secs(1),
         is_noticed: false,
@@ -162,7 +162,7 @@ fn sessions_that_the_server_ends_for_their_idleness_never_reach_a_caller<B: Back
 fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() {
     const SLEEPERS: usize = 3;
     let mut server = B::start();
-    // Beyond the limit of a checkout: a caller who is not woken is not served.
+    // Longer than a checkout may take, so a caller who is not woken is not served.
     let retry = Retry::default()
         .initial_delay(secs(60))
         .max_delay(secs(60))
@@ -172,10 +172,10 @@ fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() 
         B::Driver::default(),
         settings().retry(retry).timeout(secs(20)),
     );
-    // One that has just begun to listen may miss the word to stop.
+    // A server that has just begun to listen may miss the request to stop.
     drop(B::bare(&server.url()).unwrap());
     server.stop();
-    // Nobody is served by what another has given back.
+    // Nobody may be served with a connection that another has returned.
     let all_have_one = Barrier::new(SLEEPERS);
     std::thread::scope(|scope| {
         let sleepers: Vec<_> = (0..SLEEPERS)
@@ -187,11 +187,11 @@ fn callers_asleep_between_attempts_are_woken_by_the_first_success<B: Backend>() 
                 })
             })
             .collect();
-        eventually("all have failed once", || {
+        eventually("all callers have failed once", || {
             pool.status().connection_errors == SLEEPERS as u64
         });
         start_again(&mut server);
-        // Not a caller, who would open as long as somebody waits ahead of him.
+        // Not through a caller, who would keep opening connections as long as somebody waits ahead of it.
         pool.warm_up(1).unwrap();
         for sleeper in sleepers {
             sleeper.join().unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! The pools that go through the same faults with the same code: queuepool's, and bare `r2d2::Pool` over the same manager.
+//! The pools that go through the same faults with the same code: queuepool's pool, and bare `r2d2::Pool` over the same
+//! manager.
 
 use std::ops::DerefMut;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ impl Session for ::postgres::Client {
 
 impl Session for ::mysql::Conn {
     fn run(&mut self, sql: &str) -> Result<(), String> {
-        // Not query_drop, which loses an error that comes in place of a row.
+        // Not query_drop, which loses an error that comes instead of a row.
         let rows: Result<Vec<::mysql::Row>, _> = self.query(sql);
         rows.map(drop).map_err(|error| error.to_string())
     }
@@ -35,13 +36,13 @@ pub trait Subject: Send + Sync {
     /// Its name in the table.
     const POOL: &str;
 
-    /// A connection, or in a word why there is none.
+    /// A connection, or a few words on why there is none.
     fn get(&self, timeout: Duration) -> Result<impl DerefMut<Target = Self::Session> + '_, String>;
 
     /// The most connections that may be out at once.
     fn capacity(&self) -> u32;
 
-    /// How many can be checked out at once, all told within `limit`.
+    /// How many connections can be checked out at once, all of them within `limit`.
     fn at_once(&self, limit: Duration) -> u32 {
         let deadline = Instant::now() + limit;
         let out: Vec<_> = (0..self.capacity())
@@ -53,7 +54,7 @@ pub trait Subject: Send + Sync {
         out.len() as u32
     }
 
-    /// Commits a numbered row in a transaction that also runs `sql`, if there is any.
+    /// Commits a numbered row in a transaction that also runs `sql`, if that is not empty.
     fn insert(&self, number: u64, sql: &str, timeout: Duration) -> Round {
         let asked = Instant::now();
         let connection = self.get(timeout);
@@ -72,10 +73,10 @@ pub trait Subject: Send + Sync {
     /// Connects that hang and that the pool has given up.
     fn hung(&self) -> u64;
 
-    /// Connections that the pool itself has found lost.
+    /// Connections that the pool itself has found to be lost.
     fn found_lost(&self) -> u64;
 
-    /// What must hold of its counters.
+    /// Checks what must hold for its counters.
     fn check(&self);
 
     fn close(self);
@@ -84,7 +85,7 @@ pub trait Subject: Send + Sync {
 /// One round of the load.
 pub struct Round {
     pub number: u64,
-    /// For the connection.
+    /// The wait for the connection.
     pub waited: Duration,
     pub end: End,
 }
@@ -94,7 +95,7 @@ pub enum End {
     Committed,
     /// A statement before the commit failed.
     RolledBack(String),
-    /// The commit failed: it may have been carried out.
+    /// The commit failed, but may have been carried out.
     InDoubt(String),
     /// There was no connection.
     Refused(String),
@@ -165,19 +166,19 @@ impl<M: Manager<Connection: Session>> Subject for r2d2::Pool<M> {
         0
     }
 
-    /// It does not say.
+    /// r2d2 does not say.
     fn found_lost(&self) -> u64 {
         0
     }
 
-    /// It has none.
+    /// r2d2 has no counters.
     fn check(&self) {}
 
-    /// All that it offers is to be dropped.
+    /// r2d2 offers nothing but being dropped.
     fn close(self) {}
 }
 
-/// queuepool over a manager and its driver.
+/// A queuepool over a manager and its driver.
 pub fn queuepool<M: Manager<Connection: Session>>(
     manager: M,
     driver: impl Driver<M>,
@@ -190,7 +191,7 @@ pub fn queuepool<M: Manager<Connection: Session>>(
         .unwrap()
 }
 
-/// r2d2 over a manager, as large as queuepool is with these settings.
+/// An r2d2 pool over a manager, as large as queuepool's is with these settings.
 pub fn bare_r2d2<M: Manager<Connection: Session>>(
     manager: M,
     settings: &Settings,

@@ -1,7 +1,7 @@
-//! The table of README.md: one row for each fault, server and pool, of what the suite saw.
+//! The table in README.md: what the suite saw, with one row for each fault, server and pool.
 //!
-//! Each row is a file in the target directory. With `QUEUEPOOL_FAULT_TABLE=write` every record also puts all rows there
-//! into `tests/faults/README.md`; without it nothing in the repository is touched.
+//! Each row is a file in the target directory. With `QUEUEPOOL_FAULT_TABLE=write`, every recorded row also rewrites the
+//! table in `tests/faults/README.md` from all rows there; without it, nothing in the repository is touched.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Every fault, in the order of the table.
 const FAULTS: &[&str] = &[
     "server killed (SIGKILL) and started again",
-    "server stopped in order and started again",
+    "server shut down cleanly and started again",
     "server frozen (SIGSTOP) for 3 s: in use",
     "server frozen (SIGSTOP) for 3 s: idle",
     "every session ended at once",
@@ -65,7 +65,7 @@ const SERVERS: &[&str] = &[
 ];
 const POOLS: &[&str] = &["queuepool", "r2d2"];
 
-/// How long after the end of the fault a new caller was served.
+/// How soon after the end of the fault a new caller was served.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Recovery {
     /// No caller noticed anything, or there was nothing to wait for.
@@ -87,7 +87,7 @@ impl fmt::Display for Recovery {
     }
 }
 
-/// What one pool went through. The columns are explained in README.md.
+/// What one pool went through. README.md explains the columns.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// One of [`FAULTS`].
@@ -104,7 +104,7 @@ pub struct Row {
     pub leaked: u64,
 }
 
-/// Keeps the row for the table, and writes the table where that is asked for.
+/// Keeps the row for the table, and writes the table if that is asked for.
 pub fn record(row: &Row) {
     eprintln!("{row:?}");
     for (what, word, known) in [
@@ -116,9 +116,9 @@ pub fn record(row: &Row) {
     }
     let directory = rows();
     fs::create_dir_all(&directory).expect("the target directory");
-    // One test binary, but under nextest a process for each test.
+    // All tests are in one binary, but nextest runs each in a process of its own.
     let lock = File::create(directory.join("lock")).expect("the target directory");
-    lock.lock().expect("the lock file's lock");
+    lock.lock().expect("the lock on the lock file");
     let file = directory.join(file_name(row.fault, row.server, row.pool));
     fs::write(file, line(row)).expect("the target directory");
     if std::env::var("QUEUEPOOL_FAULT_TABLE").is_ok_and(|word| word == "write") {

@@ -1,4 +1,4 @@
-//! One fault, one pool: the load, the strike, the mending, and the reckoning.
+//! One fault, one pool: the load, the strike, the mending, and the assessment.
 
 use std::time::{Duration, Instant};
 
@@ -9,17 +9,17 @@ use crate::table::{Recovery, Row, record};
 use queuepool::Settings;
 use support::scripted::{millis, secs};
 
-/// The first good checkout after the server accepts again.
+/// The limit for the first successful checkout after the server accepts connections again.
 const RECOVERY: Duration = Duration::from_millis(250);
 
-/// All callers are served again, however long the pauses are in which they sleep between attempts: with the default
-/// settings those reach 4 s.
+/// The limit until all callers are served again, however long they are to sleep between attempts: with the default settings
+/// those pauses reach 4 s.
 const ALL_BACK: Duration = Duration::from_millis(1_500);
 
-/// Beyond the 500 ms within which a connection is not tested again.
+/// Longer than the 500 ms within which a connection is not tested again.
 const UNPROVEN: Duration = Duration::from_millis(600);
 
-/// For r2d2, which is not asserted to recover.
+/// The limit for r2d2, whose recovery is not asserted.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// What the load is doing when the fault strikes.
@@ -27,44 +27,44 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub enum Begin {
     /// All workers have committed some rows.
     Loaded,
-    /// Nothing: the pool is built, and the load begins, under the fault.
+    /// Nothing: the pool is built and the load begins while the fault lasts.
     Cold,
-    /// Nothing: the pool's connections are idle, and the load begins under the fault.
+    /// Nothing: the pool's connections are idle, and the load begins while the fault lasts.
     Idle,
 }
 
-/// A fault, for pools of one server.
+/// A fault, for pools on one server.
 pub struct Trial<'a, B> {
     /// Its name in the table.
     pub fault: &'static str,
     pub begin: Begin,
     pub workers: usize,
-    /// Runs within each transaction of the load.
+    /// The SQL that runs within each transaction of the load.
     pub sql: String,
-    /// Where the pool connects to.
+    /// Where the pool connects.
     pub url: String,
     pub strike: &'a mut dyn FnMut(&mut B),
-    /// How long the load goes on under the fault.
+    /// How long the load runs while the fault lasts.
     pub lasts: Duration,
     /// Whether callers may see errors. If not, there is no outage to recover from.
     pub is_noticed: bool,
-    /// Returns since when the server accepts again.
+    /// Mends the fault. Returns the moment from which the server accepts connections again.
     pub mend: &'a mut dyn FnMut(&mut B) -> Instant,
 }
 
-/// What the trial has shown beyond the table's row.
+/// What the trial has shown beyond the row in the table.
 struct Report {
     row: Row,
     outcome: Outcome,
-    /// Checkouts of the new caller that failed before one succeeded.
+    /// Checkouts of the new caller that failed before the first success.
     refusals: Vec<String>,
-    /// As many connects hung as the pool may open, when the fault ended.
+    /// Whether as many connects hung as the pool may open when the fault ended.
     hung_to_capacity: bool,
     is_noticed: bool,
-    /// Connections that the pool has found lost: with luck all of them, and no caller has felt anything.
+    /// Connections that the pool has found to be lost. With luck these are all of them, and no caller has noticed anything.
     found_lost: u64,
     lasted: Duration,
-    /// When the last worker was served again, counted as the recovery is.
+    /// When the last worker was served again, measured like the recovery.
     all_back: Option<Duration>,
 }
 
@@ -77,7 +77,7 @@ pub fn settings() -> Settings {
 }
 
 impl<B: Backend> Trial<'_, B> {
-    /// Through queuepool, of which everything is asserted.
+    /// Runs the trial on queuepool and asserts everything.
     pub fn queuepool(&mut self, server: &mut B) {
         let settings = settings();
         let manager = B::manager(&self.url, settings.connect_timeout);
@@ -88,7 +88,7 @@ impl<B: Backend> Trial<'_, B> {
         report.assert_well();
     }
 
-    /// Through r2d2, of which nothing is asserted.
+    /// Runs the trial on r2d2 and asserts nothing.
     pub fn r2d2(&mut self, server: &mut B) {
         let settings = settings();
         let manager = B::manager(&self.url, settings.connect_timeout);
@@ -188,7 +188,7 @@ impl<B: Backend> Trial<'_, B> {
     }
 }
 
-/// What a caller met who came when the server accepted again.
+/// What a caller experienced who came when the server accepted connections again.
 struct Mended {
     recovery: Recovery,
     refusals: Vec<String>,
@@ -203,7 +203,8 @@ fn a_new_caller(subject: &impl Subject, accepts: Instant) -> Mended {
             break Recovery::NotWithin(LIMIT);
         }
         match subject.get(LIMIT - waited) {
-            // One that was returned within the freshness window is not tested. How long the statement takes is the server's.
+            // A connection that was returned within the freshness window is not tested. How long the statement takes is up
+            // to the server.
             Ok(mut session) => {
                 let checked_out = accepts.elapsed();
                 if session.run("SELECT 1").is_ok() {
@@ -220,7 +221,7 @@ fn a_new_caller(subject: &impl Subject, accepts: Instant) -> Mended {
     }
 }
 
-/// The sessions of ours that the server does not get rid of; then they are ended.
+/// The number of our sessions that the server does not get rid of. They are ended afterwards.
 fn leaked<B: Backend>(server: &B) -> u64 {
     let deadline = Instant::now() + secs(5);
     loop {
@@ -257,7 +258,7 @@ impl Report {
                 assert!(*time <= RECOVERY, "{fault}: {time:?}");
                 let waited = !self.lasted.is_zero() && outcome.longest_wait >= self.lasted / 2;
                 let felt = outcome.unwished() > 0 || waited || self.found_lost > 0;
-                assert!(felt, "{fault}: nobody has noticed: {outcome:?}");
+                assert!(felt, "{fault}: nobody has noticed it: {outcome:?}");
             }
             _ => panic!("{fault}: {recovery:?}: {outcome:?}"),
         }
@@ -268,7 +269,7 @@ impl Report {
         );
         assert!(
             self.all_back.is_some_and(|time| time <= ALL_BACK),
-            "{fault}: all workers are back after {:?}",
+            "{fault}: all workers are served again after {:?}",
             self.all_back
         );
     }

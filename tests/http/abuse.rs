@@ -1,4 +1,4 @@
-//! Clients that are slow, many, rude or broken do not disturb the others.
+//! Clients that are slow, numerous, rude or broken do not disturb the others.
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -26,7 +26,7 @@ fn assert_heard(address: SocketAddr) {
     }
 }
 
-/// Whether the server has closed it, without waiting.
+/// Whether the server has closed the connection, without waiting for it.
 fn is_closed(client: &Client) -> bool {
     let mut stream = client.stream();
     stream.set_nonblocking(true).unwrap();
@@ -50,7 +50,7 @@ fn a_thousand_idle_sockets_keep_no_probe_out_and_no_more_than_the_bound_of_them_
             assert_heard(address);
         }
     }
-    // Between two requests they may stay for longer than this test takes: only the bound closes them.
+    // Between two requests they may stay open for longer than this test takes, so only the bound can close them.
     let ask_once = |_| {
         let mut client = Client::connect(address);
         assert_eq!(client.get("/health/live").status, 200);
@@ -60,7 +60,7 @@ fn a_thousand_idle_sockets_keep_no_probe_out_and_no_more_than_the_bound_of_them_
     assert_heard(address);
     let open = || idle.iter().filter(|client| !is_closed(client)).count();
     eventually("the bound holds", || open() <= limits::CONNECTIONS);
-    // Not simply all were thrown out.
+    // They were not simply all thrown out.
     assert!(open() >= limits::CONNECTIONS - 4, "{}", open());
     server.stop();
 }
@@ -111,7 +111,7 @@ fn many_that_ask_a_mute_database_are_one_question_and_hold_up_nobody() {
     for client in &mut asking {
         client.ask("GET", "/health/database");
     }
-    // Who asked first may go.
+    // The client that asked first may leave.
     drop(asking.remove(0));
     eventually("the database is asked", || gate.waiting() == 1);
     for target in [
@@ -152,7 +152,7 @@ fn mute_databases_by_the_dozen_hold_up_nobody() {
         client.ask("GET", &format!("/health/database?pool={number}"));
     }
     let asked = || gates.iter().filter(|gate| gate.waiting() == 1).count();
-    eventually("as many as may are asked", || {
+    eventually("as many databases are asked as may be", || {
         asked() == limits::WAITING_ANSWERS
     });
     assert_eq!(get(address, "/health/live").status, 200);
@@ -176,7 +176,7 @@ fn a_header_that_comes_byte_by_byte_is_cut_off() {
         client.send("GET /health/live HTTP/1.1\r\nHost: test\r\nX-Slow: ");
     }
     assert_heard(address);
-    // One that was not closed for the probes' sake; each byte is progress, and does not help.
+    // A connection that was not closed to make room for the probes. Each byte is progress, and does not help.
     let last = slow.last_mut().unwrap();
     let start = std::time::Instant::now();
     while !is_closed(last) {
@@ -222,7 +222,7 @@ fn who_does_not_read_its_answers_is_cut_off() {
         }
         assert!(start.elapsed() < limits::WRITE_TIME * 4, "it is still open");
     }
-    assert!(stuck, "the answers fitted into the system's buffers");
+    assert!(stuck, "the answers fit into the system's buffers");
     assert_heard(address);
     server.stop();
 }
@@ -260,7 +260,7 @@ fn random_bytes_end_no_server() {
         if random.bool() {
             bytes.splice(..0, *b"GET /health/pool?pool=");
         }
-        // It may have had enough before all is written.
+        // The server may close the connection before everything is written.
         let _ = client.try_send(&bytes);
         let _ = client.stream().shutdown(Shutdown::Write);
         client.assert_closed();
@@ -276,7 +276,7 @@ fn half_a_request_and_a_reset_are_forgotten() {
         let mut client = Client::connect(address);
         match number % 3 {
             0 => client.send("GET /health/live HT"),
-            // Unread bytes make the close a reset.
+            // Unread bytes turn the close into a reset.
             1 => {
                 client.ask("GET", "/status");
                 client.stream().peek(&mut [0]).unwrap();
@@ -298,7 +298,7 @@ fn a_huge_header_is_refused() {
         "GET /health/live HTTP/1.1\r\nHost: test\r\nX: {fits}\r\n\r\n"
     ));
     assert_eq!(client.answer().unwrap().status, 200);
-    // No more than is looked at, so that nothing unread turns the close into a reset before the answer is read.
+    // No more bytes than the server reads, so that none unread turn its close into a reset before the answer is read.
     let begin = "GET /health/live HTTP/1.1\r\nHost: test\r\nX: ";
     let rest = "a".repeat(limits::HEADER_BYTES - begin.len());
     let mut client = Client::connect(address);

@@ -1,4 +1,4 @@
-//! A server begins, stops and gives its port back.
+//! A server starts, stops and gives its port back.
 
 use std::error::Error as _;
 use std::io;
@@ -28,7 +28,7 @@ fn stop_frees_the_port_and_closes_connections_in_whatever_state_they_are() {
     waiting.ask("GET", "/health/database");
     eventually("the database is asked", || gate.waiting() == 1);
     server.stop();
-    // The check that is under way has not ended, and did not have to.
+    // The check under way has not ended, and did not have to.
     assert_eq!(gate.waiting(), 1);
     drop(TcpListener::bind(address).unwrap());
     for client in [&mut idle, &mut half, &mut waiting] {
@@ -91,7 +91,7 @@ fn an_address_that_cannot_be_had_is_a_settings_error_with_the_systems_beneath() 
     assert!(error.to_string().contains(&address), "{error}");
     let beneath: &io::Error = error.source().unwrap().downcast_ref().unwrap();
     assert_eq!(beneath.kind(), io::ErrorKind::AddrInUse);
-    // Reserved for documentation: no interface of this machine has it.
+    // Reserved for documentation, so no interface of this machine has it.
     let error = serve("192.0.2.1:0", Registry::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Settings);
     assert!(error.source().is_some());

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use support::scripted::secs;
 
-/// 2 + 2, of which all four out are critical and three are not.
+/// 2 + 2 connections: with all four out the pool is critical, with three it is not.
 fn settings() -> Settings {
     Settings::default()
         .pool_size(2)
@@ -32,7 +32,7 @@ fn json(response: &Response) -> Value {
     serde_json::from_str(&response.body).unwrap()
 }
 
-/// The status and the JSON.
+/// The status code and the JSON body.
 fn ask(registry: &Registry, target: &str) -> (u16, Value) {
     let response = respond(registry, target);
     (response.status, json(&response))

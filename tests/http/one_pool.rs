@@ -1,4 +1,4 @@
-//! Each path's exact shape and status, for one pool.
+//! The exact shape and status code of each path, for one pool.
 
 use std::thread;
 use std::time::Duration;
@@ -132,7 +132,7 @@ fn exhausted_with_a_database_that_failed_last_is_503() {
     let pool = server.pool(settings());
     let registry = registry_of(&pool);
     let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
-    // The fourth is refused, so that the check knows of an outage; then it is let in behind the check's back.
+    // The fourth connect is refused, so that the check learns of an outage; then it is let in without the check noticing.
     server.on_connect(|_| Act::Fail(ErrorClass::Transient));
     assert!(!pool.health_check().unwrap().reachable);
     let (gate, script) = gated(|_| true);
@@ -232,7 +232,7 @@ fn exactly_a_critical_pool_is_503() {
     let mut held = Vec::new();
     for out in 1..=10 {
         held.push(pool.get().unwrap());
-        // Nine of ten are 90 %, which is not above it.
+        // Nine of ten are 90 %, which is not above 90 %.
         let expected = if out == 10 { 503 } else { 200 };
         for path in ["/health/pool", "/health/db_pool", "/health/detailed"] {
             assert_eq!(ask(&registry, path).0, expected, "{path} at {out} of 10");
@@ -244,7 +244,7 @@ fn exactly_a_critical_pool_is_503() {
     assert_eq!(body["pool_status"]["utilization"], 100.0);
     assert_eq!(body["pool_status"]["overflow"], 6);
     drop(held);
-    eventually("all are back", || {
+    eventually("all connections are back", || {
         ask(&registry, "/health/db_pool").0 == 200
     });
 }
@@ -283,7 +283,7 @@ fn detailed_is_service_database_and_pool_with_the_whole_status() {
     assert_eq!(keys(&body["database"]), DATABASE);
     assert_eq!(body["pool"], ask(&registry, "/health/pool").1);
     assert_time(&body["timestamp"]);
-    // Every name of the status stands in one of the two, or elsewhere in the answer.
+    // Every field of the status is in one of the two, or elsewhere in the answer.
     let mut found = [keys(&body["current_state"]), keys(&body["health_metrics"])].concat();
     found.extend(["at", "configuration", "name", "pool_type"]);
     found.sort_unstable();
@@ -341,7 +341,7 @@ fn history_goes_on_after_the_sample_that_is_named() {
         .metrics_collection_interval(secs(1000));
     let pool = Server::new().pool(monitored);
     let registry = registry_of(&pool);
-    // The monitor takes its first sample when it starts: what the next is measured from.
+    // The monitor takes its first sample when it starts; the next one is measured from it.
     eventually("there are three samples", || {
         pool.sample();
         pool.history(0).len() >= 3

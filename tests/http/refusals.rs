@@ -1,4 +1,4 @@
-//! What is asked for wrongly is refused, in words.
+//! Wrong requests are refused with an explanation.
 
 use queuepool::Registry;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The server speaks HTTP/1.1 as clients do.
+//! The server speaks HTTP/1.1 the way clients do.
 
 use queuepool::http::{respond, serve};
 
@@ -54,7 +54,7 @@ fn head_is_get_without_the_body() {
         assert_eq!(head.status, status);
         assert_eq!(head.header("cache-control"), Some("no-store"));
         if target != "/health/database" {
-            // On the same connection: a body would be taken for the next answer.
+            // On the same connection, where a body would be taken for the next answer.
             let whole = client.get(target);
             assert_eq!(
                 head.header("content-length"),

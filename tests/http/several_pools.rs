@@ -1,4 +1,4 @@
-//! Several pools in one registry: each by its name, and all together.
+//! Several pools in one registry: each by its name, and all of them together.
 
 use std::thread;
 

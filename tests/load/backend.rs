@@ -1,4 +1,4 @@
-//! The three databases, and what the cases share.
+//! The three databases, and what the test cases share.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -36,7 +36,7 @@ macro_rules! on_each {
 pub(crate) use on_each;
 
 impl Backend {
-    /// With room for the largest pool of the suite, 100, and for an administrator.
+    /// With room for the suite's largest pool, of 100, and for an administrator.
     pub fn postgres() -> Backend {
         Backend::Postgres(Postgres::start_with(&["max_connections=120"]))
     }
@@ -63,14 +63,15 @@ impl Backend {
         Database::open_with(&self.url(), settings).unwrap()
     }
 
-    /// How many sessions of `app` the server itself counts; SQLite has no server.
+    /// How many sessions of `app` the server itself counts. SQLite has no server.
     pub fn sessions(&self) -> Option<i64> {
         let (url, sql) = match self {
             Backend::Postgres(server) => (
                 server.admin_url(),
                 "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'",
             ),
-            // From the status, not information_schema.processlist, which crashes MariaDB 10.11.19 now and then; without this one.
+            // From the status variables, not from information_schema.processlist, which occasionally crashes MariaDB
+            // 10.11.19. The connection that asks is not counted.
             Backend::MariaDb(server) => (
                 server.admin_url(),
                 "SELECT VARIABLE_VALUE - 1 FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'THREADS_CONNECTED'",
@@ -82,7 +83,8 @@ impl Backend {
     }
 }
 
-/// Queue mode, also on SQLite, and connections used within half a second or not, none is pinged: counts are exact.
+/// Queue mode on SQLite too, and no pings, whether or not a connection was used within half a second, so that counts are
+/// exact.
 pub fn settings(pool_size: u32, max_overflow: u32) -> Settings {
     Settings::default()
         .pool_size(pool_size)
@@ -92,21 +94,21 @@ pub fn settings(pool_size: u32, max_overflow: u32) -> Settings {
         .timeout(secs(60))
 }
 
-/// Asks for a number that the database has to give back: answers of one session do not reach another.
+/// Asks for a number that the database has to send back, so that an answer meant for another session would show.
 #[track_caller]
 pub fn ask(connection: &mut AnyConnection, number: usize) {
     let answer = connection.query_i64(&format!("SELECT {number}")).unwrap();
     assert_eq!(answer, number as i64);
 }
 
-/// Runs `work` on threads named `worker-0` and so on; the test fails if one of them does.
+/// Runs `work` on threads named `worker-0` and so on. The test fails if one of them does.
 pub fn on_threads(count: usize, work: impl Fn(usize) + Sync) {
     let work = &work;
     thread::scope(|scope| {
         for worker in 0..count {
             thread::Builder::new()
                 .name(format!("worker-{worker}"))
-                // A thousand of them have little to keep there.
+                // They need little stack, and there may be a thousand of them.
                 .stack_size(256 * 1024)
                 .spawn_scoped(scope, move || work(worker))
                 .unwrap();
@@ -114,7 +116,7 @@ pub fn on_threads(count: usize, work: impl Fn(usize) + Sync) {
     });
 }
 
-/// What a status says after `checkouts`, all given back and none failed.
+/// Asserts what the status says after `checkouts` that were all returned and none of which failed.
 #[track_caller]
 pub fn assert_all_given_back(status: &Status, checkouts: u64) {
     assert_laws(status);

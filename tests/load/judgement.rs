@@ -1,4 +1,4 @@
-//! What the pool concludes: leak detection, recommendations.
+//! What the pool concludes from its numbers: leak detection and recommendations.
 
 use queuepool::{AnyConnection, Database, Health};
 
@@ -22,7 +22,7 @@ fn leak_detection_tells_who_keeps_the_pool_full_and_ends_when_one_comes_back(
 ) {
     let database = backend.open(settings(2, 1).leak_after(millis(50)));
     let mut held = all_out(&database);
-    eventually("it counts as a leak", || database.status().leak_detected);
+    eventually("it is taken for a leak", || database.status().leak_detected);
     let status = database.status();
     assert!(status.leaking_for(millis(50)) && !status.leaking_for(secs(3600)));
     let files = status.holders.iter().map(|holder| holder.location.file());
@@ -59,7 +59,10 @@ fn leak_detection_takes_more_than_leak_after_without_a_break() {
     assert!(!pool.status().leak_detected);
     held.push(pool.get().unwrap());
     clock.advance(secs(10));
-    assert!(!pool.status().leak_detected, "the break counts");
+    assert!(
+        !pool.status().leak_detected,
+        "a break means that it is no leak"
+    );
     clock.advance(millis(1));
     assert!(pool.status().leak_detected);
 }

@@ -1,4 +1,4 @@
-//! At capacity: overflow, exhaustion timeout.
+//! At capacity: the overflow, and the timeout when the pool is exhausted.
 
 use std::time::Instant;
 

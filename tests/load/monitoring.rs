@@ -1,4 +1,4 @@
-//! Health monitoring: the monitor checks and samples, and sees an outage and its end.
+//! Health monitoring: the monitor makes checks and takes samples, and notices an outage and its end.
 
 use std::time::SystemTime;
 
@@ -39,9 +39,11 @@ fn last_check(database: &Database) -> Option<SystemTime> {
 
 fn health_monitoring_moves_on_by_itself(backend: &mut Backend) {
     let database = backend.open(monitored());
-    eventually("a check was made", || last_check(&database).is_some());
+    eventually("a check has been made", || last_check(&database).is_some());
     let first = last_check(&database);
-    eventually("another was made", || last_check(&database) > first);
+    eventually("another check has been made", || {
+        last_check(&database) > first
+    });
     for number in 0..20 {
         ask(&mut database.get().unwrap(), number);
     }
@@ -59,7 +61,7 @@ fn health_monitoring_moves_on_by_itself(backend: &mut Backend) {
     assert_eq!(status.health_check_failures, 0);
     assert_eq!(status.last_health_check_error, None);
     assert_eq!(status.recent.expect("samples").checkouts, 20);
-    // Whoever comes while a check has the one connection opens another instead of waiting for it.
+    // A caller who comes while a check uses the one connection opens another instead of waiting for it.
     assert!(status.total_connections_created <= 2, "{status}");
     database.close(secs(60)).unwrap();
 }
@@ -68,17 +70,17 @@ fn health_monitoring_sees_the_server_die_and_come_back(backend: &mut Backend) {
     let database = backend.open(monitored());
     ask(&mut database.get().unwrap(), 1);
     assert!(database.health_check().unwrap().reachable);
-    eventually("the monitor found it well", || {
+    eventually("the monitor has found the database well", || {
         last_check(&database).is_some()
     });
     kill(backend);
 
-    eventually("the monitor sees it", || {
+    eventually("the monitor notices the outage", || {
         database.status().health_check_failures >= 2
     });
     let check = database.health_check().unwrap();
     assert!(!check.reachable && !check.skipped, "{check:?}");
-    // The driver's own words for a port on which nobody listens.
+    // The driver's own words when nobody listens on a port.
     let words = check.error.expect("an error");
     assert!(words.contains("onnection refused"), "{words}");
     assert!(!words.contains(support::servers::PASSWORD), "{words}");
@@ -90,7 +92,7 @@ fn health_monitoring_sees_the_server_die_and_come_back(backend: &mut Backend) {
     );
 
     start_again(backend);
-    eventually("the monitor sees it", || {
+    eventually("the monitor notices the recovery", || {
         database.status().last_health_check_error.is_none()
     });
     assert!(database.health_check().unwrap().reachable);
@@ -103,7 +105,7 @@ fn kill(backend: &mut Backend) {
     match backend {
         Backend::Postgres(server) => server.kill(),
         Backend::MariaDb(server) => server.kill(),
-        Backend::Sqlite(_) => unreachable!("it has no server"),
+        Backend::Sqlite(_) => unreachable!("SQLite has no server"),
     }
 }
 
@@ -111,6 +113,6 @@ fn start_again(backend: &mut Backend) {
     match backend {
         Backend::Postgres(server) => server.start_again(),
         Backend::MariaDb(server) => server.start_again(),
-        Backend::Sqlite(_) => unreachable!("it has no server"),
+        Backend::Sqlite(_) => unreachable!("SQLite has no server"),
     }
 }

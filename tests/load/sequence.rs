@@ -1,4 +1,5 @@
-//! One caller after another: single connection, sequential (50), recycling (100 sessions), pool against no pool.
+//! One caller after another: single connection, sequential (50), recycling (100 sessions), and a pool compared with no
+//! pool.
 
 use std::collections::HashSet;
 use std::thread;
@@ -78,7 +79,7 @@ fn recycling_100_sessions_takes_ten_connections_when_each_may_serve_ten(backend:
             conn.query_first("SELECT CONNECTION_ID()").unwrap().unwrap()
         }),
         Backend::Sqlite(_) => recycle(SqlitePool::builder(url.as_str()).unwrap(), |conn| {
-            // SQLite has no session's id: a temporary table that only the connection itself sees counts its sessions.
+            // SQLite sessions have no id, so a temporary table, which only the connection itself sees, counts them.
             conn.execute_batch(
                 "CREATE TEMP TABLE IF NOT EXISTS used (at); INSERT INTO used VALUES (1)",
             )
@@ -89,7 +90,7 @@ fn recycling_100_sessions_takes_ten_connections_when_each_may_serve_ten(backend:
     }
 }
 
-/// `session` tells what is different about each of ten sessions on one connection, or about each connection.
+/// `session` returns a number that differs either for each of ten sessions on one connection or for each connection.
 fn recycle<M: Manager>(builder: Builder<M>, session: fn(&mut M::Connection) -> i64) {
     let clock = Clock::stopped();
     let pool = builder
@@ -105,7 +106,7 @@ fn recycle<M: Manager>(builder: Builder<M>, session: fn(&mut M::Connection) -> i
         seen.insert(session(&mut pool.get().unwrap()));
     }
     assert_eq!(seen.len(), 10);
-    eventually("the last one replaced is closed", || {
+    eventually("the connection replaced last is closed", || {
         pool.status().total == 1
     });
     let status = pool.status();
@@ -115,7 +116,7 @@ fn recycle<M: Manager>(builder: Builder<M>, session: fn(&mut M::Connection) -> i
         status.closed_by_reason,
         closed(&[(CloseReason::Recycled, 9)])
     );
-    // A server is told good-bye on a helper's thread, while the next is opened.
+    // The goodbye to the server is sent on a helper thread, while the next connection is being opened.
     assert!(status.peak_total <= 2, "{status}");
     assert_eq!(status.peak_checked_out, 1);
     pool.close(secs(60)).unwrap();

@@ -1,4 +1,4 @@
-//! Many callers at once: light (10 threads), heavy (50 threads), 60 connections at once, 1,000 threads.
+//! Many callers at once: light (10 threads), heavy (50 threads), 60 connections at once, and 1,000 threads.
 
 use std::sync::Barrier;
 
@@ -16,7 +16,7 @@ on_each! {
 
 const JOBS: usize = 10;
 
-/// Every thread writes a row for each of its jobs, in a checkout of its own.
+/// Every thread writes a row for each of its jobs, each in a checkout of its own.
 fn write_rows(database: &Database, threads: usize) {
     on_threads(threads, |worker| {
         for job in 0..JOBS {
@@ -26,7 +26,7 @@ fn write_rows(database: &Database, threads: usize) {
     });
 }
 
-/// Each job is there, and once. Takes two checkouts more.
+/// Asserts that each job is there exactly once. This takes two more checkouts.
 fn assert_rows(database: &Database, threads: usize) {
     let count = |sql: &str| database.get().unwrap().query_i64(sql).unwrap();
     let jobs = (threads * JOBS) as i64;
@@ -44,7 +44,8 @@ fn with_table(backend: &Backend, settings: Settings) -> Database {
 
 fn light_load_of_10_threads_is_served_by_the_kept_connections(backend: &mut Backend) {
     let database = with_table(backend, settings(10, 20));
-    // Else a thread that is served while its own connect is slow asks for another, and 11 are opened now and then.
+    // Otherwise a thread that is served while its own connect is still under way may ask for another one, and occasionally
+    // 11 are opened.
     database.warm_up(10).unwrap();
     let before = database.status();
     write_rows(&database, 10);
@@ -147,7 +148,7 @@ fn a_thousand_threads_on_a_pool_of_100_all_succeed(backend: &mut Backend) {
         .mode(Mode::Queue)
         .pre_ping(PrePing::Never);
     assert_eq!((settings.pool_size, settings.max_overflow), (100, 0));
-    // A statement limit is nothing that SQLite has.
+    // SQLite has no limit for statements.
     let settings = match backend {
         Backend::Sqlite(_) => settings.command_timeout(None),
         _ => settings,

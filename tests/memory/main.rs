@@ -1,4 +1,4 @@
-//! What an idle connection costs in memory, counted at the allocator.
+//! What an idle connection costs in memory, measured at the allocator.
 
 use std::convert::Infallible;
 
@@ -42,7 +42,7 @@ fn pool() -> Pool<NoOp> {
 #[test]
 fn a_thousand_idle_connections_cost_under_a_kibibyte_each() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    // What a process has once, whatever it does with pools, is no cost of a connection.
+    // What a process allocates once, no matter what it does with pools, is not a cost of a connection.
     drop(pool());
     let before = heap_bytes();
     let pool = pool();
@@ -56,7 +56,7 @@ fn a_thousand_idle_connections_cost_under_a_kibibyte_each() {
         (built - before) as f64 / f64::from(CONNECTIONS)
     );
     dhat::assert!(each < 1024.0);
-    // All out at once, and back: the records of their holders are part of the cost of a busy one.
+    // All are out at once and come back: the records of their holders are part of what a busy connection costs.
     let out: Vec<_> = (0..CONNECTIONS).map(|_| pool.get().unwrap()).collect();
     drop(out);
     let used = (heap_bytes() - before) as f64 / f64::from(CONNECTIONS);

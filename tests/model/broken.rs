@@ -1,4 +1,5 @@
-//! The models notice a broken core: each fault in turn, in a process of its own, which must fail for the right reason.
+//! The models notice when the core is broken: each fault is tried in a process of its own, which must fail for the right
+//! reason.
 
 use std::process::Command;
 
@@ -6,7 +7,7 @@ use queuepool::model::Fault;
 
 use crate::explore::FAULT;
 
-/// With this fault, that model fails and says so.
+/// Expects that the model fails with this fault, for this reason.
 fn expect_caught(fault: Fault, model: &str, reason: &str) {
     let broken = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", model, "--nocapture"])

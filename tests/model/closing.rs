@@ -1,4 +1,4 @@
-//! close() against all else: nobody sleeps for ever, and nothing stays open.
+//! close() against everything else: nobody sleeps for ever, and nothing stays open.
 
 use queuepool::Connection;
 

@@ -1,4 +1,4 @@
-//! A driver that does nothing but count, so that all steps of a model are the pool's own.
+//! A driver that only counts, so that all steps of a model are the pool's own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ pub type ModelPool = Pool<Manager>;
 
 #[derive(Default)]
 pub struct Database {
-    /// The first connect fails so.
+    /// The first connect fails with this class of error.
     first_connect: Option<ErrorClass>,
-    /// The first connect waits for this.
+    /// The first connect waits for this gate.
     gate: Option<Gate>,
-    /// This call runs on a helper thread; all others on the thread that needs them.
+    /// This call runs on a helper thread, all others on the thread that needs them.
     on_helper: Option<Call>,
     connects: AtomicUsize,
     open: AtomicUsize,
 }
 
-/// Closed until opened; then open for good.
+/// Closed until it is opened, then open for good.
 #[derive(Default)]
 struct Gate {
     open: Mutex<bool>,
@@ -72,7 +72,7 @@ impl Database {
         }
     }
 
-    /// A pool in which nothing times out but what the model sets.
+    /// A pool in which nothing times out except what the model sets.
     pub fn pool(self, settings: Settings) -> (Arc<Database>, ModelPool) {
         let database = Arc::new(self);
         let pool = Pool::builder(Manager(database.clone()))
@@ -92,7 +92,7 @@ impl Database {
     }
 }
 
-/// One connection, or none beyond `pool_size`, and no time limit.
+/// Settings for `pool_size` connections without overflow and without time limits.
 pub fn settings(pool_size: u32) -> Settings {
     Settings::default()
         .pool_size(pool_size)
@@ -104,7 +104,7 @@ pub fn settings(pool_size: u32) -> Settings {
 }
 
 pub struct Session {
-    /// How many were connected before.
+    /// How many sessions were connected before this one.
     pub number: usize,
     database: Arc<Database>,
 }

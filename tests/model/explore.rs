@@ -1,4 +1,4 @@
-//! Runs a model through its interleavings, and what all models check at their end.
+//! Runs a model through its interleavings, and checks what must hold at the end of every model.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -12,23 +12,23 @@ use queuepool::{Error, Status};
 
 use crate::database::{Database, ModelPool};
 
-/// No model lets so much time pass: who waits so long waits for ever, which loom reports as a deadlock.
+/// No model lets this much time pass. Whoever waits this long waits for ever, which loom reports as a deadlock.
 pub const NEVER: Duration = Duration::from_secs(1_000_000);
-/// The limit of what may time out.
+/// The limit of whatever may time out.
 pub const SOON: Duration = Duration::from_secs(1);
 
-/// Names the [`Fault`] with which a model runs in a process of its own.
+/// The environment variable that names the [`Fault`] with which a model runs in a process of its own.
 pub const FAULT: &str = "QUEUEPOOL_MODEL_FAULT";
 
-/// How many interleavings are tried.
+/// Which interleavings are tried.
 #[derive(Clone, Copy)]
 pub enum Reach {
     All,
-    /// Those in which a thread that could go on has to let others pass at most so often.
+    /// Those in which threads that could go on are preempted at most this many times.
     Preemptions(usize),
 }
 
-/// Whom a connection goes to that comes back while somebody waits (`src/gate/barging.rs`).
+/// Who gets a connection that comes back while somebody waits (`src/gate/barging.rs`).
 #[derive(Clone, Copy, Debug)]
 pub enum Order {
     /// The oldest waiter, always.
@@ -37,7 +37,7 @@ pub enum Order {
     Barging,
 }
 
-/// Runs `model` through its interleavings, in strict order and with barging; fails unless exactly the `expected` outcomes occur in
+/// Runs `model` through its interleavings, in strict order and with barging. Fails unless exactly the `expected` outcomes occur in
 /// each.
 #[track_caller]
 pub fn explore<T: Ord + Debug + Clone + Send + 'static, const N: usize>(
@@ -109,12 +109,12 @@ pub fn spawn<T: 'static>(
     loom::thread::spawn(move || work(pool))
 }
 
-/// A caller who gives back at once what it got.
+/// A caller that returns its connection at once.
 pub fn caller(pool: &ModelPool, timeout: Duration) -> JoinHandle<&'static str> {
     spawn(pool, move |pool| outcome(&pool.get_timeout(timeout)))
 }
 
-/// What a call ended with.
+/// How a call ended.
 pub fn outcome<T>(result: &Result<T, Error>) -> &'static str {
     match result {
         Ok(_) => "ok",
@@ -128,7 +128,7 @@ pub fn outcome<T>(result: &Result<T, Error>) -> &'static str {
     }
 }
 
-/// Lets the others go on until `there` holds of the pool.
+/// Lets the other threads run until `there` holds for the pool.
 pub fn until(pool: &ModelPool, there: impl Fn(&Status) -> bool) {
     while !there(&pool.status()) {
         loom::thread::yield_now();
@@ -143,8 +143,8 @@ pub fn settle(pool: &ModelPool) {
     });
 }
 
-/// Nobody waits and nothing is under way; nothing is lost, which would leave less than the capacity, and nothing has
-/// leaked; all is closed at the end.
+/// Asserts that nobody waits and nothing is under way; that nothing is lost, which would leave fewer connections than the
+/// capacity, and nothing has leaked; and that everything is closed at the end.
 #[track_caller]
 pub fn assert_whole(database: &Database, pool: ModelPool) {
     let status = pool.status();
@@ -160,7 +160,7 @@ pub fn assert_whole(database: &Database, pool: ModelPool) {
     );
     assert_nothing_under_way(&status);
     assert!(status.peak_total <= status.total_capacity, "{status:#?}");
-    // A place that is lost leaves the last of these waiting for ever.
+    // If a place is lost, the last of these callers waits for ever.
     let all: Vec<_> = (0..status.total_capacity)
         .map(|_| pool.get().unwrap())
         .collect();
@@ -169,7 +169,7 @@ pub fn assert_whole(database: &Database, pool: ModelPool) {
     assert_closed(database, &pool);
 }
 
-/// Closed, and nothing is left.
+/// Asserts that the pool is closed and nothing is left.
 #[track_caller]
 pub fn assert_closed(database: &Database, pool: &ModelPool) {
     assert_eq!(outcome(&pool.get()), "closed");
@@ -198,7 +198,7 @@ fn assert_nothing_under_way(status: &Status) {
     assert_eq!(under_way, [0; 4], "{status:#?}");
 }
 
-/// Both counter laws.
+/// Asserts both laws of the counters.
 #[track_caller]
 fn assert_laws(status: &Status) {
     assert_eq!(

@@ -1,4 +1,4 @@
-//! One gives, others enter, time out or look in passing.
+//! One thread gives a connection back while others enter, time out or make a call that does not wait.
 
 use std::sync::Arc;
 

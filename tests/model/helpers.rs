@@ -1,4 +1,4 @@
-//! Calls that run on helper threads, and may be abandoned there.
+//! Calls that run on helper threads and may be abandoned there.
 
 use queuepool::{Call, Connection, ErrorClass, PrePing, Retry};
 
@@ -10,7 +10,7 @@ use crate::explore::{
 
 #[test]
 fn what_a_connect_brings_whose_caller_has_left_is_not_lost() {
-    // A timeout: it passed before the caller had joined the queue.
+    // "timeout" if the time passed before the caller had joined the queue.
     let expected = ["connect", "ok", "timeout"];
     explore(
         "connect on a helper against time-out",
@@ -56,7 +56,7 @@ fn a_connect_whose_caller_has_left_serves_another() {
 
 #[test]
 fn a_connect_that_fails_on_a_helper_lets_the_next_caller_open() {
-    // A permanent error is told, whatever comes after it.
+    // A permanent error is returned at once, whatever comes after it.
     let expected = [("connect", "ok"), ("ok", "connect")];
     explore(
         "failed attempt on a helper, two callers",
@@ -192,7 +192,7 @@ fn close_does_not_wait_for_an_abandoned_connect() {
 
 #[test]
 fn a_ping_abandoned_at_its_limit_gives_its_place_back_once() {
-    // Two places, because one hanging call for each place is the most there may be.
+    // Two places, because there may be only one hanging call for each place.
     explore(
         "ping on a helper against its limit",
         Preemptions(3),
@@ -217,7 +217,7 @@ fn a_ping_abandoned_at_its_limit_gives_its_place_back_once() {
 
 #[test]
 fn a_close_past_its_limit_gives_its_place_back_once() {
-    // One hanging call for each place is the most there may be: a caller who comes while the close hangs waits for its end.
+    // There may be only one hanging call for each place, so a caller who comes while the close hangs waits for its end.
     explore(
         "close on a helper against its limit",
         Preemptions(2),

@@ -1,7 +1,7 @@
-//! The core itself under loom: what holds in all interleavings of a few callers. `tests/run` has the command.
+//! The core itself under loom: what holds in all interleavings of a few callers. `tests/run` shows the command.
 //!
-//! A model says how far it reaches: `All` interleavings, or, where those are hundreds of thousands and more, all those
-//! with at most so many `Preemptions`. loom counts five threads at most, the test's own included.
+//! A model says how far it reaches: `All` interleavings or, if those are hundreds of thousands and more, all those with at
+//! most a given number of `Preemptions`. loom allows at most five threads, including the test's own.
 #![cfg(queuepool_loom)]
 
 mod broken;

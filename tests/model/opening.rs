@@ -1,4 +1,4 @@
-//! Connects that fail, on the threads of the callers, who sleep between their attempts.
+//! Connects that fail on the threads of the callers, who sleep between their attempts.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn a_failed_attempt_takes_no_place_from_callers_at_their_deadline() {
     );
 }
 
-/// Without jitter: all that happens must follow from the interleaving.
+/// Without jitter, because everything that happens must follow from the interleaving.
 fn two_attempts(pause: Duration) -> Settings {
     let retry = Retry::default()
         .max_attempts(2)
@@ -111,7 +111,7 @@ fn another_callers_success_ends_the_sleep_between_attempts() {
 
 #[test]
 fn a_caller_asleep_between_attempts_hears_of_the_close_or_of_the_time() {
-    // Where time passed before the first attempt failed, only the close ends its sleep.
+    // If the time passed before the first attempt failed, only the close ends its sleep.
     explore(
         "asleep, against close and time",
         All,
@@ -132,7 +132,7 @@ fn a_caller_asleep_between_attempts_hears_of_the_close_or_of_the_time() {
 
 #[test]
 fn a_deadline_in_the_sleep_between_attempts_is_the_connects_fault() {
-    // A timeout: it passed before the caller had joined the queue.
+    // "timeout" if the time passed before the caller had joined the queue.
     let expected = ["closed", "connect", "timeout"];
     explore("asleep, against close and deadline", All, expected, || {
         let database = Database::failing_once(ErrorClass::Transient);

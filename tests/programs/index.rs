@@ -1,4 +1,4 @@
-//! The example `index`, run as a program on a tree with all kinds of files, against `find` and `wc`.
+//! The example `index`, run as a program on a tree with all kinds of files and compared with `find` and `wc`.
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
@@ -16,12 +16,12 @@ const NOBODY: u32 = 65534;
 
 struct Tree {
     folder: tempfile::TempDir,
-    /// A copy that nobody may run, if permissions would not count for this process.
+    /// If permissions do not restrict this process, this is a copy that the user nobody may run.
     program: PathBuf,
     as_nobody: bool,
 }
 
-/// What a run says of all files.
+/// What a run reports about all files.
 #[derive(Debug, PartialEq)]
 struct Totals {
     files: u64,
@@ -60,7 +60,7 @@ impl Tree {
             b"bytes\n",
         )
         .unwrap();
-        // They differ in what cannot be shown alone.
+        // The two names differ only in bytes that cannot be displayed.
         fs::write(
             root.join(OsStr::from_bytes(b"not \xff\xfd utf-8")),
             b"other\n",
@@ -82,7 +82,8 @@ impl Tree {
         allow(folder.path(), 0o755);
         if as_nobody {
             let copy = folder.path().join("index");
-            // Not by this process: a test that forks meanwhile would keep it open for writing ("text file busy").
+            // Not copied by this process: a test that forks meanwhile would keep the copy open for writing ("text file
+            // busy").
             let copied = Command::new("cp").args([&program, &copy]).status();
             assert!(copied.unwrap().success());
             allow(&copy, 0o755);
@@ -126,7 +127,7 @@ impl Tree {
         output
     }
 
-    /// What `find` and `wc` say; as root they read what the program cannot, so that file is left out of the lines.
+    /// What `find` and `wc` report. As root they can read what the program cannot, so that file is left out of the lines.
     fn expected(&self) -> Totals {
         let number = |script: &str| -> u64 {
             let output = Command::new("sh")
@@ -146,7 +147,7 @@ impl Tree {
         }
     }
 
-    /// Indexes into the database, twice, and looks at what it says and what is in the table.
+    /// Indexes into the database twice, and checks the output and the table.
     fn index_twice(&self, url: &str) {
         let expected = self.expected();
         assert_eq!(expected.files, 265);

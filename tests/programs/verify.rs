@@ -81,7 +81,11 @@ fn verify_finds_mariadb_usable_and_says_how_many_connections_it_takes() {
 
 #[test]
 fn verify_takes_a_temporary_sqlite_file_when_none_is_named() {
-    assert_usable(&run(&[], &[]), "NullPool", "Server's limit: it tells none");
+    assert_usable(
+        &run(&[], &[]),
+        "NullPool",
+        "Server's limit: it reports none",
+    );
 }
 
 #[test]

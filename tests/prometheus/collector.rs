@@ -1,4 +1,4 @@
-//! In a registry of prometheus-client's own, beside other metrics.
+//! The collector in one of prometheus-client's own registries, next to other metrics.
 
 use prometheus::prometheus_client::encoding::text::encode;
 use prometheus::prometheus_client::metrics::counter::Counter;
@@ -8,12 +8,12 @@ use queuepool::prometheus::{self, Collector};
 use crate::exposition::{Form, labels, read};
 use crate::subject::subject;
 
-/// OpenMetrics, without its last line.
+/// The registry's OpenMetrics text, without its last line.
 pub fn open_metrics(metrics: &Registry) -> String {
     let mut text = String::new();
     encode(&mut text, metrics).unwrap();
     let Some(text) = text.strip_suffix("# EOF\n") else {
-        panic!("no end: {text}")
+        panic!("no EOF line: {text}")
     };
     text.to_owned()
 }

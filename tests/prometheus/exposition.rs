@@ -1,4 +1,4 @@
-//! A reader of both text formats, as strict as they are.
+//! A parser of both text formats, as strict as they are.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ pub type Labels = BTreeMap<String, String>;
 
 #[derive(Debug, Default)]
 pub struct Exposition {
-    /// By the name in the TYPE line.
+    /// Keyed by the name in the TYPE line.
     pub families: BTreeMap<String, Family>,
     pub samples: BTreeMap<(String, Labels), f64>,
 }
@@ -25,13 +25,13 @@ pub enum Form {
 }
 
 /// # Panics
-/// When a line breaks the format, a sample is there twice, or one stands outside its family's lines.
+/// If a line violates the format, a sample appears twice, or a sample is outside the lines of its family.
 pub fn read(text: &str, form: Form) -> Exposition {
     let mut read = Exposition::default();
     let mut current = String::new();
     for line in text
         .strip_suffix('\n')
-        .expect("the last line ends")
+        .expect("the last line is terminated")
         .split('\n')
     {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -71,7 +71,7 @@ pub fn read(text: &str, form: Form) -> Exposition {
 }
 
 impl Exposition {
-    /// The sample of a pool that has no other label, or those given.
+    /// The sample of a pool that has the given labels and no others.
     #[track_caller]
     pub fn value(&self, name: &str, pool: &str, more: &[(&str, &str)]) -> f64 {
         let key = (name.to_owned(), labels(pool, more));
@@ -110,7 +110,7 @@ fn sample(line: &str) -> (String, Labels, f64) {
     }
 }
 
-/// The value up to its closing quote, and what follows.
+/// The value up to its closing quote, and the text after it.
 fn quoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut letters = text.char_indices();

@@ -1,4 +1,4 @@
-//! The text is well-formed, by promtool and by the rules for names and help.
+//! The text is well-formed according to promtool and to the rules for names and help texts.
 
 use queuepool::{Registry, prometheus};
 

@@ -1,4 +1,4 @@
-//! Prometheus metrics: their numbers, their form, and the dashboard and alerts that rest on them.
+//! Prometheus metrics: their numbers, their form, and the dashboard and alerts that are built on them.
 
 mod collector;
 mod exposition;

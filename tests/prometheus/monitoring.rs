@@ -1,4 +1,4 @@
-//! What stands in examples/monitoring holds: the rules, their tests, and the names.
+//! What examples/monitoring says is true: the rules, their tests, and the names of metrics.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,7 +36,7 @@ fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
         .map(|target| target["expr"].as_str().unwrap())
 }
 
-/// Every word in it that looks like a metric.
+/// Every word in the text that looks like a metric.
 fn metrics(text: &str) -> BTreeSet<&str> {
     text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
         .filter(|word| word.starts_with("db_pool"))

@@ -1,4 +1,4 @@
-//! Every number is that of the status.
+//! Every number equals that of the status.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ fn unix(time: Option<SystemTime>) -> Option<f64> {
     Some(since.as_secs_f64())
 }
 
-/// Everything that one pool exports but its histograms' buckets.
+/// Everything that one pool exports, except the buckets of its histograms.
 fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
     let settings = &status.configuration;
     let recycle = settings.recycle;
@@ -184,7 +184,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
     all
 }
 
-/// The buckets of one histogram as (bound, cumulated count), in order.
+/// The buckets of one histogram as (bound, cumulative count), in order.
 fn buckets(scrape: &Exposition, name: &str, pool: &str) -> Vec<(f64, f64)> {
     let mut buckets: Vec<(f64, f64)> = scrape
         .samples
@@ -217,7 +217,7 @@ fn every_number_is_that_of_the_status_and_none_is_missing() {
     assert!(found.is_empty(), "unexpected: {found:?}");
 }
 
-/// Else an exchange of two would not be noticed.
+/// Otherwise two numbers that were swapped would go unnoticed.
 #[test]
 fn the_subjects_counts_are_all_different() {
     let subject = subject();
@@ -350,7 +350,7 @@ fn counters_never_fall_and_no_series_goes_away() {
         let now = scrape(&registry);
         for (key, value) in &before.samples {
             let after = now.samples.get(key);
-            let after = *after.unwrap_or_else(|| panic!("gone: {key:?}"));
+            let after = *after.unwrap_or_else(|| panic!("has disappeared: {key:?}"));
             let family = now
                 .families
                 .get(&key.0)

@@ -1,9 +1,9 @@
-//! Debian's promtool.
+//! Runs promtool, which is in Debian's package prometheus.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Whether it was content, and all that it said.
+/// Whether promtool was satisfied, and everything it said.
 pub fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
     let mut promtool = Command::new("promtool")
         .args(arguments)
@@ -11,11 +11,13 @@ pub fn promtool(arguments: &[&str], input: &str) -> (bool, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool runs: it is in Debian's package prometheus");
+        .expect("promtool, which is in Debian's package prometheus");
     let mut stdin = promtool.stdin.take().expect("piped above");
-    stdin.write_all(input.as_bytes()).expect("it reads");
+    stdin
+        .write_all(input.as_bytes())
+        .expect("promtool reads its input");
     drop(stdin);
-    let output = promtool.wait_with_output().expect("it ends");
+    let output = promtool.wait_with_output().expect("promtool ends");
     let said = [output.stdout, output.stderr].concat();
     (
         output.status.success(),

@@ -1,4 +1,4 @@
-//! What only a real server tells: its limit, and whether it is up.
+//! What only a real server can show: its limit, and whether it is up.
 
 use queuepool::{Database, Registry, Retry, Settings, prometheus};
 

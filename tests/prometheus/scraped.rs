@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes both forms.
+//! A real Prometheus server scrapes both forms.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,10 +15,10 @@ use crate::collector::open_metrics;
 use crate::exposition::{Form, read};
 use crate::subject::{ODD, subject};
 
-/// Starts the server and ends it with this process at the latest, whose death is the end of its input.
+/// Starts the server and kills it when this process ends at the latest, because that closes its standard input.
 const WATCHER: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 
-/// How long the server may take to start and to scrape on a machine that is busy otherwise.
+/// How long the server may take to start and to scrape when the machine is otherwise busy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Prometheus {
@@ -73,7 +73,7 @@ impl Prometheus {
         Some(serde_json::from_str::<Value>(body).ok()?["data"].take())
     }
 
-    /// The samples that a query finds, as soon as it finds any.
+    /// The samples that a query finds, as soon as there are any.
     fn query(&self, query: &str) -> Vec<Value> {
         let letters =
             percent_encoding::utf8_percent_encode(query, percent_encoding::NON_ALPHANUMERIC);
@@ -89,7 +89,7 @@ impl Prometheus {
         }
     }
 
-    /// Why it does not scrape.
+    /// Why Prometheus does not scrape.
     fn complaints(&self) -> String {
         let targets = self.ask("/api/v1/targets").unwrap_or_default();
         let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
@@ -104,7 +104,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// Answers each path with its own text and content type, for as long as the process lives.
+/// Answers each path with its own text and content type, for as long as this process lives.
 fn serve(answers: [(&'static str, &'static str, String); 2]) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

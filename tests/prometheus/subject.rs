@@ -1,4 +1,4 @@
-//! A registry of pools that a lot happened to, and goes on in none.
+//! A registry of pools to which a lot has happened, and in which nothing happens any more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -12,18 +12,18 @@ use queuepool::{
 
 use support::scripted::{Act, Gate, ScriptedManager, Server, eventually, gated, millis, secs};
 
-/// What must be escaped, what need not be, and what would end a careless lexer's input.
+/// Characters that must be escaped, some that need not be, and some that would end a careless lexer's input.
 pub const ODD: &str = "кг \"1\" \\ a\nb\r\t{le=\"0\"} \0 \u{1f418}";
 
 type Scripted = Pool<ScriptedManager>;
 type Held = Vec<Connection<ScriptedManager>>;
 
-/// Pools whose numbers stand still.
+/// Pools whose numbers no longer change.
 pub struct Subject {
     pub registry: Registry,
     pub busy: Scripted,
     pub clock: Clock,
-    /// The connections that are out of `busy`: all of them.
+    /// The connections that are checked out of `busy`: all of them.
     pub out: Held,
     _held: Held,
     _stuck: Stuck,
@@ -61,7 +61,7 @@ pub fn subject() -> Subject {
     }
 }
 
-/// Ends with all 5 out for 41 s.
+/// In the end, all 5 connections have been out for 41 s.
 fn busy() -> (Scripted, Clock, Held) {
     let server = Server::new();
     let clock = Clock::stopped();
@@ -95,11 +95,15 @@ fn busy() -> (Scripted, Clock, Held) {
     for _ in 0..4 {
         Connection::invalidate(pool.get().unwrap());
     }
-    eventually("they are closed", || pool.status().total == 0);
+    eventually("the invalidated connections are closed", || {
+        pool.status().total == 0
+    });
     refusals.store(2, SeqCst);
     drop(pool.get().unwrap());
     drop(pool.get().unwrap());
-    eventually("the refused ones are closed", || pool.status().total == 1);
+    eventually("the refused connections are closed", || {
+        pool.status().total == 1
+    });
 
     let mut out: Held = (0..5).map(|_| pool.get().unwrap()).collect();
     for _ in 0..4 {
@@ -117,7 +121,9 @@ fn busy() -> (Scripted, Clock, Held) {
         out.push(waiter.join().unwrap());
     });
     Connection::invalidate(out.pop().unwrap());
-    eventually("the invalidated one is closed", || pool.status().total == 4);
+    eventually("the invalidated connection is closed", || {
+        pool.status().total == 4
+    });
 
     drop(out.pop());
     server.on_ping(|_| Act::Fail(ErrorClass::Statement));
@@ -125,10 +131,14 @@ fn busy() -> (Scripted, Clock, Held) {
     server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
     assert!(!pool.health_check().unwrap().reachable);
     server.on_connect(|_| Act::Succeed);
-    eventually("the tested one is closed", || pool.status().total == 3);
+    eventually("the tested connection is closed", || {
+        pool.status().total == 3
+    });
     drop(out.pop());
     out.push(pool.get().unwrap());
-    eventually("the untested one is closed", || pool.status().total == 3);
+    eventually("the untested connection is closed", || {
+        pool.status().total == 3
+    });
     server.on_ping(|_| Act::Succeed);
     out.push(pool.get().unwrap());
     out.push(pool.get().unwrap());
@@ -136,17 +146,17 @@ fn busy() -> (Scripted, Clock, Held) {
     (pool, clock, out)
 }
 
-/// 1 out, which in null mode is no overflow.
+/// 1 connection is out, which in null mode is not overflow.
 fn null() -> (Scripted, Connection<ScriptedManager>) {
     let settings = settings(2, 1).mode(Mode::Null).recycle(Duration::MAX);
     let (pool, _stands_still) = Server::new().pool_with_clock(settings);
     let held = pool.get().unwrap();
     drop(pool.get().unwrap());
-    eventually("one is closed", || pool.status().total == 1);
+    eventually("one connection is closed", || pool.status().total == 1);
     (pool, held)
 }
 
-/// A ping and at least two connects that do not return, and at least two that did in the end.
+/// A ping and at least two connects that do not return, and at least two connects that returned too late.
 fn hung(gate: &Arc<Gate>) -> Scripted {
     let server = Server::new();
     let waits = |gate: &Arc<Gate>| {
@@ -160,13 +170,13 @@ fn hung(gate: &Arc<Gate>) -> Scripted {
             .connect_timeout(limit)
             .health_check_timeout(limit),
     );
-    // On this thread there is no limit to it.
+    // On the caller's thread the connect has no time limit.
     server.local.store(true, SeqCst);
     drop(pool.get().unwrap());
     server.local.store(false, SeqCst);
     server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
     assert!(!pool.health_check().unwrap().reachable);
-    // A connect that the machine is too busy to start within its limit is not made, and the next one may be.
+    // If the machine is too busy to start a connect within its limit, it is not made, and the next one may be.
     let hang_two = |gate: &Arc<Gate>| {
         let before = gate.waiting();
         server.on_connect(waits(gate));
@@ -177,22 +187,22 @@ fn hung(gate: &Arc<Gate>) -> Scripted {
     let late = Gate::new();
     hang_two(&late);
     late.open();
-    eventually("they return late", || {
+    eventually("the connects return late", || {
         let status = pool.status();
         status.opening_connections + status.hung_connects == 0
             && status.idle_connections == status.total
     });
     pool.invalidate_all();
-    eventually("they are closed", || pool.status().total == 0);
+    eventually("their connections are closed", || pool.status().total == 0);
     hang_two(gate);
-    eventually("all is given up", || {
+    eventually("all calls are given up", || {
         let status = pool.status();
         status.opening_connections == 0 && status.abandoned == status.hung_connects + 1
     });
     pool
 }
 
-/// A server with a limit, one of whose numbers is more than a gauge of whole numbers holds.
+/// A server with a limit, one number of which exceeds what an integer gauge can hold.
 fn limited() -> Pool<Limited> {
     let pool = Pool::builder(Limited)
         .driver(Limited)
@@ -232,7 +242,7 @@ impl Driver<Limited> for Limited {
     }
 }
 
-/// Two callers who wait for their connects, and the gate for which these, and those that hang, wait.
+/// Two callers that wait for their connects, and the gate that holds up these connects and the calls that hang.
 struct Stuck {
     opening: Scripted,
     gate: Arc<Gate>,
@@ -251,7 +261,7 @@ impl Stuck {
                 thread::spawn(move || drop(pool.get()))
             })
             .collect();
-        eventually("both are being opened", || {
+        eventually("both connections are being opened", || {
             let status = opening.status();
             (status.opening_connections, status.waiting_requests) == (2, 2)
         });

@@ -1,4 +1,4 @@
-//! The search itself: planted where it may be seen, the password is found in every place that is searched.
+//! The search itself: a password that is planted where it can show is found in every place that is searched.
 
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use support::certificates::Authority;
 use support::scripted::{eventually, millis};
 use support::servers::{MariaDb, Postgres};
 
-/// Alike for all pools.
+/// The same for all pools.
 const WITHOUT_A_POOL: [&str; 7] = [
     "GET /",
     "GET /?pool",
@@ -25,13 +25,13 @@ const WITHOUT_A_POOL: [&str; 7] = [
     "GET /health/live?pool",
     "Debug of Server",
 ];
-/// These refuse a pool's name, and do not repeat it.
+/// These refuse the name of a pool, and do not repeat it.
 const OF_ALL_POOLS: [&str; 2] = ["GET /metrics?pool", "GET /status?pool"];
-/// The configuration and counts of one pool.
+/// The configuration and the counts of one pool, without its name.
 const NAMELESS: [&str; 2] = ["GET /health/pool?pool", "Debug of Sample"];
-/// A database has one of them, and guards of its type.
+/// A database uses one of them and has guards of its type.
 const DRIVERS: [&str; 3] = ["PostgreSQL", "MySQL", "SQLite"];
-/// What there is to see of a value that has no room for a password.
+/// What must be there to see in a value that has no room for a password.
 const OWN_WORDS: [(&str, &str); 2] = [
     ("Debug of Sample", "Sample {"),
     ("Debug of Server", "local_addr: 127.0.0.1:"),
@@ -45,15 +45,15 @@ fn every_spelling_of_the_password_is_found() {
         let bytes = password.as_bytes();
         let hex = |form: fn(&u8) -> String| bytes.iter().map(form).collect::<String>();
         for (spelling, text) in [
-            ("as it is", password.clone()),
+            ("plain", password.clone()),
             ("upper case", password.to_ascii_uppercase()),
             ("percent-encoded", percent_encoded(&password)),
             ("throughout", percent_encoded_throughout(&password)),
             (
-                "in upper case",
+                "throughout, in upper case",
                 percent_encoded_throughout(&password).to_ascii_uppercase(),
             ),
-            ("as a form", password.replace(' ', "+")),
+            ("form-encoded", password.replace(' ', "+")),
             ("JSON", serde_json::to_string(&password).unwrap()),
             ("Debug", format!("{password:?}")),
             ("Debug of bytes", format!("{bytes:?} {bytes:#?}")),
@@ -64,8 +64,14 @@ fn every_spelling_of_the_password_is_found() {
             ("hexadecimal bytes", format!("{bytes:02x?}")),
             ("base64", STANDARD.encode(bytes)),
             ("base64 for URLs", URL_SAFE_NO_PAD.encode(bytes)),
-            ("a basic login", STANDARD.encode(format!("app:{password}"))),
-            ("a longer one", STANDARD.encode(format!("user:{password}"))),
+            (
+                "basic authentication",
+                STANDARD.encode(format!("app:{password}")),
+            ),
+            (
+                "basic authentication with a longer name",
+                STANDARD.encode(format!("user:{password}")),
+            ),
         ] {
             assert!(
                 secret.in_text(&text).is_some(),
@@ -107,7 +113,7 @@ fn any_single_piece_is_found_in_base64_wherever_it_stands() {
     }
 }
 
-/// A pool whose name, validation query, holder and errors all say the password.
+/// A pool whose name, validation query, holder and errors all contain the password.
 fn telltale(secret: &Secret, url: &str) -> (Database, Texts) {
     let refuses = Arc::new(AtomicBool::new(false));
     let refusing = refuses.clone();
@@ -139,7 +145,7 @@ fn telltale(secret: &Secret, url: &str) -> (Database, Texts) {
     refuses.store(true, SeqCst);
     texts.add_error("an error", &database.get().unwrap_err());
     eventually("a sample", || !database.history(0).is_empty());
-    // The refused connection keeps its place while it is closed, and then none is free for a check.
+    // The refused connection keeps its place until it is closed, and meanwhile none is free for a check.
     eventually("a check", || {
         database.health_check().unwrap().error.is_some()
     });
@@ -164,7 +170,7 @@ fn is_found_in_every_text(url: &str, driver: &str) {
             || of_another(place)
         {
             true => assert!(!text.is_empty() && !is_found, "{place}: {text}"),
-            false => assert!(is_found, "{place} has it not: {text}"),
+            false => assert!(is_found, "{place} does not show it: {text}"),
         }
     }
     let text_of = |wanted: &str| -> &str {
@@ -262,7 +268,7 @@ fn a_password_planted_in_a_panic_is_found_in_what_it_prints() {
     );
 }
 
-/// The reason why guards are printed without their connections, and managers without their options.
+/// This is why guards are printed without their connections, and managers without their options.
 #[test]
 fn the_mysql_drivers_own_options_show_their_password_and_are_found() {
     let secret = Secret::new();

@@ -1,10 +1,10 @@
-//! What the process says by itself: the log of everybody in it, at trace, and what panics print.
+//! What the process says on its own: everybody's log lines, at trace, and what panics print.
 
 use std::cell::Cell;
 use std::panic;
 use std::sync::{Mutex, Once};
 
-/// A line of the log.
+/// A line in the log.
 #[derive(Clone)]
 pub struct Line {
     pub target: String,
@@ -12,7 +12,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// The others' are those of the drivers and of what they stand on.
+    /// Whether it is this crate's line. The others come from the drivers and what they are built on.
     pub fn is_ours(&self) -> bool {
         self.target == "queuepool" || self.target.starts_with("queuepool::")
     }
@@ -52,7 +52,7 @@ thread_local! {
     static MUTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// For what a test itself does with a password: what is logged on this thread meanwhile is not kept.
+/// For what a test itself does with a password: what this thread logs meanwhile is not kept.
 pub fn muted<T>(work: impl FnOnce() -> T) -> T {
     MUTED.set(true);
     let result = work();
@@ -73,12 +73,12 @@ pub fn install() {
     });
 }
 
-/// All lines so far; never fewer than those that the caller has caused.
+/// All lines so far, which always include those that the caller has caused.
 pub fn lines() -> Vec<Line> {
     LINES.lock().expect("no panic").clone()
 }
 
-/// All that panics have printed so far.
+/// Everything that panics have printed so far.
 pub fn panics() -> Vec<String> {
     PANICS.lock().expect("no panic").clone()
 }

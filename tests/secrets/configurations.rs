@@ -1,4 +1,4 @@
-//! Pools of the driver's own configuration value, which no URL of ours was read for.
+//! Pools opened with the driver's own configuration value, for which we have read no URL.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,7 +20,8 @@ fn mysql_opts(url: &str) -> ::mysql::Opts {
     ::mysql::Opts::from_url(url).unwrap()
 }
 
-/// A pool of each configuration: what it says in use, where it is refused, and where a hook panics.
+/// A pool for each kind of configuration: what it says in use, what it says when it is refused, and what it says when a
+/// hook panics.
 fn treated_as_a_url<M: Manager>(
     secret: &Secret,
     place: &Place,
@@ -119,7 +120,7 @@ fn not_of_a_configuration_through_pgbouncer() {
     }
 }
 
-/// Before anybody connects.
+/// Refused before anybody connects.
 #[test]
 fn not_of_a_configuration_that_is_refused() {
     let secret = Secret::new();

@@ -1,4 +1,4 @@
-//! The URL from the environment: in a process of its own, since one process has only one.
+//! The URL from the environment. Each test uses a process of its own, because a process has only one environment.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -13,11 +13,11 @@ use crate::subject::{mariadb, postgres};
 use crate::texts::{Texts, of_database};
 use support::scripted::millis;
 
-/// Set in the processes that the tests here start.
+/// Set in the processes that these tests start.
 const CHILD: &str = "QUEUEPOOL_SECRETS_CHILD";
 const SIGN: &str = "Display of Settings: ";
 
-/// Does nothing by itself: the other tests run it, each in a process of its own.
+/// Does nothing when run normally. The other tests run it, each in a process of its own.
 #[test]
 fn child() {
     if env::var_os(CHILD).is_none() {
@@ -42,7 +42,7 @@ fn child() {
     }
 }
 
-/// What a process with these variables and no others prints; it says `words`.
+/// What a process prints that has these environment variables and no others. The output must contain `words`.
 fn output(variables: &[(&str, &OsStr)], words: &str) -> String {
     let program = env::current_exe().unwrap();
     let output = Command::new(program)
@@ -125,7 +125,7 @@ fn not_of_a_malformed_url_in_the_environment() {
     assert_silent(&secret, &[("DATABASE_URL", &url)], "(not Unicode)");
 }
 
-/// A URL where a number belongs, and what is injected for a service that is called "pool".
+/// A URL in place of a number, and the variables that are injected for a service called "pool".
 #[test]
 fn not_of_other_variables() {
     let secret = Secret::new();

@@ -1,4 +1,4 @@
-//! Errors of every kind, on real servers, with all that lies beneath them and all that they leave behind.
+//! Errors of every kind, on real servers, with everything beneath them and everything they leave behind.
 
 use std::thread;
 
@@ -21,7 +21,7 @@ const KINDS: [ErrorKind; 9] = [
     ErrorKind::Unsupported,
 ];
 
-/// An error with the database that it was had from, if there was one.
+/// An error and the database it came from, if there was one.
 type Had = (Error, Option<Database>);
 
 fn error_of(kind: ErrorKind, place: &Place, secret: &Secret) -> Vec<Had> {

@@ -1,4 +1,4 @@
-//! Pools in use, from a URL in every form, and while the server is away.
+//! Pools in use, opened by a URL in every form, and while the server is away.
 
 use crate::capture;
 use crate::marker::Secret;
@@ -26,7 +26,7 @@ fn in_use(secret: &Secret, place: &Place) {
     assert_process_silent(secret);
 }
 
-/// The server leaves while a connection is out, and comes back.
+/// The server stops while a connection is out, and starts again.
 fn through_a_restart(secret: &Secret, place: &Place, stop: impl FnOnce(), start: impl FnOnce()) {
     let database = open(&place.urls(&secret.whole())[0]);
     let mut held = database.get().unwrap();
@@ -82,7 +82,7 @@ fn not_through_pgbouncer() {
     for pool_mode in ["session", "transaction"] {
         let (_bouncer, place) = bouncer(&server, &secret, pool_mode);
         in_use(&secret, &place);
-        // PgBouncer stays, the server behind it leaves in the middle of a transaction.
+        // PgBouncer stays up while the server behind it stops in the middle of a transaction.
         let database = open(&place.urls(&secret.whole())[0]);
         let mut held = database.get().unwrap();
         held.execute("BEGIN").unwrap();

@@ -1,6 +1,6 @@
 //! A password shows in nothing that this crate says: no Debug or Display, no log at trace, no status, metric, HTTP answer,
-//! error or panic, in no spelling and not in pieces either. `texts` is the list of what is searched, `canary` shows that the
-//! search of each finds what is there.
+//! error or panic, in no spelling, and no part of it either. `texts` is the list of what is searched; `canary` shows that
+//! each search finds what is there.
 
 mod canary;
 mod capture;

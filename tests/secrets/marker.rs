@@ -1,4 +1,4 @@
-//! A password that is found in any text, whole or in pieces, in whatever spelling.
+//! A password that is found in any text, whole or in part and in any spelling.
 
 use std::fmt::Debug;
 
@@ -8,19 +8,19 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::capture;
 
-/// Between any two pieces stands one of these: an unescaped one of them is where a reader of URLs would cut.
+/// One of these separates any two pieces. Where one is not escaped, a parser of URLs would cut.
 const SEPARATORS: [char; 12] = ['/', '@', '?', '#', ':', '%', '&', '"', '=', '+', ' ', ','];
 
-/// Short enough for a whole password to be taken by every server, and too long to turn up by chance.
+/// Short enough for every server to accept the whole password, and too long to occur by chance.
 const PIECE_LENGTH: usize = 8;
 
-/// Where the secret number stands in PKCS #8 (RFC 5208) of a key of P-256 (RFC 5915).
+/// Where the secret number is in the PKCS #8 form (RFC 5208) of a P-256 key (RFC 5915).
 const P256_NUMBER: std::ops::Range<usize> = 36..68;
 
-/// A password of random pieces, no two tests with the same: logs and panics are the whole process' own.
+/// A password of random pieces, different in every test, because logs and panics belong to the whole process.
 pub struct Secret {
     pieces: Vec<String>,
-    /// What to look for: every piece in every spelling. The spellings of the whole consist of them.
+    /// What to look for: every piece in every spelling. The spellings of the whole password consist of these.
     spellings: Vec<(&'static str, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Secret {
         self.joined(self.pieces.iter())
     }
 
-    /// Another password, of the same pieces.
+    /// A different password made of the same pieces.
     pub fn wrong(&self) -> String {
         self.joined(self.pieces.iter().rev())
     }
@@ -59,7 +59,7 @@ impl Secret {
         whole
     }
 
-    /// How `text` gives a piece of the password away, if it does.
+    /// How `text` gives away a piece of the password, if it does.
     pub fn in_text(&self, text: &str) -> Option<String> {
         let text = text.to_ascii_lowercase();
         let found = |(_, spelling): &&(&str, String)| text.contains(spelling);
@@ -67,7 +67,7 @@ impl Secret {
         Some(format!("{spelling} ({name})"))
     }
 
-    /// To be looked for too: a private key of P-256 as PEM, by its lines and by the bytes of its number.
+    /// Also looks for a private P-256 key, given as PEM: for its lines, and for the bytes of its number.
     pub fn add_key(&mut self, pem: &str) {
         let lines: Vec<&str> = pem
             .lines()
@@ -100,12 +100,12 @@ impl Secret {
 
 fn spellings(piece: &str) -> Vec<(&'static str, String)> {
     let mut spellings = spellings_of_bytes(piece.as_bytes());
-    spellings.push(("as it is", piece.to_owned()));
+    spellings.push(("plain", piece.to_owned()));
     spellings.push(("backwards", piece.chars().rev().collect()));
     spellings
 }
 
-/// In lower case, because so is what is searched: hexadecimal digits are written in both.
+/// In lower case, like the text that is searched, because hexadecimal digits may be written in either case.
 fn spellings_of_bytes(piece: &[u8]) -> Vec<(&'static str, String)> {
     let each_byte = |form: fn(&u8) -> String, separator: &str| {
         let bytes: Vec<String> = piece.iter().map(form).collect();
@@ -132,7 +132,8 @@ fn spellings_of_bytes(piece: &[u8]) -> Vec<(&'static str, String)> {
         ("bytes", each_byte(u8::to_string, ", ")),
         ("bytes, close together", each_byte(u8::to_string, ",")),
     ];
-    // One to each place of a piece in a group of three bytes, without the letters that it shares with its neighbours.
+    // One spelling for each position of the piece within a group of three bytes, without the characters it shares with its
+    // neighbours.
     for before in 0..3 {
         let encoded = STANDARD_NO_PAD.encode([&vec![0; before], piece].concat());
         let own = (before * 8).div_ceil(6)..(before + piece.len()) * 8 / 6;
@@ -141,12 +142,12 @@ fn spellings_of_bytes(piece: &[u8]) -> Vec<(&'static str, String)> {
     spellings
 }
 
-/// With upper-case digits.
+/// Percent-encodes with upper-case digits.
 pub fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// Every byte, with lower-case digits.
+/// Percent-encodes every byte, with lower-case digits.
 pub fn percent_encoded_throughout(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! Panics in each kind of hook, and in a user's own `unwrap`: what they print, what they carry, and what is left of them.
+//! Panics in each kind of hook, and in a user's own `unwrap`: what they print, what they carry, and what they leave behind.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

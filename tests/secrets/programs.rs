@@ -1,5 +1,5 @@
-//! The examples that take a URL, run as programs with the log at trace: all that read `DATABASE_URL`, and the two that
-//! take it as an argument too.
+//! The examples that take a URL, run as programs with the log at trace: all those that read `DATABASE_URL`, and the two
+//! that also take it as an argument.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ fn command(name: &str) -> Command {
     command
 }
 
-/// All that come to an end by themselves, told of the database in each way that they understand.
+/// Runs all those that end by themselves, and passes the database in every way they understand.
 fn to_their_ends(secret: &Secret, url: &str, succeeds: bool) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a file"), "and its line\n").unwrap();
@@ -30,7 +30,7 @@ fn to_their_ends(secret: &Secret, url: &str, succeeds: bool) {
         ("index", Some(url), &[indexed]),
         ("index", None, &["--database", url, indexed]),
         ("quickstart", Some(url), &[]),
-        ("status", Some(url), &["1"]), // second
+        ("status", Some(url), &["1"]), // one second
     ] {
         let mut command = command(name);
         command
@@ -47,7 +47,7 @@ fn to_their_ends(secret: &Secret, url: &str, succeeds: bool) {
     }
 }
 
-/// Asked for everything while it runs.
+/// Sends every request while the program runs.
 fn health_server(secret: &Secret, url: &str) {
     let mut running = command("health_server")
         .arg("1")

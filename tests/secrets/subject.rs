@@ -1,4 +1,4 @@
-//! A server whose user has a test's own password, and the ways to tell a pool of it.
+//! A server whose user has a test's own password, and the ways to pass that password to a pool.
 
 use ::mysql::prelude::Queryable;
 use queuepool::{Database, Retry, Settings};
@@ -8,7 +8,7 @@ use crate::marker::{Secret, percent_encoded, percent_encoded_throughout};
 use support::scripted::{millis, secs};
 use support::servers::{MariaDb, PASSWORD_IN_URL, PgBouncer, Postgres, free_port};
 
-/// A place to connect to, named with the servers' own password.
+/// A place to connect to. Its URL has the password that all test servers use.
 pub struct Place {
     url: String,
 }
@@ -19,12 +19,12 @@ impl Place {
         Place { url }
     }
 
-    /// With another password, written as it is.
+    /// The URL with another password, inserted as it is.
     pub fn url(&self, password: &str) -> String {
         self.url.replace(PASSWORD_IN_URL, password)
     }
 
-    /// In every way that a URL takes a password.
+    /// The URLs for all the ways in which a URL can hold a password.
     pub fn urls(&self, password: &str) -> Vec<String> {
         let encoded = percent_encoded(password);
         let scheme = self.url.split_once("://").unwrap().0;
@@ -42,7 +42,7 @@ impl Place {
         urls
     }
 
-    /// The same server's name and a port where nobody is.
+    /// The same server's host with a port on which nobody listens.
     pub fn unreachable(&self, password: &str) -> String {
         let (before, after) = self.url.rsplit_once(':').unwrap();
         let database = after.split_once('/').unwrap().1;
@@ -102,7 +102,7 @@ pub fn administer(url: &str, sql: &str) {
     });
 }
 
-/// As loud as it gets.
+/// Settings with which the pool says as much as it can.
 pub fn all_that_speaks() -> Settings {
     Settings::default()
         .pool_size(1)

@@ -1,4 +1,4 @@
-//! Every text that is made of a database: one place to add a new one to, and searched by all tests here.
+//! Every text that a database can produce: the one place to add a new one, searched by all tests here.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -14,7 +14,7 @@ use crate::capture;
 use crate::marker::{Secret, percent_encoded};
 use support::http_client::get;
 
-/// Texts, each with where it was found.
+/// Texts, each with the place where it was found.
 #[derive(Default)]
 pub struct Texts(pub Vec<(String, String)>);
 
@@ -27,7 +27,7 @@ impl Texts {
         self.add(format!("Debug of {place}"), format!("{value:?} {value:#?}"));
     }
 
-    /// With all that lies beneath.
+    /// Adds the error and all its sources.
     pub fn add_error(&mut self, place: &str, error: &Error) {
         self.add_debug(place, error);
         let mut next: Option<&dyn StdError> = Some(error);
@@ -50,7 +50,7 @@ impl Texts {
     }
 }
 
-/// A driver may say what it wants of the statements it was given; of a password it must not either.
+/// A driver may say what it likes about the statements it was given, but it must not show a password either.
 #[track_caller]
 pub fn assert_process_silent(secret: &Secret) {
     for line in capture::lines() {
@@ -79,7 +79,7 @@ pub fn of_database(database: &Database) -> Texts {
     texts
 }
 
-/// Of one that was not opened by a URL.
+/// The texts of a pool that was not opened by a URL.
 pub fn of_pool<M: Manager>(pool: &Pool<M>) -> Texts {
     let mut texts = Texts::default();
     texts.add_debug("Pool", pool);
@@ -94,7 +94,7 @@ pub fn of_pool<M: Manager>(pool: &Pool<M>) -> Texts {
     texts
 }
 
-/// What a database and a pool both say.
+/// What databases and pools both say.
 struct Said<'a> {
     name: &'a str,
     settings: &'a Settings,
@@ -104,7 +104,7 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// In a registry with a second pool, because some answers name the pools only where there are several.
+    /// In a registry with a second pool, because some answers name the pools only if there are several.
     fn add_to(&self, texts: &mut Texts, member: Member) {
         let json = |value: serde_json::Result<String>| value.unwrap();
         texts.add_debug("Settings", self.settings);
@@ -136,7 +136,7 @@ impl Said<'_> {
     }
 }
 
-/// All paths, which a wrong one lists, for all pools and for this one; headers too.
+/// Adds the answers, with their headers, on all paths that a wrong path lists, for all pools and for this one.
 pub fn add_answers(texts: &mut Texts, server: SocketAddr, pool: &str) {
     let paths = get(server, "/nowhere").json()["paths"].clone();
     let pool = percent_encoded(pool);
@@ -150,7 +150,7 @@ pub fn add_answers(texts: &mut Texts, server: SocketAddr, pool: &str) {
     }
 }
 
-/// A guard is printed without its connection; what a driver prints of its own connection is the driver's business.
+/// A guard is printed without its connection. What a driver prints of its own connection is the driver's business.
 pub fn of_guard(guard: &mut AnyConnection) -> Texts {
     let mut texts = Texts::default();
     texts.add_debug("AnyConnection", guard);
@@ -169,10 +169,11 @@ pub fn of_guard(guard: &mut AnyConnection) -> Texts {
     texts
 }
 
-/// What a value prints with Debug, if its type has it; nothing otherwise. The builders hold URLs and have none.
+/// What a value prints with Debug, or nothing if its type does not implement it. The builders hold URLs and do not
+/// implement it.
 macro_rules! printed {
     ($value:expr) => {{
-        #[allow(unused_imports)] // where the type is printable
+        #[allow(unused_imports)] // unused if the type is printable
         use crate::texts::Unprintable;
         (&crate::texts::Printed(&$value)).printed()
     }};
@@ -187,7 +188,7 @@ impl<T: Debug> Printed<'_, T> {
     }
 }
 
-/// For what is not printable; looked at last, because it is further from the value by one reference.
+/// For what is not printable. It is tried last, because it is one reference further away from the value.
 pub trait Unprintable {
     fn printed(&self) -> String {
         String::new()

@@ -7,7 +7,7 @@ use crate::texts::{Texts, assert_process_silent};
 use support::scripted::secs;
 use support::servers::free_port;
 
-/// From the building of the pool or, where that reads no file, from its first connect.
+/// The error from building the pool or, if that reads no file, from its first connect.
 fn refusal(url: &str) -> Error {
     match Database::open(url) {
         Ok(database) => database.get_timeout(secs(1)).unwrap_err(),
@@ -20,7 +20,7 @@ fn not_the_password_of_a_key() {
     let secret = Secret::new();
     for (scheme, kind) in [
         ("postgresql", ErrorKind::Unsupported),
-        ("mysql", ErrorKind::Settings), // a word of other drivers
+        ("mysql", ErrorKind::Settings), // only other drivers know the parameter
     ] {
         let password = percent_encoded(&secret.whole());
         let port = free_port();
@@ -34,7 +34,7 @@ fn not_the_password_of_a_key() {
     assert_process_silent(&secret);
 }
 
-/// Of a file that is no key, nor a certificate, no part is quoted.
+/// No part of a file is quoted that is neither a key nor a certificate.
 #[test]
 fn not_what_stands_in_a_key_file() {
     let secret = Secret::new();

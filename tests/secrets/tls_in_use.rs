@@ -1,4 +1,4 @@
-//! Encrypted pools in use, with a client certificate: neither the password shows, nor the key of the certificate.
+//! Encrypted pools in use, with a client certificate: neither the password nor the certificate's key shows.
 
 use queuepool::ErrorKind;
 
@@ -11,12 +11,12 @@ use support::scripted::secs;
 use support::servers::{MariaDb, Postgres};
 
 const HERE: [&str; 1] = ["127.0.0.1"];
-/// Only what is encrypted and shows a certificate; whoever sets the password is let in without.
+/// `app` is admitted only over TLS and with a certificate; the user who sets the password is admitted without.
 const POSTGRES_ADMITS: &str = "hostssl all app 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n\
                                host all postgres 127.0.0.1/32 scram-sha-256\n";
 const MARIADB_ADMITS: &str = "ALTER USER 'app'@'127.0.0.1' REQUIRE X509";
 
-/// Who signs what, and what the server shows.
+/// Who signs what, and which certificate the server presents.
 struct World {
     ours: Authority,
     others: Authority,
@@ -43,7 +43,8 @@ impl World {
         ]
     }
 
-    /// Parameters that trust `authority` alone and show a certificate signed by `signer`, whose key is a secret from now on.
+    /// Parameters that trust `authority` alone and present a certificate signed by `signer`, whose key counts as a secret
+    /// from now on.
     fn parameters(&self, secret: &mut Secret, authority: &Authority, signer: &Authority) -> String {
         let client = signer.client();
         secret.add_key(&client.key);

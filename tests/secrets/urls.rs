@@ -1,4 +1,5 @@
-//! URLs that are refused, or read in a way that their writer did not mean. `tests/core/urls` asks the same of random ones.
+//! URLs that are refused, or read in a way that their writer did not intend. `tests/core/urls` does the same with random
+//! URLs.
 
 use queuepool::mysql::MySqlPool;
 use queuepool::postgres::PostgresPool;
@@ -28,7 +29,7 @@ const ENDS: [&str; 14] = [
     "@127.0.0.1:1/app#fragment",
 ];
 
-/// Whole, and with each character that has a meaning in a URL before and after a piece of it.
+/// The whole password, and pieces of it with each character that has a meaning in a URL before and after them.
 fn passwords(secret: &Secret) -> Vec<String> {
     let whole = secret.whole();
     let mut passwords = vec![
@@ -68,7 +69,7 @@ fn add<T: std::fmt::Debug>(texts: &mut Texts, what: &str, read: Result<T, Error>
     false
 }
 
-/// Whether it is refused.
+/// Returns whether the URL is refused.
 fn read(secret: &Secret, url: &str) -> bool {
     let mut texts = Texts::default();
     let settings = Settings::default().pool_size(1).max_overflow(0);
@@ -97,8 +98,8 @@ fn not_of_a_url_that_is_refused_or_misread() {
     for scheme in SCHEMES {
         for password in passwords(&secret) {
             for end in ENDS {
-                // `user:1?2` is a host with its port and a parameter, or has a password and no host: nobody can tell.
-                // SQLite's is a path, which is shown.
+                // `user:1?2` is either a host with a port and a parameter, or a user with a password and no host: nobody
+                // can tell. SQLite's URL is a path, which is shown.
                 if end.is_empty() && (password.contains('?') || scheme == "sqlite") {
                     continue;
                 }
@@ -115,9 +116,9 @@ fn not_of_a_url_that_is_refused_or_misread() {
 fn not_of_what_is_no_url_at_all_or_has_the_password_elsewhere() {
     let secret = Secret::new();
     for password in passwords(&secret) {
-        // An & that is not encoded ends a parameter, and another one follows.
+        // An & that is not encoded ends one parameter and begins another.
         let value = password.replace('&', "%26");
-        // With a = it may be a parameter of ours with its value.
+        // With a =, it could be one of our parameters and its value.
         let alone = password.replace('=', "");
         for url in [
             alone,
@@ -136,7 +137,8 @@ fn not_of_what_is_no_url_at_all_or_has_the_password_elsewhere() {
     assert_process_silent(&secret);
 }
 
-/// Each piece after the first is a parameter without a value, to one driver with the next parameter's name at its end.
+/// Each piece after the first is a parameter without a value; to one of the drivers, it also has the name of the next
+/// parameter at its end.
 #[test]
 fn not_of_a_password_among_the_parameters_that_an_unescaped_ampersand_cuts() {
     let secret = Secret::new();

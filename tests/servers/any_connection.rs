@@ -1,4 +1,5 @@
-//! The small common surface: rows changed or returned, and one whole number, alike on all servers.
+//! The small interface common to all databases: the number of rows changed or returned, and one integer, the same on all
+//! servers.
 
 use queuepool::{Database, ErrorKind};
 

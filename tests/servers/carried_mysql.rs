@@ -1,5 +1,5 @@
-//! What a connection to MariaDB or MySQL carries to its next user: the table of `ResetOnReturn`, cell by cell, and rounds at
-//! random.
+//! What a connection to MariaDB or MySQL carries over to its next user: the table of `ResetOnReturn`, cell by cell, and
+//! random rounds.
 
 use ::mysql::Conn;
 use ::mysql::prelude::Queryable;
@@ -66,7 +66,7 @@ fn prepared<S: TestServer>() -> S {
     server
 }
 
-/// The first value, or what was refused.
+/// The first value, or the error.
 fn ask(connection: &mut Conn, sql: &str) -> String {
     match connection.query_first::<Option<String>, _>(sql) {
         Ok(Some(value)) => value.unwrap_or_else(|| "NULL".to_owned()),
@@ -175,23 +175,27 @@ const PROPERTIES: &[Property<MySqlManager>] = &[
     ("autocommit", Undone::ByRollback, |connection| {
         ask(connection, "SELECT @@autocommit")
     }),
-    ("a row of one's own", Undone::ByRollback, |connection| {
-        // Outside a transaction, and with autocommit, nothing takes it back. (Of the last user's rows, some are committed by what
-        // they did next: BEGIN and LOCK TABLES do.)
-        let added = ask(connection, "INSERT INTO app.second VALUES (5)");
-        let _ = connection.query_drop("ROLLBACK");
-        let found = ask(connection, "SELECT count(*) FROM app.second");
-        let _ = connection.query_drop("DELETE FROM app.second; COMMIT");
-        format!("{added}, {found}")
-    }),
+    (
+        "a row of the next user's own",
+        Undone::ByRollback,
+        |connection| {
+            // Outside a transaction and with autocommit on, nothing rolls it back. (Some of the last user's rows are committed
+            // by what that user did next: BEGIN and LOCK TABLES do that.)
+            let added = ask(connection, "INSERT INTO app.second VALUES (5)");
+            let _ = connection.query_drop("ROLLBACK");
+            let found = ask(connection, "SELECT count(*) FROM app.second");
+            let _ = connection.query_drop("DELETE FROM app.second; COMMIT");
+            format!("{added}, {found}")
+        },
+    ),
     ("locked tables", Undone::ByRollback, |connection| {
         ask(connection, "SELECT count(*) FROM app.second")
     }),
     (
-        "a transaction of one's own",
+        "a transaction of the next user's own",
         Undone::ByRollback,
         |connection| {
-            // Only outside a transaction.
+            // Allowed only outside a transaction.
             ask(
                 connection,
                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -219,7 +223,7 @@ const PROPERTIES: &[Property<MySqlManager>] = &[
         )
     }),
     ("isolation level", Undone::ByFull, |connection| {
-        // MariaDB 10.11 has the older name alone.
+        // MariaDB 10.11 knows only the older name.
         match ask(connection, "SELECT @@transaction_isolation") {
             unknown if unknown == "error 1193" => ask(connection, "SELECT @@tx_isolation"),
             level => level,

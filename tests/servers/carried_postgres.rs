@@ -1,4 +1,4 @@
-//! Rounds at random: what a connection to PostgreSQL carries to its next user.
+//! Random rounds: what a connection to PostgreSQL carries over to its next user.
 
 use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::Type;
@@ -42,7 +42,7 @@ fn carried<S: TestServer>(how: ResetOnReturn) {
     play(&pool, how, &[SQL, BY_THE_DRIVER].concat(), PROPERTIES);
 }
 
-/// The first value, or what was refused.
+/// The first value, or the error.
 fn ask(client: &mut Client, sql: &str) -> String {
     match client.simple_query(sql) {
         Ok(messages) => messages
@@ -63,7 +63,7 @@ const PROPERTIES: &[Property<PostgresManager>] = &[
     ("its own answers", Undone::Always, |client| {
         let token = fastrand::u64(..);
         let answer = ask(client, &format!("SELECT {token}::text"));
-        // A transaction that has failed refuses all, and gives no wrong answer.
+        // A failed transaction refuses every statement, and gives no wrong answer.
         match answer == token.to_string() || answer == "error 25P02" {
             true => "right".to_owned(),
             false => answer,
@@ -119,7 +119,7 @@ const PROPERTIES: &[Property<PostgresManager>] = &[
         ask(client, "SELECT currval('public.counted')")
     }),
     ("custom settings", Undone::ByFull, |client| {
-        // '' and NULL are the same here.
+        // '' and NULL count as the same here.
         ask(
             client,
             "SELECT COALESCE(current_setting('app.tenant', true), '')",

@@ -1,5 +1,5 @@
-//! What the two servers' drivers have in common, without a pool: each function here is a test of `postgres_driver` and of
-//! `mysql_driver`, whose tables say what it asks there.
+//! What the two servers' drivers have in common, without a pool. Each function here is a test of `postgres_driver` and of
+//! `mysql_driver`, whose tables say what differs between the two.
 
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -13,28 +13,29 @@ use support::servers::{PASSWORD, TestServer, free_port, keepalive_seconds, to_no
 
 pub const LIMIT: Duration = Duration::from_secs(5);
 
-/// A driver of ours, and what the tests have to know of it.
+/// One of our drivers, and what the tests need to know about it.
 pub trait Bundled {
     type Manager: Manager + Debug;
     type Driver: Driver<Self::Manager> + Default;
 
     const SCHEME: &str;
-    /// What the URL says for a connect timeout of a minute.
+    /// What the URL says for a connect timeout of one minute.
     const A_MINUTE_TO_CONNECT: &str;
-    /// What the URL says, and the bounds of the seconds after which the kernel then looks whether the server is there.
+    /// What the URL says, and the bounds, in seconds, of the time after which the kernel then checks whether the server is
+    /// there.
     const KEEPALIVE: &[(&str, u64, u64)];
-    /// More than the server can hold a statement to.
+    /// More than the server can enforce.
     const TOO_LONG_A_COMMAND: Duration;
-    /// What is no URL of this driver, and a word that the error has.
+    /// Texts that are not URLs of this driver, each with a word that the error contains.
     const BAD_URLS: &[(&str, &str)];
-    /// Such URLs with a password, hunter2.
+    /// Such URLs with the password hunter2.
     const BAD_URLS_WITH_A_PASSWORD: &[&str];
 
     fn manager(url: &str) -> Result<Self::Manager, Error>;
 
-    /// URLs that the server refuses, beside those with a wrong user, password or database.
+    /// URLs that the server refuses, besides those with a wrong user, password or database.
     fn refused(server: &impl TestServer) -> Vec<String>;
-    /// URLs that lead nowhere, beside a port and a host that are not there. The folder is empty.
+    /// URLs that lead nowhere, besides those with a port or a host that does not exist. The folder is empty.
     fn nowhere(folder: &Path) -> Vec<String>;
 
     fn execute(
@@ -45,14 +46,14 @@ pub trait Bundled {
     fn terminate(server: &impl TestServer, connection: &mut Connection<Self>);
 }
 
-/// Those it is the driver of.
+/// The servers that it is the driver for.
 pub trait Server: TestServer {
     type Bundled: Bundled;
 }
 
 pub type Connection<B> = <<B as Bundled>::Manager as ManageConnection>::Connection;
 
-/// What the pool does when it is built.
+/// Does what the pool does when it is built.
 pub fn prepared<B: Bundled>(url: &str, settings: &Settings) -> (B::Manager, B::Driver) {
     prepare::<B>(B::manager(url).expect("a good URL"), settings)
 }
@@ -74,13 +75,13 @@ pub fn with_command_timeout(limit: Duration) -> Settings {
     settings
 }
 
-/// The error of a login that does not succeed: a connection has no `Debug`, as `expect_err` would have it.
+/// The error of a login that fails. Not `expect_err`, which would need a connection that implements `Debug`.
 fn refusal<M: Manager>(manager: &M) -> M::Error {
     manager.connect().err().expect("a refusal")
 }
 
-/// The tests of one driver: its own and all of this module, so that neither driver is forgotten. They run on each of its
-/// servers, but for the last ones, which need none.
+/// The tests of one driver: its own and all of this module, so that none is forgotten for either driver. They run on each
+/// of its servers, except the last ones, which need no server.
 macro_rules! tests_of {
     ($bundled:ident, [$($own:ident),+ $(,)?]: $($name:ident = $server:ident),+) => {
         use crate::driver::{
@@ -171,7 +172,7 @@ fn assert_worth_another_attempt(class: ErrorClass, url: &str) {
 }
 
 pub fn the_connect_timeout_ends_an_attempt_that_nobody_answers<B: Bundled>() {
-    // A full backlog: the kernel drops further SYNs.
+    // With a full backlog, the kernel drops further SYNs.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     nix::sys::socket::listen(&listener, nix::sys::socket::Backlog::new(0).expect("0"))
@@ -208,7 +209,7 @@ pub fn keepalive_probes_begin_after_30_seconds_unless_the_url_says_otherwise<S: 
         let url = format!("{}{parameter}", server.url());
         let (manager, _) = prepared::<S::Bundled>(&url, &Settings::default());
         let _connection = manager.connect().expect("a connection");
-        // Until the last answer is acknowledged, another timer stands there.
+        // Until the last answer is acknowledged, another timer is listed there.
         let limit = Instant::now() + LIMIT;
         let left = loop {
             match keepalive_seconds(server.port()).as_slice() {

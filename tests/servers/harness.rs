@@ -1,4 +1,4 @@
-//! The harness itself.
+//! The test harness itself.
 
 use ::mysql::prelude::Queryable;
 use std::time::Instant;
@@ -71,7 +71,7 @@ fn the_servers_of_today_start_stop_and_start_again() {
         version.expect("a row")
     };
     check::<NewestPostgres>(postgres, 18);
-    // PARSEC came with 11.6.
+    // PARSEC was added in 11.6.
     check::<NewestMariaDb>(mysql, 11);
     check::<MySql>(mysql, 9);
 }

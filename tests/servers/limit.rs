@@ -1,4 +1,4 @@
-//! How many connections the server takes: asked once, and what follows from it for the pool's size.
+//! How many connections the server accepts: asked once, and what follows from it for the size of the pool.
 
 use queuepool::mysql::MySqlPool;
 use queuepool::postgres::PostgresPool;
@@ -8,7 +8,7 @@ use crate::pool::size;
 use support::scripted::eventually;
 use support::servers::{Postgres, TestServer};
 
-/// Nothing is ever idle there to ask with.
+/// In null mode no connection is ever idle, so only a health check can ask.
 #[test]
 fn in_null_mode_a_health_check_asks() {
     let server = Postgres::start_with(&["max_connections=37", "superuser_reserved_connections=5"]);
@@ -19,7 +19,9 @@ fn in_null_mode_a_health_check_asks() {
     assert!(database.health_check().unwrap().reachable);
     let limit = database.status().server_limit.expect("asked by now");
     assert_eq!((limit.max_connections, limit.reserved), (37, 5));
-    eventually("all are closed", || database.status().total == 0);
+    eventually("all connections are closed", || {
+        database.status().total == 0
+    });
 }
 
 #[test]
@@ -36,7 +38,7 @@ fn postgres_is_asked_once_for_its_limit_and_what_it_reserves() {
         .unwrap();
     assert_eq!(pool.status().server_limit, None);
     for _ in 0..3 {
-        // The first opens a connection, the second finds it idle.
+        // The first check opens a connection, the second finds it idle.
         assert!(pool.health_check().unwrap().reachable);
     }
     let limit = pool.status().server_limit.expect("asked by now");

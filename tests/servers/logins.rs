@@ -1,4 +1,5 @@
-//! The ways to log in to MySQL and MariaDB beside mysql_native_password, by which all the other tests log in to MariaDB.
+//! The ways to log in to MySQL and MariaDB other than mysql_native_password, with which all the other tests log in to
+//! MariaDB.
 
 use queuepool::{Database, Error, ErrorKind};
 
@@ -10,7 +11,7 @@ fn as_admin<S: TestServer>(server: &S, sql: &str) {
     admin.get().unwrap().execute(sql).unwrap();
 }
 
-/// A user `other` who logs in this way, with the rights of `app`.
+/// Creates a user `other` who logs in this way, with the privileges of `app`.
 fn create_user<S: TestServer>(server: &S, identified: &str) {
     let user = "'other'@'127.0.0.1'";
     let sql = format!("CREATE USER {user} IDENTIFIED {identified}; GRANT ALL ON app.* TO {user}");
@@ -28,7 +29,7 @@ fn assert_logs_in(url: &str) {
     assert_eq!(database.get().unwrap().query_i64(user).unwrap(), 1);
 }
 
-/// After one attempt, of which the default policy has five.
+/// The error after a single attempt, where the default policy makes five.
 fn refusal(url: &str) -> Error {
     let database = Database::open_with(url, size(1, 0)).unwrap();
     let error = database.get().unwrap_err();
@@ -68,8 +69,8 @@ fn a_parsec_user_logs_in_and_a_wrong_password_is_told_at_once() {
     assert_denied(&url(&server, "wrong", ""));
 }
 
-/// MySQL remembers which passwords it has seen; until then it wants the password itself, inside TLS or encrypted with its
-/// RSA key, and afterwards a hash.
+/// MySQL remembers which passwords it has seen. Before that it wants the password itself, either inside TLS or encrypted
+/// with its RSA key; afterwards a hash is enough.
 #[test]
 fn a_caching_sha2_user_logs_in_with_and_without_tls_the_first_time_and_later() {
     if !MySql::is_here() {
@@ -132,7 +133,7 @@ fn a_caching_sha2_user_of_mariadb_logs_in_with_and_without_tls() {
     }
 }
 
-/// Some unknown users it asks for a login by sha256_password, of which the driver knows only the name.
+/// For some unknown users, MySQL asks for a login by sha256_password, of which the driver knows only the name.
 #[test]
 fn a_user_unknown_to_mysql_is_told_at_once() {
     if !MySql::is_here() {
@@ -149,8 +150,8 @@ fn a_user_unknown_to_mysql_is_told_at_once() {
     }
 }
 
-/// Version 28.0.4 of it does for no password where the server asks for PARSEC, and for a password that is longer than what
-/// the server's RSA key encrypts.
+/// Version 28.0.4 of the driver panics if there is no password and the server asks for PARSEC, and if a password is longer
+/// than the server's RSA key can encrypt.
 #[test]
 fn a_login_that_the_driver_panics_at_is_refused_at_once() {
     if !NewestMariaDb::is_here() || !MySql::is_here() {
@@ -165,6 +166,6 @@ fn a_login_that_the_driver_panics_at_is_refused_at_once() {
     create_user(&server, &format!("WITH caching_sha2_password BY '{long}'"));
     refusal(&url(&server, &long, "?ssl-mode=disabled"));
     assert_logs_in(&url(&server, &long, "?ssl-mode=required"));
-    // Now it remembers.
+    // Now MySQL remembers the password.
     assert_logs_in(&url(&server, &long, "?ssl-mode=disabled"));
 }

@@ -1,4 +1,5 @@
-//! A server that accepts the TCP connection and then says nothing: its kernel does, up to the listener's backlog.
+//! A server that accepts the TCP connection and then says nothing. In fact its kernel accepts, up to the listener's
+//! backlog.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -83,7 +84,7 @@ fn the_connect_timeout_abandons_the_attempt_and_frees_its_place() {
             assert_eq!(status.connection_errors, abandoned);
             assert_eq!(state(&status), (2, 0, 0, 0));
         }
-        // As many hang as the pool may have connections: no more are started, and callers wait for one to end.
+        // As many connects hang as the pool may have connections, so no more are started, and callers wait for one to end.
         let begun = Instant::now();
         let error = database.get_timeout(millis(150)).unwrap_err();
         let taken = begun.elapsed();
@@ -91,7 +92,7 @@ fn the_connect_timeout_abandons_the_attempt_and_frees_its_place() {
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
         assert!(error.to_string().contains("2 connects hang"), "{error}");
 
-        // The kernel ends what nobody accepted.
+        // The kernel ends the connections that nobody accepted.
         drop(listener);
         eventually("the abandoned calls have returned", || {
             database.status().abandoned == 0

@@ -1,4 +1,4 @@
-//! The MySQL and MariaDB driver against both servers.
+//! The MySQL and MariaDB driver, tested with both servers.
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -117,7 +117,7 @@ impl Bundled for MySqlFamily {
 }
 
 trait MySqlServer: driver::Server {
-    /// A question for the limit of 150 ms that a statement has, and the server's word for it.
+    /// The query for the statement limit of 150 ms, and the server's answer to it.
     const STATEMENT_LIMIT: (&str, &str);
 }
 
@@ -142,8 +142,8 @@ fn text(connection: &mut Conn, sql: &str) -> String {
     value.flatten().expect("a row with a value")
 }
 
-/// The server's connections: id, and the statement that runs. Not from information_schema: MariaDB 10.11.19 was seen to
-/// crash when that table is polled.
+/// The server's connections, each with its id and the statement that it runs. Not from information_schema: MariaDB 10.11.19
+/// has crashed when that table was polled.
 fn processes(admin: &mut Conn) -> Vec<(u32, String)> {
     let rows: Vec<::mysql::Row> = admin.query("SHOW FULL PROCESSLIST").expect("rows");
     let process = |row: ::mysql::Row| {
@@ -166,7 +166,7 @@ fn a_killed_connection_is_lost_and_known_to_be_without_a_round_trip<S: MySqlServ
         .ping(&manager, &mut connection, LIMIT)
         .expect_err("gone");
     assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
-    // What a user's statement meets.
+    // What a user's statement gets.
     let mut connection = manager.connect().expect("a connection");
     MySqlFamily::terminate(&server, &mut connection);
     let error = connection.query_drop("SELECT 1").expect_err("gone");
@@ -247,7 +247,7 @@ fn a_ping_and_a_reset_that_a_silent_server_does_not_answer_can_be_aborted<S: MyS
                 let error = call(connection).expect_err("no answer");
                 assert_eq!(driver.classify(&error), ErrorClass::Lost, "{error:?}");
             });
-            assert!(begun.elapsed() >= WAIT, "it failed by itself");
+            assert!(begun.elapsed() >= WAIT, "it failed without the abort");
             assert!(driver.is_broken(&manager, connection));
         };
         aborted(&mut pinged, &|conn| driver.ping(&manager, conn, LIMIT));
@@ -265,7 +265,7 @@ fn a_ping_and_a_reset_that_a_silent_server_does_not_answer_can_be_aborted<S: MyS
 
 fn an_answer_nobody_read_is_owed_and_says_nothing_of_the_server<S: MySqlServer>() {
     let server = S::start();
-    // What is sent behind the driver's back is not encrypted.
+    // What is sent behind the driver's back must not need encryption.
     let url = format!("{}?ssl-mode=DISABLED", server.url());
     for how in [
         ResetOnReturn::Never,
@@ -296,7 +296,7 @@ fn an_answer_nobody_read_is_owed_and_says_nothing_of_the_server<S: MySqlServer>(
             .expect_err("another's answer");
         assert_eq!(driver.classify(&error), ErrorClass::Owed, "{error:?}");
         let mut connection = with_an_unread_answer();
-        // Where no reset follows, the look has to do.
+        // If no reset follows, looking at the socket has to suffice.
         let is_never = how == ResetOnReturn::Never;
         assert_eq!(driver.is_broken(&manager, &mut connection), is_never);
         if !is_never {
@@ -356,7 +356,7 @@ fn a_reset_rolls_an_open_transaction_back<S: MySqlServer>() {
             .reset(&manager, &mut connection, how)
             .expect("a reset");
         assert_eq!(text(&mut connection, "SELECT count(*) FROM t"), "0");
-        // Refused inside a transaction.
+        // This is refused inside a transaction.
         connection
             .query_drop("SET TRANSACTION READ WRITE")
             .expect("no transaction is left");
@@ -367,7 +367,7 @@ fn a_reset_rolls_an_open_transaction_back<S: MySqlServer>() {
 }
 
 fn a_full_reset_clears_the_session_and_a_rollback_does_not<S: MySqlServer>() {
-    // Not Debian's default, which would hide a lost character set.
+    // Not Debian's default, which would hide that the character set was lost.
     let server = S::start_with(&["--character-set-server=latin1"]);
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut connection = manager.connect().expect("a connection");
@@ -410,7 +410,7 @@ fn the_command_timeout_stops_a_slow_statement_and_survives_a_full_reset<S: MySql
         .expect_err("the pool's own statement is stopped, and its error is seen");
     for _ in 0..2 {
         let begun = Instant::now();
-        // Nor query_drop, which drops the error that comes instead of the first row.
+        // Not query_drop either, which loses the error that comes instead of the first row.
         let answer: Result<Vec<String>, _> = connection.query(slow);
         let error = answer.expect_err("stopped");
         assert!(begun.elapsed() < Duration::from_secs(2));
@@ -456,7 +456,7 @@ fn a_tcp_url_stays_on_tcp_and_a_socket_is_used_when_named<S: MySqlServer>() {
     for parameter in [
         format!("socket={}", socket.display()),
         format!("unix_socket={}", socket.display()),
-        // An encrypted connection, which MySQL offers by itself, is not left for a socket.
+        // The driver does not leave an encrypted connection, which MySQL offers by itself, for a socket.
         "prefer_socket=true&ssl-mode=disabled".to_owned(),
     ] {
         let url = format!("{}?{parameter}", server.url());

@@ -1,4 +1,4 @@
-//! What MySQL's and MariaDB's errors mean, code by code; no server is asked.
+//! What the errors of MySQL and MariaDB mean, code by code. No server is asked.
 
 use std::io;
 
@@ -46,7 +46,7 @@ fn one_session_that_the_server_ends_says_nothing_of_the_others() {
 
 #[test]
 fn what_the_server_does_to_a_statement_leaves_the_connection_good() {
-    // Time-outs, cancels, deadlocks; a read-only server.
+    // Timeouts, cancels, deadlocks, and a read-only server.
     for code in [3024, 1969, 1317, 1205, 1213, 1064, 1146, 1290, 1792, 1836] {
         assert_eq!(class(&refusal(code, "")), ErrorClass::Statement, "{code}");
     }
@@ -71,7 +71,7 @@ fn an_answer_the_driver_did_not_wait_for_is_owed_and_a_socket_that_failed_is_los
     for (lost, reaches) in [
         (io(io::ErrorKind::BrokenPipe), Extent::Server),
         (io(io::ErrorKind::ConnectionReset), Extent::Server),
-        // Its keepalives were not answered: the server has gone, or a way to it.
+        // Its keepalives were not answered: either the server is gone, or the network path to it.
         (by_the_kernel(nix::errno::Errno::ETIMEDOUT), Extent::Unclear),
         (
             by_the_kernel(nix::errno::Errno::EHOSTUNREACH),
@@ -95,7 +95,7 @@ fn a_query_is_wrong_in_itself_for_its_syntax_its_objects_and_its_users_rights() 
     ] {
         assert!(refuses(&refusal(code, "")), "{code}");
     }
-    // Of the moment, or what the query is to find out.
+    // These are temporary, or what the query is meant to find out.
     for code in [1205, 1213, 1317, 1290, 1792, 1836, 1053, 1927, 1045] {
         assert!(!refuses(&refusal(code, "")), "{code}");
     }

@@ -1,5 +1,5 @@
-//! MariaDB and MySQL: a late answer reaches nobody, whatever was asked, however the connection came about and whatever it held;
-//! and what a write_timeout cut off is not run.
+//! MariaDB and MySQL: a late answer reaches nobody, whatever was asked, however the connection was made and whatever it
+//! held; and a statement that a write_timeout cut off is not run.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ on_each!([
 
 on_each!([a_late_answer_reaches_nobody_over_tls]: newest_mariadb = NewestMariaDb, mysql_with_tls = MySql);
 
-/// A driver that gives up before the server answers.
+/// The read_timeout of a driver that gives up before the server answers.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 type Deed = (&'static str, fn(&mut Conn) -> Result<(), ::mysql::Error>);
 
-/// Each is answered after the driver has given up, and while the reset waits for its own answer.
+/// Each is answered after the driver has given up and while the reset waits for its own answer.
 const DEEDS: &[Deed] = &[
     ("rows", |connection| {
         connection.query_drop("SELECT 'secret', SLEEP(0.3)")
@@ -43,7 +43,7 @@ const DEEDS: &[Deed] = &[
         connection.exec_drop("SELECT 'secret', SLEEP(?)", (0.3,))
     }),
     ("several results", |connection| {
-        // The first comes in time.
+        // The first result comes in time.
         let mut sets =
             connection.query_iter("SELECT 1; SELECT 'secret', SLEEP(0.3); SELECT 'more'")?;
         while let Some(rows) = sets.iter() {
@@ -65,7 +65,7 @@ const DEEDS: &[Deed] = &[
     }),
     ("a ping", |connection| {
         let answer = connection.query_drop("DO SLEEP(0.3)");
-        // It may be given the late answer.
+        // The ping may get the late answer.
         let _ = connection.ping();
         answer
     }),
@@ -80,7 +80,7 @@ fn pool(manager: MySqlManager, how: ResetOnReturn) -> MySqlPool {
     Pool::builder(manager).settings(settings).build().unwrap()
 }
 
-/// Nobody notes the error.
+/// Checks all the above when nobody notes the error.
 fn late_answers_reach_nobody(opts: &OptsBuilder, managed: impl Fn(Opts) -> MySqlManager) {
     let patient = Opts::from(opts.clone());
     pool(managed(patient), ResetOnReturn::Rollback)
@@ -137,7 +137,7 @@ fn a_late_answer_reaches_nobody_over_tls<S: TestServer>() {
     late_answers_reach_nobody(&opts(&server.url()), managed);
 }
 
-/// The server refuses late, in words that a proxy uses of several statements at once.
+/// The server refuses late, with the error that a proxy gives when it does not accept several statements at once.
 fn a_late_error_is_not_taken_for_the_resets_own<S: TestServer>() {
     let server = S::start();
     for how in [
@@ -207,11 +207,11 @@ fn without_a_time_out_nothing_is_asked<S: TestServer>() {
     }
 }
 
-/// More than fits between the two while the server does not read.
+/// More than fits into the buffers between the two while the server does not read.
 const LARGE: usize = 12 << 20;
 
-/// The driver sends all of a statement once more that it could not send to its end, before whatever comes next and when it is
-/// dropped; and the server takes the beginning of that for what was missing.
+/// If the driver could not send all of a statement, it sends the whole of it again, before whatever comes next and when it
+/// is dropped; and the server takes the beginning of that for the part that was missing.
 fn halfway<S: TestServer>(ended: fn(Connection<MySqlManager>, &::mysql::Error)) {
     let server = S::start_with(&["--max-allowed-packet=64M"]);
     let mut admin = Conn::new(opts(&server.admin_url())).unwrap();
@@ -264,7 +264,7 @@ fn a_statement_that_was_sent_halfway_is_not_run_where_its_connection_is_invalida
     halfway::<S>(|connection, _| Connection::invalidate(connection));
 }
 
-/// The hook refuses the connection, which the pool then drops.
+/// The hook refuses the connection, and the pool then drops it.
 fn a_statement_that_a_hook_sent_halfway_is_not_run<S: TestServer>() {
     let server = S::start_with(&["--max-allowed-packet=64M"]);
     let mut admin = Conn::new(opts(&server.admin_url())).unwrap();

@@ -1,4 +1,4 @@
-//! A proxy before MariaDB or MySQL that takes one statement at a time.
+//! A proxy in front of MariaDB or MySQL that accepts only one statement at a time.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -21,7 +21,7 @@ on_each!([
     a_refusal_that_is_the_sessions_own_is_not_remembered,
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
-/// Forwards what it does not refuse, and remembers all statements.
+/// Forwards the statements that it does not refuse, and records all of them.
 pub(crate) struct Proxy {
     port: u16,
     statements: Arc<Mutex<Vec<String>>>,
@@ -38,7 +38,7 @@ impl Proxy {
             statements: Arc::default(),
         };
         let statements = proxy.statements.clone();
-        // They end with the test's process.
+        // The threads end with the test's process.
         spawn(move || {
             for client in listener.incoming() {
                 let (client, statements) = (client.unwrap(), statements.clone());
@@ -62,7 +62,7 @@ impl Proxy {
     }
 
     pub(crate) fn opts<S: TestServer>(&self, server: &S) -> OptsBuilder {
-        // What is encrypted cannot be read here.
+        // The proxy cannot read what is encrypted, so the connection is not.
         let opts = Opts::from_url(&server.url()).unwrap();
         OptsBuilder::from_opts(opts).tcp_port(self.port)
     }
@@ -92,7 +92,7 @@ fn serve(mut client: TcpStream, mut upstream: &TcpStream, refuses: &dyn Fn(&str)
     }
 }
 
-/// An error packet, the first of an answer.
+/// An error packet, as the first packet of an answer.
 fn refusal() -> Vec<u8> {
     let mut payload = vec![0xff];
     payload.extend(1064_u16.to_le_bytes());
@@ -152,7 +152,7 @@ fn one_by_one_a_late_answer_reaches_nobody_either<S: TestServer>() {
             .opts(&server)
             .read_timeout(Some(std::time::Duration::from_millis(200)));
         let pool = pool(opts, how);
-        // So that it is remembered.
+        // Lets the driver learn that the proxy refuses several statements.
         drop(pool.get().unwrap());
         for (number, slow) in ["DO SLEEP(0.3)", "SELECT 'secret', SLEEP(0.3)"]
             .iter()
@@ -183,7 +183,7 @@ fn words_that_a_proxy_does_not_know_cost_no_connection<S: TestServer>() {
     assert_eq!(pool.status().total_connections_created, 1);
 }
 
-/// Nobody learns from the refusal of one reset how the others are to be sent.
+/// The refusal of one reset must not decide how the others are sent.
 fn a_refusal_that_is_the_sessions_own_is_not_remembered<S: TestServer>() {
     let server = S::start();
     let proxy = Proxy::start(server.port(), |_| false);
@@ -192,7 +192,7 @@ fn a_refusal_that_is_the_sessions_own_is_not_remembered<S: TestServer>() {
         ResetOnReturn::Rollback,
     );
     let mut connection = pool.get().unwrap();
-    // Which no ROLLBACK ends.
+    // A transaction that no ROLLBACK ends.
     connection.query_drop("XA START 'mine'").unwrap();
     drop(connection);
     let mut next = pool.get().unwrap();

@@ -1,4 +1,4 @@
-//! MariaDB and MySQL: an answer that the driver gave up on reaches nobody, and what resets bring back.
+//! MariaDB and MySQL: an answer that the driver gave up on reaches nobody, and what resets restore.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ fn a_late_answer_is_given_to_nobody<S: TestServer>() {
                 assert_eq!(got.as_deref(), Some(&*wanted), "{how:?} {slow}");
             }
         }
-        // The others' answers were right, and cost no connection.
+        // The others got the right answers, which cost no connection.
         assert_eq!(pool.status().total_connections_created, 2, "{how:?} {slow}");
     }
 }
@@ -84,7 +84,7 @@ fn a_noted_time_out_closes_its_connection_without_a_question<S: TestServer>() {
     assert_eq!(status.total, 0);
 }
 
-/// More than the driver takes, which is what the server allows in a statement.
+/// More than the driver accepts, which is as much as the server allows in a statement.
 fn a_row_too_large_spoils_its_connection_alone<S: TestServer>() {
     let server = S::start_with(&["--max-allowed-packet=1M"]);
     const LARGE: &str = "SELECT REPEAT('a', 900000), REPEAT('b', 900000)";
@@ -94,7 +94,7 @@ fn a_row_too_large_spoils_its_connection_alone<S: TestServer>() {
         ResetOnReturn::Full,
     ] {
         let pool = pool(opts(&server.url()), how);
-        // The driver's query_drop loses the error, so that nobody can note it.
+        // The driver's query_drop loses the error, so nobody can note it.
         let _ = pool.get().unwrap().query_drop(LARGE);
         for _ in 0..3 {
             let got: Option<i64> = pool.get().unwrap().query_first("SELECT 42").unwrap();
@@ -139,7 +139,7 @@ fn autocommit_is_restored_as_login_init_and_hooks_left_it<S: TestServer>() {
     let autocommit = |connection: &mut ::mysql::Conn| -> Option<i64> {
         connection.query_first("SELECT @@autocommit").unwrap()
     };
-    // By the server.
+    // Autocommit as the server sets it.
     let usual = pool(opts(&server.url()), ResetOnReturn::Rollback);
     usual
         .get()
@@ -147,7 +147,7 @@ fn autocommit_is_restored_as_login_init_and_hooks_left_it<S: TestServer>() {
         .query_drop("SET autocommit = 0")
         .unwrap();
     assert_eq!(autocommit(&mut usual.get().unwrap()), Some(1));
-    // By the Opts.
+    // Autocommit as the Opts set it.
     let by_init = pool(
         opts(&server.url()).init(vec!["SET autocommit = 0"]),
         ResetOnReturn::Rollback,
@@ -158,7 +158,7 @@ fn autocommit_is_restored_as_login_init_and_hooks_left_it<S: TestServer>() {
         .query_drop("SET autocommit = 1")
         .unwrap();
     assert_eq!(autocommit(&mut by_init.get().unwrap()), Some(0));
-    // By a hook.
+    // Autocommit as a hook sets it.
     let by_hook = MySqlPool::builder(server.url())
         .unwrap()
         .settings(size(1, 0))
@@ -280,7 +280,7 @@ fn a_validation_query_that_is_refused_is_named_and_costs_no_connection<S: TestSe
     }
 }
 
-/// MySQL says so before it ends the session; nothing is to be learnt of the others from it.
+/// MySQL says so before it ends the session, so nothing can be concluded about the others.
 #[test]
 fn a_session_that_mysql_ended_for_its_idleness_says_nothing_of_the_others() {
     if !MySql::is_here() {
@@ -294,7 +294,7 @@ fn a_session_that_mysql_ended_for_its_idleness_says_nothing_of_the_others() {
     held[2].execute("SET SESSION wait_timeout = 1").unwrap();
     let [one, two, idle] = held;
     drop((one, two));
-    // The next to be handed out.
+    // The one returned last is handed out next.
     drop(idle);
     let admin = Database::open_with(&server.admin_url(), size(1, 0)).unwrap();
     let of_app = "SELECT count(*) FROM information_schema.processlist WHERE user = 'app'";

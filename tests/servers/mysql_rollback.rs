@@ -27,11 +27,11 @@ fn run(connection: &mut Conn, statements: &[&str]) {
     }
 }
 
-/// What the next user finds.
+/// Asserts what the next user must find.
 fn is_clean(next: &mut Conn) {
     let autocommit: Option<i64> = next.query_first("SELECT @@autocommit").unwrap();
     assert_eq!(autocommit, Some(1));
-    // Which fails while another table is locked, or inside a transaction that is read only.
+    // This fails while another table is locked, and inside a read-only transaction.
     next.query_drop("INSERT INTO other VALUES (1)").unwrap();
     next.query_drop("BEGIN").unwrap();
     next.query_drop("ROLLBACK").unwrap();
@@ -113,7 +113,7 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
             run(connection, &["BEGIN", "INSERT INTO t VALUES (99)"]);
         }),
         (
-            "one that was begun in one request with more",
+            "a transaction that was begun in one request with other statements",
             |connection| {
                 run(
                     connection,
@@ -121,13 +121,13 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
                 );
             },
         ),
-        ("one without a statement", |connection| {
+        ("a transaction without a statement", |connection| {
             run(connection, &["BEGIN"]);
         }),
-        ("one that may only read", |connection| {
+        ("a read-only transaction", |connection| {
             run(connection, &["START TRANSACTION READ ONLY"]);
         }),
-        ("one behind another", |connection| {
+        ("a transaction chained to another", |connection| {
             run(
                 connection,
                 &["BEGIN", "COMMIT AND CHAIN", "INSERT INTO t VALUES (99)"],
@@ -144,7 +144,7 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
                 ],
             );
         }),
-        ("one whose guard was forgotten", |connection| {
+        ("a transaction whose guard was forgotten", |connection| {
             let mut transaction = connection.start_transaction(TxOpts::default()).unwrap();
             transaction.query_drop("INSERT INTO t VALUES (99)").unwrap();
             std::mem::forget(transaction);
@@ -169,8 +169,8 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
                 .query_drop("SELECT nothing")
                 .expect_err("no such column");
         }),
-        ("a refused statement behind others", |connection| {
-            // query_drop does not pass on what a later statement is answered.
+        ("a refused statement after others", |connection| {
+            // query_drop does not report the answer to a later statement.
             run(
                 connection,
                 &["BEGIN; INSERT INTO t VALUES (99); SELECT nothing"],
@@ -187,7 +187,7 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
     each_sends::<S>(actions, ROLLED_BACK);
 }
 
-/// Its rows, or its further results, are still to come, and the next answer is none of the reset's.
+/// Its rows or further results are still to come, and the next answer is not the reset's.
 fn a_result_that_was_forgotten_is_not_taken_for_a_clean_session<S: TestServer>() {
     let server = S::start();
     let proxy = Proxy::start(server.port(), |_| false);
@@ -196,7 +196,7 @@ fn a_result_that_was_forgotten_is_not_taken_for_a_clean_session<S: TestServer>()
         ("before the rows", |connection| {
             std::mem::forget(connection.query_iter("SELECT ''").unwrap());
         }),
-        ("amid the rows", |connection| {
+        ("in the middle of the rows", |connection| {
             let mut result = connection
                 .query_iter("SELECT '' UNION ALL SELECT ''")
                 .unwrap();
@@ -226,7 +226,8 @@ fn a_result_that_was_forgotten_is_not_taken_for_a_clean_session<S: TestServer>()
     }
 }
 
-/// It is its server's, not its session's: the next user may begin a transaction, on this connection or on another.
+/// It belongs to the server and not to its session, so the next user may begin a transaction, on this connection or on
+/// another.
 fn a_prepared_xa_transaction_binds_nobody<S: TestServer>() {
     let server = S::start();
     let proxy = Proxy::start(server.port(), |_| false);
@@ -249,7 +250,7 @@ fn a_prepared_xa_transaction_binds_nobody<S: TestServer>() {
         run(&mut pool.get().unwrap(), statements);
         is_clean(&mut pool.get().unwrap());
     }
-    // Which lets the server stop without waiting for it.
+    // Without this, the server would not stop before it has waited for the transaction.
     let ended = pool.get().unwrap().query_drop("XA ROLLBACK 'c'");
     ended.unwrap();
 }

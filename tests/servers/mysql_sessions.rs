@@ -1,4 +1,4 @@
-//! MariaDB and MySQL: what a session keeps, what a reset takes from it, and what the pool's own statements leave in it.
+//! MariaDB and MySQL: what a session keeps, what a reset removes from it, and what the pool's own statements leave in it.
 
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
@@ -56,7 +56,7 @@ fn text(pool: &MySqlPool, sql: &str) -> Option<String> {
 fn a_rollback_begins_no_transaction_where_a_user_has_chained_them<S: TestServer>() {
     let server = S::start();
     run_as_admin(&server, &["CREATE TABLE app.kept (a int) ENGINE=InnoDB"]);
-    // 1: each COMMIT and ROLLBACK begins the next transaction. 2: it ends the session.
+    // 1: each COMMIT and ROLLBACK begins the next transaction. 2: each of them ends the session.
     for completion_type in [1, 2] {
         let pool = resetting(opts(&server.url()), ResetOnReturn::Rollback);
         let mut connection = pool.get().unwrap();
@@ -85,14 +85,14 @@ fn full_brings_back_the_roles_of_the_login<S: TestServer>() {
             "GRANT clerk TO app@'127.0.0.1'",
         ],
     );
-    // Neither server's COM_RESET_CONNECTION touches the roles.
+    // On neither server does COM_RESET_CONNECTION touch the roles.
     let role = "SELECT CURRENT_ROLE()";
     let pool = resetting(opts(&server.url()), ResetOnReturn::Full);
     let of_login = text(&pool, role);
     pool.get().unwrap().query_drop("SET ROLE auditor").unwrap();
     assert_eq!(text(&pool, role), of_login);
     assert_eq!(pool.status().total_connections_created, 1);
-    // One that a connect hook has chosen stays chosen.
+    // A role that a connect hook has chosen stays chosen.
     let pool = one(opts(&server.url()))
         .settings(size(1, 0).reset_on_return(ResetOnReturn::Full))
         .on_connect(|connection, _| Ok(connection.query_drop("SET ROLE clerk")?))
@@ -203,7 +203,8 @@ fn full_leaves_autocommit_as_init_set_it<S: TestServer>() {
 const WITHOUT_AUTOCOMMIT: &str = "SET autocommit = 0";
 const COUNT: &str = "SELECT count(*) FROM seen";
 
-/// A table, and a pool whose sessions read from it in a transaction of their own, and whose validation_query does.
+/// Creates a table. The pool's sessions read from it without autocommit, and so in a transaction; so does its
+/// validation_query.
 fn with_a_table<S: TestServer>(server: &S) -> Builder<MySqlManager> {
     run_as_admin(server, &["CREATE TABLE app.seen (a int) ENGINE=InnoDB"]);
     one(opts(&server.url()).init(vec![WITHOUT_AUTOCOMMIT]))
@@ -214,7 +215,7 @@ fn rows(connection: &mut Conn) -> i64 {
 }
 
 fn a_holders_ping_ends_no_transaction_of_his<S: TestServer>() {
-    // So that the login does without autocommit.
+    // Makes every login begin without autocommit.
     let server = S::start_with(&["--init-connect=SET autocommit = 0"]);
     run_as_admin(&server, &["CREATE TABLE app.seen (a int) ENGINE=InnoDB"]);
     let settings = size(1, 0).pre_ping(PrePing::Never).validation_query(COUNT);
@@ -225,7 +226,7 @@ fn a_holders_ping_ends_no_transaction_of_his<S: TestServer>() {
     connection.execute("COMMIT").unwrap();
     assert_eq!(connection.query_i64(COUNT).unwrap(), 1);
     connection.execute("INSERT INTO seen VALUES (2)").unwrap();
-    // An error is all that the driver knows then.
+    // After an error, the driver does not know the state of the session.
     connection.execute("SELEC 1").unwrap_err();
     connection.ping().unwrap();
     connection.execute("COMMIT").unwrap();
@@ -265,7 +266,7 @@ fn a_keepalive_leaves_no_old_snapshot<S: TestServer>() {
     };
     let before = pings();
     support::scripted::eventually("three keepalives", || pings() >= before + 3);
-    // Nothing of theirs is open, nor was kept.
+    // The keepalives left nothing open and stored nothing.
     assert_eq!(rows(&mut pool.get().unwrap()), 0);
     assert_eq!(pool.status().total_connections_created, 1);
 }
@@ -296,7 +297,7 @@ fn a_validation_query_that_worked_and_then_fails_closes_its_connection<S: TestSe
     drop(both);
     drop(pool.get().unwrap());
     run_as_admin(&server, &["DROP TABLE app.seen"]);
-    // Both fail their test, and a new connection has none to pass.
+    // Both connections fail their test, and a new one is not tested.
     drop(pool.get().unwrap());
     let closed = pool.status().closed_by_reason;
     assert_eq!(

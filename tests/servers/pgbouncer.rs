@@ -1,5 +1,5 @@
-//! Pools on both sides: what works behind a PgBouncer in session and in transaction mode, and what each of its limits looks
-//! like. The table of README's "Behind PgBouncer", line by line.
+//! Pools on both sides: what works behind a PgBouncer in session mode and in transaction mode, and what each of its limits
+//! looks like. This is README's table "Behind PgBouncer", line by line.
 
 use std::time::Duration;
 
@@ -53,8 +53,8 @@ fn backends(server: &Postgres) -> String {
     ask(&mut direct(server), others)
 }
 
-/// A holder that keeps the server's connection which was used last to itself, so that the next statement of anybody else in
-/// transaction mode goes to another.
+/// Keeps the server connection that was used last to itself, so that in transaction mode the next statement of anybody else
+/// goes to another one.
 fn occupy(client: &mut Client) {
     client.batch_execute("BEGIN").unwrap();
 }
@@ -84,7 +84,7 @@ fn rollback_ends_a_transaction_left_open_in_either_mode_and_never_hands_it_on() 
 const SESSION_STATE: &str =
     "SET work_mem = '5MB'; CREATE TEMP TABLE mine (id int); SELECT pg_advisory_lock(7)";
 
-/// How many of the three are there: the setting and the table as this client sees them, the lock as anybody does.
+/// How many of the three are there: the setting and the table as this client sees them, the lock as everybody does.
 fn left_of_it(client: &mut Client) -> u32 {
     let sql = "SELECT (current_setting('work_mem') = '5MB')::int \
                + (to_regclass('pg_temp.mine') IS NOT NULL)::int \
@@ -106,13 +106,13 @@ fn in_session_mode_a_session_is_a_connections_own_until_a_full_reset_or_its_end(
         assert_eq!(
             left_of_it(&mut other),
             left / 3,
-            "only the lock is anybody's"
+            "only the lock is visible to others"
         );
         drop(other);
         pool.close(secs(10)).unwrap();
-        // PgBouncer's own server_reset_query.
+        // PgBouncer runs its own server_reset_query.
         let mut others = self::pool(&bouncer, size(1, 0)).get().unwrap();
-        eventually("the session is discarded", || {
+        eventually("the session is reset", || {
             ask(
                 &mut direct(&server),
                 "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
@@ -134,9 +134,9 @@ fn in_transaction_mode_what_a_session_has_set_meets_others_and_full_does_not_hel
         assert_eq!(
             left_of_it(&mut occupies),
             3,
-            "its statements ran where the other's had"
+            "its statements ran on the server connection that the other had used"
         );
-        // The reset goes to another of the server's connections.
+        // The reset goes to another of the server connections.
         drop(sets);
         assert_eq!(left_of_it(&mut occupies), 3, "{how:?}");
     }
@@ -259,7 +259,9 @@ fn null_mode_costs_the_server_no_connection_for_each_checkout_and_keeps_to_its_c
         drop(out);
         assert_eq!(pool.status().total_connections_created, 14);
         drop(bouncer);
-        eventually("PgBouncer's are gone", || backends(&server) == "0");
+        eventually("PgBouncer's server connections are gone", || {
+            backends(&server) == "0"
+        });
     }
 }
 
@@ -277,7 +279,9 @@ fn in_session_mode_each_open_connection_holds_one_of_the_servers_and_in_transact
         assert_eq!(pool.status().idle_connections, 5);
         assert_eq!(backends(&server), held, "{mode}");
         drop(bouncer);
-        eventually("PgBouncer's are gone", || backends(&server) == "0");
+        eventually("PgBouncer's server connections are gone", || {
+            backends(&server) == "0"
+        });
     }
 }
 
@@ -286,13 +290,13 @@ fn driver_error(error: &Error) -> &::postgres::Error {
     source.downcast_ref().unwrap()
 }
 
-/// PgBouncer says so and hangs up; where both come together, the driver sees the end alone.
+/// PgBouncer says so and hangs up. If both arrive together, the driver sees only the end of the connection.
 fn is_query_wait_timeout(error: &::postgres::Error) -> bool {
     let said = error.as_db_error().map(|refusal| refusal.message());
     said == Some("query_wait_timeout") || error.is_closed()
 }
 
-/// How many clients wait for one of the server's connections, as PgBouncer tells `admin_users=app`.
+/// How many clients wait for a server connection, as PgBouncer reports to `admin_users=app`.
 fn waiting(bouncer: &PgBouncer) -> u32 {
     let mut config: ::postgres::Config = bouncer.url().parse().unwrap();
     let mut console = config.dbname("pgbouncer").connect(NoTls).unwrap();
@@ -307,7 +311,7 @@ fn waiting(bouncer: &PgBouncer) -> u32 {
 #[test]
 fn a_checkout_does_not_wait_for_one_of_the_servers_connections_and_its_first_statement_does() {
     let server = Postgres::start();
-    // In session mode the first that is served keeps it.
+    // In session mode, the first client that is served keeps the server connection.
     for (mode, size) in [(SESSION, size(1, 0)), (TRANSACTION, size(2, 0))] {
         let limits = ["default_pool_size=1", "admin_users=app"];
         let bouncer = PgBouncer::start_with(&server, mode, &limits);
@@ -322,7 +326,9 @@ fn a_checkout_does_not_wait_for_one_of_the_servers_connections_and_its_first_sta
             for mut client in all {
                 scope.spawn(move || assert_eq!(ask(&mut client, "SELECT 7"), "7"));
             }
-            eventually("all wait in PgBouncer", || waiting(&bouncer) == count);
+            eventually("all clients wait in PgBouncer", || {
+                waiting(&bouncer) == count
+            });
             other.batch_execute("COMMIT").unwrap();
             drop(other);
         });
@@ -344,7 +350,7 @@ fn command_timeout_is_a_statement_of_connecting_which_waits_for_one_of_the_serve
         assert!(is_query_wait_timeout(driver_error(&error)), "{error:?}");
         assert!(bouncer.log_text().contains("query_wait_timeout"));
         assert_eq!(pool.status().connection_errors, 2, "it was tried again");
-        // Ours ends it where it is shorter.
+        // Our time limit ends the wait if it is shorter.
         let error = pool.get_timeout(millis(100)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect);
         first.batch_execute("ROLLBACK").unwrap();
@@ -444,7 +450,7 @@ fn while_postgresql_is_down_the_health_check_says_so_although_pgbouncer_lets_cli
             assert_eq!(ask(&mut pool.get().unwrap(), "SELECT 7"), "7");
         }
         server.stop();
-        // The first pings an idle connection, the others one that they open.
+        // The first check pings an idle connection, the others one that they open.
         for _ in 0..3 {
             let check = pool.health_check().unwrap();
             assert!(!check.reachable && !check.skipped, "{mode}: {check:?}");
@@ -476,7 +482,7 @@ fn in_transaction_mode_server_lifetime_renews_the_servers_connections_under_ours
     let bouncer = PgBouncer::start_with(&server, TRANSACTION, &["server_lifetime=1"]);
     let pool = pool(&bouncer, size(1, 0));
     let first = pid(&mut pool.get().unwrap());
-    eventually("another of the server's", || {
+    eventually("a different server connection", || {
         pid(&mut pool.get().unwrap()) != first
     });
     assert_eq!(pool.status().total_connections_created, 1);
@@ -485,7 +491,7 @@ fn in_transaction_mode_server_lifetime_renews_the_servers_connections_under_ours
 #[test]
 fn in_session_mode_a_servers_connection_lives_as_long_as_ours_and_recycle_ends_both() {
     let server = Postgres::start();
-    // PgBouncer ends no two within server_lifetime divided by the pool's size.
+    // PgBouncer leaves at least server_lifetime divided by the pool's size between closing two connections.
     let limits = ["server_lifetime=1", "default_pool_size=1000"];
     let bouncer = PgBouncer::start_with(&server, SESSION, &limits);
     let clock = Clock::stopped();
@@ -499,11 +505,14 @@ fn in_session_mode_a_servers_connection_lives_as_long_as_ours_and_recycle_ends_b
         let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
         ask(&mut direct(&server), &sql) == "1"
     };
-    eventually("the lifetime of one that is free has passed", || {
-        !is_there(&other)
-    });
+    eventually(
+        "the lifetime of a free server connection has passed",
+        || !is_there(&other),
+    );
     assert_eq!(pid(&mut pool.get().unwrap()), first);
     clock.advance(Duration::from_secs(1801));
-    eventually("a new one", || pid(&mut pool.get().unwrap()) != first);
+    eventually("a new server connection", || {
+        pid(&mut pool.get().unwrap()) != first
+    });
     assert_eq!(pool.status().total_connections_created, 2);
 }

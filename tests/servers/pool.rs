@@ -1,4 +1,4 @@
-//! What PostgreSQL, MariaDB and MySQL have in common when they are used through a pool: each function here is a test of
+//! What PostgreSQL, MariaDB and MySQL have in common when they are used through a pool. Each function here is a test of
 //! `pool_postgres` and of `pool_mysql`.
 
 use std::cell::Cell;
@@ -19,17 +19,17 @@ use support::servers::{
     MariaDb, MySql, NewestPostgres, Postgres, TestServer, free_port, to_nowhere,
 };
 
-/// The server, and its own words for what the tests have to say.
+/// The server, and how it does what the tests need.
 pub trait Backend: TestServer {
-    /// The id that a session has on the server.
+    /// A query for the id that a session has on the server.
     const SESSION: &str;
-    /// Changes a session setting, and whether it is changed.
+    /// Changes a session setting, and asks whether it is changed.
     const SET: &str;
     const IS_SET: &str;
     /// Takes ten seconds or more, and is stopped with an error by the `command_timeout`.
     const SLEEP: &str;
 
-    /// Lets in `app` this many times at most.
+    /// Starts a server that accepts at most this many connections of `app`.
     fn start_for(connections: usize) -> Self;
 
     /// How many sessions the user `app` has.
@@ -115,8 +115,8 @@ macro_rules! mysql_backend {
                 $server::start_with(&[&format!("--max-connections={connections}")])
             }
 
-            /// Not from information_schema.processlist: MariaDB 10.11.19 crashes now and then when it frees the temporary table
-            /// behind it (signal 11 in ha_maria::drop_table).
+            /// Not from information_schema.processlist: MariaDB 10.11.19 occasionally crashes when it frees the temporary
+            /// table behind it (signal 11 in ha_maria::drop_table).
             fn sessions(admin: &mut AnyConnection) -> i64 {
                 let admin = admin.mysql().unwrap();
                 let rows: Vec<::mysql::Row> = admin.query("SHOW PROCESSLIST").unwrap();
@@ -146,7 +146,7 @@ macro_rules! mysql_backend {
     };
 }
 mysql_backend!(MariaDb, "SELECT SLEEP(10)");
-// A SLEEP that MySQL stops returns 1, and no error.
+// On MySQL, a SLEEP that is stopped returns 1 and no error.
 mysql_backend!(
     MySql,
     "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
@@ -175,7 +175,7 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Everything that `on!` is to be given, so that neither server is forgotten.
+/// Everything that `on!` has to be given, so that no test is forgotten for either server.
 macro_rules! all_on {
     ($backend:ty) => {
         crate::pool::on! {
@@ -230,7 +230,7 @@ fn session<B: Backend>(connection: &mut AnyConnection) -> i64 {
     connection.query_i64(B::SESSION).unwrap()
 }
 
-/// As many connections as this, used and returned; their sessions.
+/// Uses and returns this many connections at once, and returns their sessions.
 fn fill<B: Backend>(database: &Database, connections: usize) -> Vec<i64> {
     let mut out: Vec<_> = (0..connections).map(|_| database.get().unwrap()).collect();
     out.iter_mut().map(session::<B>).collect()
@@ -258,7 +258,7 @@ fn closed(status: &Status, reason: CloseReason) -> u64 {
         .unwrap_or_default()
 }
 
-/// A thread of ours that is still closing a connection, or opening one, comes to its end.
+/// Waits until no thread of the pool is still closing or opening a connection.
 fn settled(database: &Database, checked_in: u64) {
     eventually("the pool is settled", || {
         let status = database.status();
@@ -321,7 +321,7 @@ pub fn a_killed_connection_fails_its_holder_once_and_is_not_kept<B: Backend>() {
     assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
     assert_eq!(connection.ping().unwrap_err().kind(), ErrorKind::Connect);
     drop(connection);
-    // Inside the freshness window of what it was when it was opened: it is known to be broken without a ping.
+    // The connection is still within its freshness window since it was opened, but is known to be broken without a ping.
     assert_ne!(session::<B>(&mut database.get().unwrap()), own);
     let status = database.status();
     assert_eq!(closed(&status, CloseReason::Lost), 1, "{status:#?}");
@@ -350,7 +350,8 @@ pub fn the_next_checkout_after_a_restart_works<B: Backend>() {
     drop(connection);
     settled(&database, 1);
     let status = database.status();
-    // Two were idle: one was pinged, the other went with it. The third was found broken at its return.
+    // Two were idle: one was pinged, and the other was dropped along with it. The third was found broken when it was
+    // returned.
     assert_eq!(status.validation_failures, 1, "{status:#?}");
     assert_eq!(closed(&status, CloseReason::Lost), 2);
     assert_eq!(closed(&status, CloseReason::Invalidated), 1);
@@ -419,7 +420,7 @@ pub fn a_wrong_password_is_told_at_once_and_r2d2_takes_its_whole_timeout<B: Back
         pooled.push(begun.elapsed());
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:?}");
         assert!(B::is_drivers_own(error.source().unwrap()), "{error:?}");
-        // One attempt each: the default policy has five.
+        // One attempt each, where the default policy makes five.
         assert_eq!(database.status().connection_errors, round);
     }
     let (bare, pooled) = (median(bare), median(pooled));
@@ -445,7 +446,7 @@ pub fn an_unknown_database_is_told_after_one_attempt<B: Backend>() {
 }
 
 pub fn an_unreachable_port_is_tried_again_as_the_policy_says<B: Backend>() {
-    // Not started: the address is enough.
+    // No server is started, because the address is enough.
     let scheme = match B::SESSION.contains("pg_") {
         true => "postgresql",
         false => "mysql",
@@ -465,7 +466,7 @@ pub fn an_unreachable_port_is_tried_again_as_the_policy_says<B: Backend>() {
         assert_eq!(status.waiting_requests, 0);
         assert_eq!(state(&status), (1, 0, 0, 0));
     }
-    // Never past the checkout's own deadline.
+    // It is never tried past the checkout's own deadline.
     let database = Database::open_with(&url, size(1, 0).retry(often())).unwrap();
     let begun = Instant::now();
     let error = database.get_timeout(millis(300)).unwrap_err();
@@ -489,7 +490,7 @@ pub fn an_open_transaction_is_rolled_back<B: Backend>() {
         let mut connection = database.get().unwrap();
         assert_eq!(session::<B>(&mut connection), first);
         assert_eq!(connection.query_i64("SELECT count(*) FROM t").unwrap(), 0);
-        // Its lock is gone too, and what comes next is not part of it.
+        // The transaction's lock is gone too, and the next statement is not part of it.
         connection.execute("INSERT INTO t VALUES (2)").unwrap();
         drop(connection);
         let mut connection = database.get().unwrap();
@@ -516,7 +517,7 @@ pub fn a_failed_transaction_is_rolled_back<B: Backend>() {
     assert_eq!(database.status().total_connections_created, 1);
 }
 
-/// PostgreSQL answers nothing more in a transaction that has failed.
+/// PostgreSQL refuses every statement in a failed transaction.
 fn session_unless_failed<B: Backend>(connection: &mut AnyConnection) -> Option<i64> {
     connection.query_i64(B::SESSION).ok()
 }
@@ -582,7 +583,7 @@ pub fn a_guard_dropped_by_a_panicking_thread_is_reset_in_full<B: Backend>() {
 
 pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>() {
     const PING: Duration = Duration::from_millis(200);
-    /// For the scheduling of a busy machine, and up to 100 ms for the close.
+    /// Allows for scheduling on a busy machine, and for up to 100 ms for the close.
     const SLACK: Duration = Duration::from_millis(1_500);
     let server = B::start();
     let settings = size(4, 4)
@@ -598,7 +599,7 @@ pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>(
     session::<B>(&mut held);
     server.pause();
 
-    // Three idle connections, each as silent as the other: after three the caller is told.
+    // Three idle connections that are all silent: after three of them the caller gets an error.
     let begun = Instant::now();
     let error = database.get().unwrap_err();
     let taken = begun.elapsed();
@@ -607,14 +608,14 @@ pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>(
     assert_eq!(
         closed(&database.status(), CloseReason::Lost),
         0,
-        "silent is not lost"
+        "a silent connection is not a lost one"
     );
 
     let begun = Instant::now();
     drop(held);
     assert!(begun.elapsed() < PING + SLACK, "{:?}", begun.elapsed());
 
-    // Nothing is idle now; the kernel accepts and nobody logs in.
+    // Nothing is idle now. The kernel accepts the connection, and nobody answers the login.
     let begun = Instant::now();
     let error = database.get().unwrap_err();
     let taken = begun.elapsed();
@@ -629,7 +630,7 @@ pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>(
     let mut connection = database.get().unwrap();
     session::<B>(&mut connection);
     drop(connection);
-    eventually("the abandoned have ended", || {
+    eventually("the abandoned calls have ended", || {
         let status = database.status();
         status.abandoned == 0 && status.opening_connections == 0
     });
@@ -639,7 +640,7 @@ pub fn a_paused_server_holds_nobody_up_and_is_used_again_afterwards<B: Backend>(
 }
 
 pub fn a_full_server_is_tried_again_until_there_is_room<B: Backend>() {
-    const ROOM: usize = 10; // the least that MariaDB accepts as its limit
+    const ROOM: usize = 10; // the lowest limit that MariaDB accepts
     let server = B::start_for(ROOM);
     let url = server.url();
     let mut others: Vec<_> = (0..ROOM).map(|_| B::bare(&url).unwrap()).collect();
@@ -715,7 +716,7 @@ pub fn the_server_never_sees_more_than_the_capacity_and_nobody_after_close<B: Ba
     assert_laws(&status);
     database.close(secs(10)).unwrap();
     assert_eq!(database.status().total, 0);
-    eventually("the server has forgotten all", || {
+    eventually("the server has forgotten all sessions", || {
         B::sessions(&mut admin.get().unwrap()) == 0
     });
     assert_eq!(database.get().unwrap_err().kind(), ErrorKind::Closed);
@@ -728,7 +729,7 @@ pub fn a_forked_child_leaves_the_connections_of_its_parent_alone<B: Backend>() {
     let mut held = database.get().unwrap();
     let held_session = session::<B>(&mut held);
     held.execute("BEGIN").unwrap();
-    // The child owns copies: what it drops is still there in the parent.
+    // What the child drops are copies: in the parent everything is still there.
     let inherited = Cell::new(Some((database, held)));
     in_child(|| {
         let (database, held) = inherited.take().unwrap();
@@ -788,5 +789,5 @@ pub fn the_common_surface_works_and_tells_statement_from_connection<B: Backend>(
     assert!(connection.sqlite().is_none());
     drop(connection);
     database.ping().unwrap();
-    assert_eq!(database.status().checkouts, 1, "a probe is no checkout");
+    assert_eq!(database.status().checkouts, 1, "a probe is not a checkout");
 }

@@ -1,4 +1,4 @@
-//! MariaDB and MySQL through the pool: what they share with PostgreSQL, and what MariaDB has alone.
+//! MariaDB and MySQL through the pool: what they share with PostgreSQL, and what applies only to MariaDB.
 
 use ::mysql::prelude::Queryable;
 use queuepool::mysql::MySqlPool;
@@ -24,7 +24,7 @@ fn a_connection_that_the_server_closed_for_its_idleness_never_reaches_a_caller()
     let session = connection.query_i64(MariaDb::SESSION).unwrap();
     drop(connection);
     let admin = server.admin();
-    eventually("the server closes it", || {
+    eventually("the server has closed the connection", || {
         MariaDb::sessions(&mut admin.get().unwrap()) == 0
     });
     let mut connection = database.get().unwrap();

@@ -1,4 +1,4 @@
-//! PostgreSQL through the pool: what it shares with MariaDB, and what it has alone.
+//! PostgreSQL through the pool: what it shares with MariaDB, and what applies only to PostgreSQL.
 
 use queuepool::Database;
 use queuepool::postgres::PostgresPool;

@@ -1,4 +1,4 @@
-//! PostgreSQL: an answer that nobody reads to its end reaches nobody else, and holds nobody up for long.
+//! PostgreSQL: an answer that is not read to its end reaches nobody else, and holds nobody up for long.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn leave_rows(client: &mut Client) {
     assert!(rows.next().unwrap().is_some());
 }
 
-/// It answers with 99 rows, and with the last after a minute.
+/// Leaves a statement that has answered with 99 rows and sends the last one after a minute.
 fn leave_a_sleeper(client: &mut Client) {
     let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
                FROM generate_series(1, 100) i";
@@ -65,8 +65,8 @@ fn a_statement_that_has_stopped_to_answer_is_cancelled_too() {
     is_cancelled_and_closed(&server, &server.url(), leave_a_sleeper);
 }
 
-/// The driver hangs up at once, after which PgBouncer 1.18 ends another client's connection, or crashes. The first connects
-/// behind it used to fail with "successfully sent cancel request" or to be refused, every second time.
+/// The driver hangs up as soon as it has sent a cancel request, after which PgBouncer 1.18 ends another client's connection or
+/// crashes. Every second time, the first connects after that failed with "successfully sent cancel request" or were refused.
 #[test]
 fn behind_a_pgbouncer_a_half_read_answer_takes_no_place_and_nothing_is_cancelled() {
     let server = Postgres::start();
@@ -75,11 +75,12 @@ fn behind_a_pgbouncer_a_half_read_answer_takes_no_place_and_nothing_is_cancelled
             let bouncer = PgBouncer::start_with(&server, mode, &[ignores]);
             let pool = pool(&bouncer.url(), 2);
             leave_a_sleeper(&mut pool.get().unwrap());
-            // Longer than the question takes that comes before a cancel.
+            // Longer than the query takes that is asked before a cancel.
             for _ in 0..20 {
                 let mut both = [pool.get().unwrap(), pool.get().unwrap()];
                 for next in &mut both {
-                    // In transaction mode the next request may go to a server that does not know a prepared statement.
+                    // In transaction mode the next request may go to a server connection that does not know a prepared
+                    // statement.
                     let answer = next.simple_query("SELECT 7").unwrap();
                     let row = answer.iter().find_map(|message| match message {
                         SimpleQueryMessage::Row(row) => row.get(0),
@@ -101,7 +102,7 @@ fn behind_a_pgbouncer_a_half_read_answer_takes_no_place_and_nothing_is_cancelled
     }
 }
 
-/// A table with a row, for copies into it.
+/// A pool on a database that has a table with one row, for copies into it.
 fn pool_with_table(server: &Postgres) -> PostgresPool {
     let pool = pool_of_one(&server.url());
     let sql = "CREATE TABLE t (i int); INSERT INTO t VALUES (1)";
@@ -228,14 +229,14 @@ fn a_copy_into_a_table_as_a_plain_statement_is_owed_and_costs_no_other_connectio
     let mut next = database.get().unwrap();
     assert_eq!(next.query_i64("SELECT pg_backend_pid()").unwrap(), kept);
     // The driver's close waits for an answer that does not come.
-    eventually("its place is given up", || {
+    eventually("its place is given back", || {
         database.status().total_connections_closed == 1
     });
     assert_eq!(database.status().closed_by_reason[&CloseReason::Owed], 1);
 }
 
-/// The driver counts one answer too many where `copy_in` is refused as it is executed. Under never 211 of 500 next users were
-/// given the row of the one before.
+/// If `copy_in` is refused when it is executed, the driver counts one answer too many. Under `never`, 211 of 500 next users
+/// were given the row of the user before.
 #[test]
 fn after_a_refused_copy_nobody_is_given_the_answer_of_another_statement() {
     let server = Postgres::start();
@@ -255,7 +256,7 @@ fn after_a_refused_copy_nobody_is_given_the_answer_of_another_statement() {
             let refused = client.copy_in("COPY secret FROM STDIN").map(drop);
             assert_eq!(refused.unwrap_err().code().unwrap().code(), "42501");
             if round % 2 == 0 {
-                // Refused, or an answer of another: the holder is its own.
+                // It is refused or gets the answer to another statement: the holder only harms itself.
                 let _ = client.simple_query("SELECT 'mine'");
             }
             drop(holder);

@@ -1,4 +1,4 @@
-//! The PostgreSQL driver against real servers.
+//! The PostgreSQL driver, tested with real servers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -170,7 +170,7 @@ fn every_connection_is_lost_when_the_server_stops_or_crashes<S: TestServer>() {
             true => server.kill(),
             false => server.stop(),
         }
-        // After a crash of its parent a backend answers until it has noticed.
+        // After its parent has crashed, a backend answers until it notices.
         let begun = Instant::now();
         let error = loop {
             match driver.ping(&manager, &mut client, LIMIT) {
@@ -270,7 +270,7 @@ fn a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log<S: TestSer
     for how in [ResetOnReturn::Rollback, ResetOnReturn::Full] {
         driver.reset(&manager, &mut client, how).expect("a reset");
     }
-    // In a failed transaction the refusal itself is logged, and nothing else.
+    // Outside a transaction the resets log no warning.
     assert!(
         !server.log_text().contains("WARNING"),
         "{}",
@@ -397,7 +397,7 @@ fn a_unix_socket_is_named_in_the_host_or_in_a_parameter<S: TestServer>() {
         ),
     ] {
         let mut settings = Settings::default();
-        // There is no network to encrypt.
+        // There is no network whose traffic could be encrypted.
         settings.require_tls = true;
         let (manager, _) = prepared(&url, &settings);
         let mut client = manager.connect().expect("a connection");

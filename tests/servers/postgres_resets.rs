@@ -1,4 +1,4 @@
-//! PostgreSQL: what one user leaves behind and the next one finds, under each of never, rollback and full.
+//! PostgreSQL: what one user leaves behind and the next one finds, under each of `never`, `rollback` and `full`.
 
 use ::postgres::{Client, NoTls};
 use queuepool::ResetOnReturn::{Full, Never, Rollback};
@@ -25,13 +25,14 @@ fn pool(url: &str, how: ResetOnReturn) -> PostgresPool {
     build(url, settings)
 }
 
-/// The first column of the first row, in a string of its own: in a transaction of its own, if none is open.
+/// The first column of the first row, as text. It is asked in a single request, and so in a transaction of its own if none
+/// is open.
 fn ask(client: &mut Client, sql: &str) -> String {
     let row = client.query_one(&format!("SELECT ({sql})::text"), &[]);
     row.unwrap().get(0)
 }
 
-/// What is left, and whether it is there; for never, rollback and full.
+/// What is left behind, how the next user sees it, and whether it stays under never, rollback and full.
 struct Row {
     what: &'static str,
     leave: fn(&mut Client),
@@ -52,7 +53,7 @@ const TABLE: &[Row] = &[
     Row {
         what: "an open transaction",
         leave: |client| run(client, "BEGIN; INSERT INTO t VALUES (1)"),
-        // Outside a transaction a first VACUUM is let in.
+        // Outside a transaction, the first VACUUM is accepted.
         is_left: |client| client.batch_execute("VACUUM t").is_err(),
         stays: NEVER,
     },
@@ -199,7 +200,7 @@ const OBJECTS: &str = "CREATE TABLE t (i int); CREATE SEQUENCE s; \
                        CREATE TYPE colour AS ENUM ('red', 'blue'); CREATE TABLE pot (colour colour); \
                        CREATE TYPE size AS ENUM ('s', 'm'); CREATE TABLE shirt (size size);";
 
-/// As superuser, who may all of this.
+/// As superuser, who may do all of this.
 fn server() -> Postgres {
     let server = Postgres::start();
     run(&mut client(&server), OBJECTS);
@@ -226,13 +227,13 @@ fn every_cell_of_the_table_of_what_never_rollback_and_full_undo() {
             if (row.is_left)(&mut next) != stays {
                 wrong.push(format!("{} under {how:?}: expected {stays}", row.what));
             }
-            // Not by another connection.
+            // The answer did not come from another connection.
             run(
                 &mut next,
                 "ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE",
             );
             assert_eq!(pid(&mut next), before, "{} under {how:?}", row.what);
-            // Nor does the row of one test meet the next one's.
+            // What one row leaves behind must not reach the next row's test.
             drop(next);
             pool.close(secs(5)).unwrap();
         }
@@ -240,7 +241,7 @@ fn every_cell_of_the_table_of_what_never_rollback_and_full_undo() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// In one session: everything that the table says is undone.
+/// Leaves behind, in one session, everything that the table says is undone.
 fn leave_all(client: &mut Client) {
     for row in TABLE {
         if !matches!(
@@ -263,7 +264,7 @@ fn leave_all(client: &mut Client) {
 #[test]
 fn full_undoes_all_of_it_at_once_in_whatever_state_the_transaction_is() {
     let server = server();
-    // What full calls, of a user's own, found first.
+    // A user's own versions of what `full` calls, which the session's search_path finds first.
     let traps = "CREATE SCHEMA trap; \
                  CREATE FUNCTION trap.pg_advisory_unlock_all() RETURNS int LANGUAGE sql AS 'SELECT 1/0'; \
                  CREATE VIEW trap.pg_prepared_statements AS SELECT 'x'::text AS name, true AS from_sql";
@@ -284,7 +285,7 @@ fn full_undoes_all_of_it_at_once_in_whatever_state_the_transaction_is() {
         let before = pid(&mut holder);
         leave_all(&mut holder);
         for sql in last.split_inclusive(';') {
-            // The last of some fails, as it is meant to.
+            // In some cases the last statement fails, as it is meant to.
             let _ = holder.batch_execute(sql);
         }
         drop(holder);
@@ -301,7 +302,7 @@ fn full_undoes_all_of_it_at_once_in_whatever_state_the_transaction_is() {
     }
 }
 
-/// neondatabase/neon#11165, rust-postgres/rust-postgres#636, deadpool-rs/deadpool#57.
+/// See neondatabase/neon#11165, rust-postgres/rust-postgres#636 and deadpool-rs/deadpool#57.
 #[test]
 fn the_second_table_with_an_enum_is_read_as_the_first_was() {
     let server = server();
@@ -327,13 +328,13 @@ fn notifications_of_one_user_reach_no_other() {
         let mut next = pool.get().unwrap();
         run(&mut next, "SELECT 1");
         assert_eq!(next.notifications().len(), 0, "{how:?}");
-        // Its own come as ever.
+        // The next user's own notifications arrive as usual.
         run(&mut next, "LISTEN news; NOTIFY news, 'mine'");
         assert_eq!(next.notifications().len(), 1, "{how:?}");
     }
 }
 
-/// How many strings of SQL the server was sent since `from`, in its log.
+/// The strings of SQL that the server was sent since position `from` of its log.
 fn strings(server: &Postgres, from: usize) -> Vec<String> {
     let log = server.log_text().split_off(from);
     let strings = log.lines().filter(|line| line.contains("statement: "));

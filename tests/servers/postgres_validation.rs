@@ -59,7 +59,7 @@ fn a_query_that_the_server_refuses_is_a_validation_error_and_opens_no_connection
         ),
     ] {
         let pool = pool(&server, settings(query));
-        // The first is new, and not tested.
+        // The first connection is new and is not tested.
         drop(pool.get().unwrap());
         for _ in 0..10 {
             let error = pool.get().unwrap_err();

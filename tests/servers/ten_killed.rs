@@ -1,4 +1,4 @@
-//! Scenario 22 on the real servers: ten connections in the freshness window, all ended by the server.
+//! Scenario 22 on real servers: ten connections within the freshness window, all ended by the server.
 
 use std::thread;
 use std::time::Duration;
@@ -16,18 +16,18 @@ on_each!([
 ]: postgres = Postgres, postgres_newest = NewestPostgres, mariadb = MariaDb, mysql = MySql);
 
 fn settings() -> Settings {
-    // A long window: no ping comes of itself.
+    // A long window, so that no ping is sent on its own account.
     size(10, 0).pre_ping(queuepool::PrePing::IdleFor(Duration::from_secs(60)))
 }
 
-/// Ten open connections, by their sessions' ids.
+/// Opens ten connections. Returns the ids of their sessions.
 fn fill<B: Backend>(database: &Database) -> Vec<i64> {
     let mut held: Vec<_> = (0..10).map(|_| database.get().unwrap()).collect();
     let session = |connection: &mut AnyConnection| connection.query_i64(B::SESSION).unwrap();
     held.iter_mut().map(session).collect()
 }
 
-/// Ten statements, one after another; how many of them failed.
+/// Runs ten statements, one after another. Returns how many of them failed.
 fn failures(database: &Database) -> usize {
     let run = || database.get().unwrap().execute("SELECT 1").is_err();
     (0..10).filter(|_| run()).count()
@@ -51,7 +51,7 @@ fn of_ten_idle_ones_the_first_statement_fails<B: Backend>() {
     assert_ten_new::<B>(&database, &sessions);
 }
 
-/// The typed connection, whose errors nobody notes.
+/// The same through the typed connection, whose errors nobody notes.
 fn without_a_word_of_the_holder_the_first_statement_fails<B: Backend>() {
     let server = B::start();
     let database = Database::open_with(&server.url(), settings()).unwrap();
@@ -82,7 +82,7 @@ fn of_two_with_a_statement_in_flight_both_fail_and_no_other<B: Backend>() {
             .map(|()| scope.spawn(|| database.get().unwrap().execute(B::SLEEP).unwrap_err()));
         let admin = server.admin();
         eventually("both sleep", || database.status().checked_out == 2);
-        // The statements are on their way.
+        // By then the statements are on their way.
         thread::sleep(Duration::from_millis(200));
         kill::<B>(&admin, &sessions);
         for caller in asleep {

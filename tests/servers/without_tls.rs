@@ -1,4 +1,5 @@
-//! A build without the feature `tls`: what must be encrypted is refused before anything is opened, and all else is plain.
+//! A build without the feature `tls`: what must be encrypted is refused before anything is opened, and everything else is
+//! plain.
 //!
 //! `cargo test -p queuepool-tests --no-default-features --features sqlite,postgres,mysql --test servers without_tls::`
 

@@ -1,5 +1,5 @@
-//! What a connection to SQLite, in queue mode, carries to its next user: the table of `ResetOnReturn`, cell by cell, and rounds
-//! at random.
+//! What a connection to SQLite, in queue mode, carries over to its next user: the table of `ResetOnReturn`, cell by cell,
+//! and random rounds.
 
 use queuepool::sqlite::{SqliteManager, SqlitePool};
 use queuepool::{Mode, ResetOnReturn, Settings};
@@ -39,7 +39,7 @@ fn pool(folder: &tempfile::TempDir, how: ResetOnReturn) -> SqlitePool {
         .pool_size(1)
         .max_overflow(0)
         .reset_on_return(how);
-    // Who finds a lock is told soon.
+    // Whoever meets a lock is to fail soon.
     let file = folder.path().join("app.db");
     let pool = SqlitePool::builder(format!("sqlite:///{}?busy_timeout=20ms", file.display()))
         .unwrap()
@@ -52,7 +52,7 @@ fn pool(folder: &tempfile::TempDir, how: ResetOnReturn) -> SqlitePool {
     pool
 }
 
-/// The first value, or what was refused.
+/// The first value, or the error.
 fn ask(connection: &Connection, sql: &str) -> String {
     let value = connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0));
     match value {
@@ -104,7 +104,7 @@ const TABLE: &[Row<SqliteManager>] = &[
         |connection| ask(connection, "PRAGMA locking_mode") == "Text(\"exclusive\")",
     ),
     row(
-        "a pragma of the pool's",
+        "a pragma that the pool sets",
         Undone::ByFull,
         |connection| run(connection, "PRAGMA foreign_keys = off"),
         |connection| ask(connection, "PRAGMA foreign_keys") == "Integer(0)",

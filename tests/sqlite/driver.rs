@@ -1,4 +1,4 @@
-//! SQLite's driver: ping, reset and what it says of itself, without a pool.
+//! SQLite's driver without a pool: its ping, its reset, and what it says about itself.
 
 use queuepool::sqlite;
 use queuepool::sqlite::{JournalMode, Pragmas, SqliteDriver, SqliteManager, SqlitePool, TempStore};
@@ -60,7 +60,7 @@ fn a_full_reset_restores_the_pragmas_and_drops_temporary_tables() {
     }
     assert!(conn.execute("INSERT INTO scratch VALUES (1)", []).is_err());
 
-    // Temporary tables go whatever temp_store is.
+    // Temporary tables are dropped whatever temp_store is.
     for store in [None, Some(TempStore::File)] {
         let manager = SqliteManager::memory().pragmas(Pragmas::default().temp_store(store));
         let mut conn = manager.connect().unwrap();
@@ -88,10 +88,10 @@ fn a_ping_succeeds_although_the_file_was_deleted() {
     assert_eq!(
         pragma(&fresh, "journal_mode"),
         "wal",
-        "the file made in its place is switched too"
+        "the file created in its place is switched to WAL too"
     );
     drop(fresh);
-    assert!(wal_of(&file).exists(), "and a connection is kept on it");
+    assert!(wal_of(&file).exists(), "a connection is kept open on it");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn every_error_has_its_class() {
 #[test]
 fn a_full_reset_lets_go_of_a_file_that_was_locked_by_its_schemas_name() {
     let folder = folder();
-    // In WAL mode the manager's own connection keeps others from locking the file for good.
+    // In WAL mode, the manager's own connection would keep others from locking the file for good.
     let pragmas = Pragmas::default().journal_mode(JournalMode::Delete);
     let (manager, driver) = prepared(
         SqliteManager::file(folder.path().join("app.db")).pragmas(pragmas),

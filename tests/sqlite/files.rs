@@ -1,4 +1,4 @@
-//! Files that cannot be opened, or only be read.
+//! Files that cannot be opened, and files that may only be read.
 
 use queuepool::Settings;
 use queuepool::sqlite::{JournalMode, Pragmas, SqliteDriver, SqliteManager};
@@ -24,7 +24,7 @@ fn a_reader_of_a_read_only_manager_reads_and_a_writer_gets_sqlites_own_error() {
         assert_eq!(
             pragma(&conn, "journal_mode"),
             format!("{mode:?}").to_lowercase(),
-            "the journal mode stays the file's"
+            "the file keeps its journal mode"
         );
         let error = conn.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
         assert_eq!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly));
@@ -181,6 +181,6 @@ fn a_checkout_keeps_to_its_deadline_while_another_program_has_locked_the_file() 
     assert_eq!(error.kind(), queuepool::ErrorKind::Connect, "{error}");
     assert!(
         took < std::time::Duration::from_millis(900),
-        "not after busy_timeout's 5 s: {took:?}"
+        "it must not wait for busy_timeout's 5 s: {took:?}"
     );
 }

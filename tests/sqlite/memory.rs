@@ -15,7 +15,11 @@ fn memory_is_one_database_for_each_manager() {
     let other = SqliteManager::from_url("sqlite://").unwrap();
     drop(with_table(&one));
     let conn = one.connect().unwrap();
-    assert_eq!(count(&conn), 0, "it outlives the connection that made it");
+    assert_eq!(
+        count(&conn),
+        0,
+        "the database outlives the connection that created it"
+    );
     assert_eq!(pragma(&conn, "synchronous"), "0");
     let error = other
         .connect()

@@ -1,4 +1,4 @@
-//! Files and directories that may not be written. Root may write everything: then the tests run again as nobody.
+//! Files and directories that may not be written. Root may write everything, so in that case the tests run again as nobody.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,8 @@ use rusqlite::{Connection, ErrorCode};
 
 const NOBODY: u32 = 65534;
 
-/// Runs the test's body where permissions count: here, or as nobody in a copy of this program that runs this test only.
+/// Runs the test's body where permissions apply: in this process, or as nobody in a copy of this program that runs only
+/// this test.
 fn where_permissions_count(test: &str, body: impl FnOnce(&Path)) {
     let folder = tempfile::tempdir().unwrap();
     let probe = folder.path().join("probe");
@@ -24,7 +25,7 @@ fn where_permissions_count(test: &str, body: impl FnOnce(&Path)) {
         return body(folder.path());
     }
     allow(folder.path(), 0o777);
-    // One at a time: a program that is being copied while another test forks cannot be started ("text file busy").
+    // One at a time: if another test forks while a program is being copied, the copy cannot be started ("text file busy").
     static COPYING: Mutex<()> = Mutex::new(());
     let copying = COPYING.lock().unwrap_or_else(PoisonError::into_inner);
     let program = folder.path().join("program");
@@ -48,7 +49,7 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
 }
 
-/// A database with a table, closed, in a directory of its own.
+/// A closed database with a table, in a directory of its own.
 fn database(folder: &Path, mode: JournalMode) -> PathBuf {
     let own = folder.join(format!("{mode:?}"));
     fs::create_dir(&own).unwrap();

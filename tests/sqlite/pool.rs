@@ -46,7 +46,10 @@ fn a_database_by_url_is_a_null_pool_unless_a_queue_is_asked_for() {
     let status = database.status();
     assert_eq!(status.pool_type, "NullPool");
     assert_eq!((status.size, status.total, status.overflow), (0, 0, 0));
-    assert_eq!(status.total_connections_created, 4, "one is the ping's");
+    assert_eq!(
+        status.total_connections_created, 4,
+        "one was opened by the ping"
+    );
     assert_eq!(status.closed_by_reason[&CloseReason::NullPool], 4);
     assert_eq!(status.checkouts, 3);
     assert!(database.sqlite().is_some());
@@ -64,7 +67,7 @@ fn a_database_by_url_is_a_null_pool_unless_a_queue_is_asked_for() {
 
 #[test]
 fn three_slashes_are_relative_and_four_absolute() {
-    // The working directory is the whole process's: a child has its own.
+    // The working directory belongs to the whole process, so this runs in a child with its own.
     const CHILD: &str = "QUEUEPOOL_TEST_RELATIVE";
     if std::env::var_os(CHILD).is_some() {
         for url in [
@@ -133,7 +136,7 @@ fn eight_threads_write_without_an_error_in_either_mode_on_a_file_and_in_memory()
             with_table(&database);
             eight_threads_write(database.sqlite().unwrap());
             assert_eq!(rows(&database), 800, "{mode:?} {url}");
-            // Each read what the one before had written.
+            // Each transaction must have read what the one before it wrote.
             let mut connection = database.get().unwrap();
             let distinct = connection.query_i64("SELECT count(DISTINCT v) FROM t");
             assert_eq!(distinct.unwrap(), 800);
@@ -151,7 +154,7 @@ fn memory_survives_between_checkouts_and_each_database_has_its_own() {
         let one = Database::open(url).unwrap();
         let other = Database::open(url).unwrap();
         with_table(&one);
-        assert_eq!(one.status().total, 0, "nothing is open in between");
+        assert_eq!(one.status().total, 0, "no connection is open in between");
         insert(&one).unwrap();
         assert_eq!(rows(&one), 1);
         let error = insert(&other).unwrap_err();
@@ -159,7 +162,7 @@ fn memory_survives_between_checkouts_and_each_database_has_its_own() {
         assert!(error.to_string().contains("no such table"), "{error}");
         let clone = one.clone();
         drop(one);
-        assert_eq!(rows(&clone), 1, "it lives as long as a handle");
+        assert_eq!(rows(&clone), 1, "the database lives as long as a handle");
         clone.close(SECOND).unwrap();
         assert_eq!(clone.get().unwrap_err().kind(), ErrorKind::Closed);
     }
@@ -214,7 +217,10 @@ fn what_cannot_be_opened_is_told_at_once_and_in_words_that_help() {
                 .is::<rusqlite::Error>()
         );
         let status = database.status();
-        assert_eq!(status.connection_errors, 1, "permanent: not tried again");
+        assert_eq!(
+            status.connection_errors, 1,
+            "a permanent error is not retried"
+        );
         assert_eq!(status.total, 0);
         assert!(status.last_error.unwrap().contains(says));
     }
@@ -233,7 +239,7 @@ fn the_wal_file_stays_between_checkouts_and_is_gone_after_close() {
         assert!(!wal_of(&path).exists(), "{mode:?}");
         assert_eq!(count(&Connection::open(&path).unwrap()), 1);
     }
-    // The last handle's drop lets go of it too.
+    // Dropping the last handle removes it too.
     let path = folder.path().join("dropped.db");
     let database = Database::open(&url(&path)).unwrap();
     with_table(&database);
@@ -318,7 +324,7 @@ fn the_urls_settings_take_effect_and_code_goes_before_them() {
     );
     drop(out);
     assert_eq!(database.status().checked_in, 3);
-    // A parameter of the driver's own reaches the driver.
+    // A parameter that belongs to the driver reaches the driver.
     let cache = database.get().unwrap().query_i64("PRAGMA cache_size");
     assert_eq!(cache.unwrap(), -500);
 

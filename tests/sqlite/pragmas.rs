@@ -1,4 +1,4 @@
-//! The pragmas that every connection has.
+//! The pragmas that are set on every connection.
 
 use queuepool::Driver;
 use queuepool::Settings;

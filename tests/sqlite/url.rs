@@ -1,4 +1,4 @@
-//! SQLite's URLs, good and bad.
+//! SQLite URLs, good and bad.
 
 use std::path::Path;
 

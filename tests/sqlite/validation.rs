@@ -1,4 +1,4 @@
-//! A validation_query of one's own: one that is wrong, one that fails later, and one that leaves something behind.
+//! A user's own validation_query: one that is wrong, one that fails later, and one that leaves something behind.
 
 use queuepool::sqlite::{SqliteManager, SqlitePool};
 use queuepool::{CloseReason, Database, ErrorKind, Mode, Pool, PrePing, ResetOnReturn, Settings};
@@ -36,7 +36,10 @@ fn one_that_is_refused_is_named_and_costs_no_connection() {
         let status = pool.status();
         assert_eq!(status.total_connections_created, 1, "{status:#?}");
         assert_eq!(status.idle_connections, 1, "{status:#?}");
-        assert_eq!(status.validation_failures, 1, "asked once a second");
+        assert_eq!(
+            status.validation_failures, 1,
+            "the query is sent once a second"
+        );
         assert_eq!(pool.ping().unwrap_err().kind(), ErrorKind::Validation);
         let check = pool.health_check().unwrap();
         assert!(check.error.is_some_and(|error| error.contains(query)));
@@ -49,9 +52,9 @@ fn one_that_is_refused_is_asked_again_after_a_second() {
     let pool = pool(settings("SELECT * FROM later"));
     drop(pool.get().unwrap());
     pool.get().unwrap_err();
-    // By a connection that needs no test.
+    // On a connection that would need no test.
     let connection = pool.try_get();
-    assert!(connection.is_err(), "the verdict holds");
+    assert!(connection.is_err(), "the refusal still stands");
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Validation);
 }
@@ -66,7 +69,7 @@ fn one_that_succeeded_before_and_fails_later_closes_its_connection() {
     let connection = pool.get().unwrap();
     connection.execute_batch("DROP TABLE there").unwrap();
     drop(connection);
-    // The failed one is closed, and another opened.
+    // The connection whose test failed is closed, and another one is opened.
     drop(pool.get().unwrap());
     let status = pool.status();
     let failed = status.closed_by_reason.get(&CloseReason::ValidationFailed);

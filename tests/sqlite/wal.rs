@@ -1,4 +1,4 @@
-//! The switch to WAL, and the log's life.
+//! The switch to WAL, and how long the log file exists.
 
 use queuepool::Driver;
 use queuepool::sqlite;

@@ -1,4 +1,4 @@
-//! A process to oneself.
+//! A process of its own for a test.
 
 use std::any::type_name;
 use std::env;
@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 const CHILD: &str = "QUEUEPOOL_TEST_IS_ALONE";
 
-/// Runs the body of a test, all of it, in a process in which no other test runs: what it sets there, counts there and
-/// measures there is its own.
+/// Runs the whole body of a test in a process in which no other test runs, so that what the test sets, counts or measures
+/// there is its own.
 ///
-/// nextest gives every test such a process. `cargo test` does not: there the test starts its program again for itself
-/// alone, and while it is waited for, no other such test of the program runs.
+/// nextest gives every test such a process. `cargo test` does not, so there the test starts its program again for itself
+/// alone, and while it waits, no other such test of the program runs.
 pub fn alone<Body: FnOnce()>(body: Body) {
     let by_nextest =
         env::var("NEXTEST_EXECUTION_MODE").is_ok_and(|mode| mode == "process-per-test");
@@ -31,8 +31,8 @@ pub fn alone<Body: FnOnce()>(body: Body) {
     assert!(said.contains("1 passed"), "there is no such test");
 }
 
-/// The test whose body this closure is, as the test program names it. Were the closure's name written otherwise one day, no
-/// test would be found, which is an error.
+/// The name of the test whose body this closure is, as the test program knows it. If the names of closures ever change, no
+/// test is found, which is an error.
 fn name_of<Body>() -> &'static str {
     let path = type_name::<Body>().trim_end_matches("::{{closure}}");
     path.split_once("::").map_or(path, |(_program, test)| test)

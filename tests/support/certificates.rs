@@ -1,4 +1,4 @@
-//! Certificates for tests: an authority, and what it signs.
+//! Certificates for tests: authorities, and what they sign.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub struct Certificate {
     pub key: String,
 }
 
-/// Somebody who signs certificates.
+/// An authority that signs certificates.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pub certificate: String,
@@ -27,7 +27,7 @@ impl Authority {
         Authority::called(whole)
     }
 
-    /// By the whole name that stands in what it signs.
+    /// An authority with this full name, which appears as the issuer in what it signs.
     pub fn called(name: DistinguishedName) -> Self {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -40,12 +40,12 @@ impl Authority {
         }
     }
 
-    /// For a server of these names.
+    /// A certificate for a server with these names.
     pub fn server(&self, names: &[&str]) -> Certificate {
         self.sign(names, |_| {})
     }
 
-    /// For a server of these names, until 2024.
+    /// A certificate for a server with these names that expired in 2024.
     pub fn expired_server(&self, names: &[&str]) -> Certificate {
         self.sign(names, |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
@@ -60,7 +60,7 @@ impl Authority {
         })
     }
 
-    /// Another authority, which this one vouches for.
+    /// Another authority, whose certificate this one has signed.
     pub fn intermediate(&self, name: &str) -> Authority {
         let key = KeyPair::generate().expect("a key");
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
@@ -92,7 +92,7 @@ impl Authority {
     }
 }
 
-/// A server's own, signed by itself as `openssl req -x509` does: as if it were an authority's.
+/// A server's self-signed certificate which, as `openssl req -x509` makes it, claims to be an authority's.
 pub fn self_signed(names: &[&str]) -> Certificate {
     let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
     let mut params = CertificateParams::new(names).expect("names");
@@ -106,14 +106,14 @@ pub fn self_signed(names: &[&str]) -> Certificate {
 }
 
 impl Certificate {
-    /// With that of the authority between it and the trusted one.
+    /// Appends the certificate of the authority between this one and the trusted one.
     pub fn below(mut self, authority: &Authority) -> Self {
         self.certificate.push_str(&authority.certificate);
         self
     }
 }
 
-/// Files for this side, gone with the value.
+/// Files on this side, which are removed when the value is dropped.
 pub struct Files(TempDir);
 
 impl Files {

@@ -1,4 +1,4 @@
-//! An answer of PostgreSQL's of which nobody wants the rest, and what the pool makes of it.
+//! An answer from PostgreSQL that nobody reads to its end, and how the pool deals with it.
 
 use std::time::{Duration, Instant};
 
@@ -8,20 +8,21 @@ use queuepool::{CloseReason, PrePing, Settings};
 
 use crate::servers::Postgres;
 
-/// 20 GB, which no return reads to the end.
+/// 20 GB, which no return can read to the end.
 pub const COPY: &str = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j) TO STDOUT";
-/// As many rows.
+/// The same amount as rows.
 pub const ROWS: &str =
     "SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j";
 
 const LIMIT: Duration = Duration::from_millis(300);
 
-/// One connection, and a reset that may take 300 ms. The ping would find a statement that still runs.
+/// A pool of one connection, with a reset that may take 300 ms. It does not ping, because a ping would find a statement
+/// that still runs.
 pub fn pool_of_one(url: &str) -> PostgresPool {
     pool(url, 1)
 }
 
-/// As many as `places`.
+/// The same with `places` connections.
 pub fn pool(url: &str, places: u32) -> PostgresPool {
     let settings = Settings::default()
         .pool_size(places)
@@ -41,7 +42,8 @@ pub fn pid(client: &mut Client) -> i32 {
     row.unwrap().get(0)
 }
 
-/// Whether `pid` ends within five seconds: on this side then the call that waited for it, and the thread it ran on.
+/// Whether the session `pid` ends within five seconds. If it does, so do the call on this side that waited for it, and its
+/// thread.
 pub fn ends(server: &Postgres, pid: i32) -> bool {
     let mut admin = admin(server);
     let begun = Instant::now();
@@ -55,8 +57,8 @@ pub fn ends(server: &Postgres, pid: i32) -> bool {
     false
 }
 
-/// Whoever leaves an answer half read waits for no more than the limit; the next has another connection; the statement is
-/// ended on the server, and the connection with it.
+/// Asserts that whoever leaves an answer half read waits no longer than the limit, that the next caller gets another
+/// connection, and that the statement is ended on the server together with its connection.
 pub fn is_cancelled_and_closed(server: &Postgres, url: &str, leave: impl FnOnce(&mut Client)) {
     let pool = pool_of_one(url);
     let mut client = pool.get().unwrap();
@@ -69,7 +71,7 @@ pub fn is_cancelled_and_closed(server: &Postgres, url: &str, leave: impl FnOnce(
     let mut next = pool.get_timeout(Duration::from_secs(10)).unwrap();
     let row = next.query_one("SELECT 7", &[]).unwrap();
     assert_eq!(row.get::<_, i32>(0), 7);
-    assert!(ends(server, left), "the session goes on");
+    assert!(ends(server, left), "the session has not ended");
     drop(next);
     let status = pool.status();
     let closed = status.closed_by_reason.get(&CloseReason::ResetFailed);

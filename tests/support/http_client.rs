@@ -1,4 +1,4 @@
-//! A client that sends what it is told, byte by byte.
+//! An HTTP client that sends exactly what it is told, byte by byte.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -28,7 +28,7 @@ impl Answer {
 }
 
 impl Client {
-    /// What does not come within half a minute does not come.
+    /// Connects. Reads fail if nothing arrives within half a minute.
     pub fn connect(server: SocketAddr) -> Self {
         let stream = TcpStream::connect(server).unwrap();
         let patience = Some(Duration::from_secs(30));
@@ -45,7 +45,7 @@ impl Client {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    /// As much as is taken at once.
+    /// Sends as much as is accepted at once.
     pub fn try_send(&self, bytes: &[u8]) -> io::Result<usize> {
         self.0.get_ref().write(bytes)
     }
@@ -59,7 +59,7 @@ impl Client {
         self.answer().unwrap()
     }
 
-    /// An answer with its body.
+    /// Reads an answer with its body.
     pub fn answer(&mut self) -> io::Result<Answer> {
         let mut answer = self.head()?;
         let length = answer.header("content-length").unwrap().parse().unwrap();
@@ -69,7 +69,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// An answer without a body, whatever its header says.
+    /// Reads an answer without a body, whatever its header says.
     pub fn head(&mut self) -> io::Result<Answer> {
         let first = self.line()?;
         let status = first.split(' ').nth(1).unwrap().parse().unwrap();
@@ -95,7 +95,7 @@ impl Client {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Waits until the server has closed the connection, and throws away what it still said.
+    /// Waits until the server has closed the connection, and discards what it still sends.
     #[track_caller]
     pub fn assert_closed(&mut self) {
         let mut rest = Vec::new();
@@ -105,7 +105,7 @@ impl Client {
     }
 }
 
-/// On a connection of its own.
+/// Sends a GET on a connection of its own.
 pub fn get(server: SocketAddr, target: &str) -> Answer {
     Client::connect(server).get(target)
 }

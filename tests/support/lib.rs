@@ -1,9 +1,9 @@
-//! What the tests share: a driver and a clock that obey the test, real servers, a network that fails, and a process to
-//! oneself.
+//! What the tests share: a driver and a clock under the test's control, real servers, a network that fails, and processes
+//! of their own.
 
 #![allow(
     clippy::new_without_default,
-    reason = "what tests make is said where it is made"
+    reason = "what a test helper creates is described where it is created"
 )]
 
 mod alone;

@@ -1,5 +1,5 @@
-//! A logger that keeps what is logged. It is the process': under `cargo test` it also hears the other tests of the program,
-//! and each of them asks for the pools of its own names.
+//! A logger that keeps what is logged. It belongs to the process, so under `cargo test` it also receives the other tests'
+//! lines, and each test asks for the pools by names of its own.
 
 use std::sync::{Mutex, Once};
 
@@ -33,7 +33,7 @@ impl Log for Keeper {
     fn flush(&self) {}
 }
 
-/// From here on what is logged at this level or above is kept.
+/// Starts to keep what is logged at this level or above.
 pub fn keep(level: LevelFilter) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -42,12 +42,12 @@ pub fn keep(level: LevelFilter) {
     });
 }
 
-/// All that has been logged, by whomever.
+/// Everything that has been logged, by anybody.
 pub fn all() -> Vec<Line> {
     LINES.lock().expect("no panic").clone()
 }
 
-/// What has been logged of the pool of this name.
+/// What has been logged about the pool with this name.
 pub fn of(pool: &str) -> Vec<Line> {
     let target = format!("queuepool::{pool}");
     let mut lines = all();
@@ -55,7 +55,7 @@ pub fn of(pool: &str) -> Vec<Line> {
     lines
 }
 
-/// The texts of a pool's lines at one level.
+/// The texts of the lines about a pool at one level.
 pub fn texts(pool: &str, level: Level) -> Vec<String> {
     let lines = of(pool).into_iter().filter(|line| line.level == level);
     lines.map(|line| line.text).collect()

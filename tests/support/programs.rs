@@ -1,8 +1,8 @@
-//! The examples of queuepool, which cargo builds beside the tests.
+//! The example programs of queuepool, which cargo builds together with the tests.
 
 use std::path::{Path, PathBuf};
 
-/// The program that this example is.
+/// The path of this example's program.
 pub fn example(name: &str) -> PathBuf {
     let own = std::env::current_exe().expect("the program's path");
     let folder = own.parent().and_then(Path::parent).expect("target/debug");

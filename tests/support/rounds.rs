@@ -1,11 +1,11 @@
-//! What a connection carries to its next user: rounds at random, in which one user does anything and the next one looks at
-//! the session. What each reset undoes is the table in the documentation of `ResetOnReturn`.
+//! What a connection carries over to its next user: random rounds in which one user does anything and the next one examines
+//! the session. What each reset undoes is in the table in the documentation of `ResetOnReturn`.
 
 use std::collections::BTreeMap;
 
 use queuepool::{Connection, Manager, Pool, ResetOnReturn};
 
-/// Each as often as the environment says, 200 times by default.
+/// The number of rounds: as the environment says, 200 by default.
 fn rounds() -> usize {
     let rounds = std::env::var("QUEUEPOOL_ROUNDS").ok();
     rounds.map_or(200, |rounds| rounds.parse().expect("a number"))
@@ -20,10 +20,10 @@ fn random() -> fastrand::Rng {
     fastrand::Rng::with_seed(seed)
 }
 
-/// From when on a property is as it was after the login: with rollback and full, or with full alone.
+/// Which resets bring a property back to what it was after the login: rollback and full, or only full.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Undone {
-    /// Whatever the setting.
+    /// Every one, `never` included.
     Always,
     ByRollback,
     ByFull,
@@ -39,17 +39,17 @@ impl Undone {
     }
 }
 
-/// What the next user looks at: a name, by which reset it is undone, and how it is read.
+/// What the next user examines: its name, which reset undoes it, and how it is read.
 pub type Property<M> = (
     &'static str,
     Undone,
     fn(&mut <M as r2d2::ManageConnection>::Connection) -> String,
 );
 
-/// What a user does, whose errors do not matter.
+/// What a user does; its errors do not matter.
 pub type Deed<M> = (&'static str, fn(&mut Connection<M>));
 
-/// In a pool of one connection.
+/// Plays the rounds in a pool of one connection.
 pub fn play<M: Manager>(
     pool: &Pool<M>,
     how: ResetOnReturn,
@@ -58,7 +58,7 @@ pub fn play<M: Manager>(
 ) {
     assert!(
         deeds.len() >= 40 && properties.len() >= 12,
-        "as the issue has it"
+        "the issue asks for at least 40 deeds and 12 properties"
     );
     let mut random = random();
     let look = |connection: &mut M::Connection| -> BTreeMap<&str, String> {
@@ -90,14 +90,14 @@ pub fn play<M: Manager>(
                 );
             }
         }
-        // The next round begins with a fresh session.
+        // The next round starts with a fresh session.
         Connection::invalidate(next);
     }
-    // A pool that closed all would pass as well.
+    // A pool that closed every connection would pass the checks above too.
     assert!(kept * 2 > rounds(), "{kept} connections were kept");
 }
 
-/// A cell of the table: what is left behind, how the next user finds it, and by which reset it is undone.
+/// A row of the table: what is left behind, how the next user notices it, and which reset undoes it.
 pub struct Row<M: Manager> {
     pub what: &'static str,
     pub leave: fn(&mut M::Connection),
@@ -105,7 +105,7 @@ pub struct Row<M: Manager> {
     pub undone: Undone,
 }
 
-/// Holds every cell of these rows against the pool of one connection that `open` makes.
+/// Checks every cell of these rows with the pools of one connection that `open` makes.
 pub fn hold<M: Manager>(rows: &[Row<M>], open: impl Fn(ResetOnReturn) -> Pool<M>) {
     let mut wrong = Vec::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! A driver whose connect, ping, reset and close obey the test, and which counts them.
+//! A driver whose connect, ping, reset and close do what the test says, and which counts them.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -11,10 +11,10 @@ use queuepool::{
     Settings, Status,
 };
 
-/// What a scripted panic says.
+/// The message of a scripted panic.
 pub const SCRIPTED_PANIC: &str = "scripted panic";
 
-/// What a call of the driver does.
+/// What a call to the driver does.
 #[derive(Clone)]
 pub enum Act {
     Succeed,
@@ -23,11 +23,11 @@ pub enum Act {
     /// Waits for the gate, then succeeds.
     Wait(Arc<Gate>),
     Take(Duration),
-    /// A ping or reset: waits until it is aborted, then succeeds.
+    /// For a ping or reset: waits until it is aborted, then succeeds.
     UntilAborted,
 }
 
-/// Closed until opened; then open for good.
+/// Closed until it is opened, then open for good.
 #[derive(Default)]
 pub struct Gate {
     open: Mutex<bool>,
@@ -54,7 +54,7 @@ impl Gate {
         self.waiting.fetch_sub(1, SeqCst);
     }
 
-    /// False: it stayed closed for so long.
+    /// Returns false if the gate stayed closed for this long.
     pub fn pass_within(&self, limit: Duration) -> bool {
         let mut open = self.open.lock();
         if !*open {
@@ -68,7 +68,7 @@ impl Gate {
     }
 }
 
-/// A script whose chosen calls wait for a gate; the others succeed.
+/// A script in which the chosen calls wait for a gate and the others succeed.
 pub fn gated(
     chosen: impl Fn(usize) -> bool + Send + 'static,
 ) -> (Arc<Gate>, impl FnMut(usize) -> Act + Send + 'static) {
@@ -85,7 +85,7 @@ pub fn gated(
 
 type Script = Mutex<Box<dyn FnMut(usize) -> Act + Send>>;
 
-/// The server as the test sees it.
+/// The server from the test's point of view.
 pub struct Server {
     connect: Script,
     ping: Script,
@@ -95,26 +95,26 @@ pub struct Server {
     pub pings: AtomicUsize,
     pub resets: AtomicUsize,
     pub closes: AtomicUsize,
-    /// Being opened, open or being closed now, and at most.
+    /// How many connections are being opened, open or being closed now, and the most there have been.
     open: AtomicUsize,
     pub most_open: AtomicUsize,
-    /// Connections opened before this many connects are dead.
+    /// Connections opened before the connect with this number are dead.
     dead_before: AtomicUsize,
-    /// All calls are bounded: they run on the thread that needs them.
+    /// All calls are bounded, so they run on the thread that needs them.
     pub local: AtomicBool,
-    /// Connects are bounded: they run on the thread of the caller who asks.
+    /// Connects are bounded, so they run on the thread of the caller who asks.
     pub connects_here: AtomicBool,
-    /// A ping runs on a helper thread even if all else is local.
+    /// A ping runs on a helper thread even if everything else is local.
     pub pings_apart: AtomicBool,
-    /// Pings and resets can be aborted: they run on the thread that needs them.
+    /// Pings and resets can be aborted, so they run on the thread that needs them.
     pub abortable: AtomicBool,
     pub aborts: AtomicUsize,
     pub panics_when_asked_to_abort: AtomicBool,
     pub aborts_panic: AtomicBool,
-    /// What it tells of how many connections it takes.
+    /// What the server reports about how many connections it accepts.
     pub limit: Mutex<Option<ServerLimit>>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
-    /// How far its lost connections reach.
+    /// What the loss of a connection says about the others.
     pub extent: Mutex<Extent>,
     /// The driver panics when it is asked what an error means.
     pub panics_when_asked: AtomicBool,
@@ -154,7 +154,7 @@ impl Server {
         })
     }
 
-    /// Told how many connects came before this one.
+    /// The script is told how many connects came before this one.
     pub fn on_connect(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
         *self.connect.lock() = Box::new(script);
     }
@@ -171,7 +171,7 @@ impl Server {
         *self.close.lock() = Box::new(script);
     }
 
-    /// All connections opened so far are dead; new ones work.
+    /// From now on, all connections opened so far are dead; new ones work.
     pub fn restart(&self) {
         self.dead_before.store(self.connects.load(SeqCst), SeqCst);
     }
@@ -266,14 +266,15 @@ impl Server {
 pub struct ScriptedConnection {
     pub id: usize,
     pub broken: AtomicBool,
-    /// The server counts it as open.
+    /// Whether the server counts it as open.
     counted: AtomicBool,
     aborted: Arc<Gate>,
     server: Arc<Server>,
 }
 
 impl ScriptedConnection {
-    /// The server no longer counts it: it is lost, or detached from the pool that has to answer for the count.
+    /// Takes the connection out of the server's count, because it is lost or has been detached from the pool that has to
+    /// answer for the count.
     pub fn discount(&self) {
         if self.counted.swap(false, SeqCst) {
             self.server.open.fetch_sub(1, SeqCst);
@@ -445,7 +446,7 @@ pub fn state(status: &Status) -> (u64, u64, u64, u64) {
     )
 }
 
-/// Both counter laws.
+/// Asserts both laws of the counters.
 #[track_caller]
 pub fn assert_laws(status: &Status) {
     let closed_and_open = status.total_connections_closed + status.detached + status.total;
@@ -465,7 +466,7 @@ pub fn assert_laws(status: &Status) {
     );
 }
 
-/// Waits for a condition that another thread is about to make true; fails after ten seconds.
+/// Waits for what another thread is about to make true; fails after ten seconds.
 #[track_caller]
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
     let start = std::time::Instant::now();
@@ -486,7 +487,7 @@ pub fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Says nothing of scripted panics: there are thousands.
+/// Keeps scripted panics from being printed, because there are thousands of them.
 pub fn silence_scripted_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -45,7 +45,7 @@ pub fn prepared(mut manager: SqliteManager, settings: &Settings) -> (SqliteManag
     (manager, driver)
 }
 
-/// Eight threads, each `rounds` times: open, write one row in a transaction, close.
+/// Eight threads, `rounds` times each: open, write one row in a transaction, close.
 pub fn eight_threads_write(manager: &SqliteManager, rounds: usize) {
     std::thread::scope(|scope| {
         for _ in 0..8 {

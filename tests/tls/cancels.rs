@@ -1,4 +1,4 @@
-//! A statement is cancelled over the same kind of connection that it runs on.
+//! A statement is cancelled over the same kind of connection as the one it runs on.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::table::{HERE, World};
 use support::half_read::{COPY, is_cancelled_and_closed};
 use support::servers::Postgres;
 
-/// The tests' own look at the server is plain.
+/// Lets the tests themselves look at the server over a plain connection.
 const ADMIN: &str = "host all postgres 127.0.0.1/32 scram-sha-256\n";
 
 fn cancels(server: &Postgres, parameters: &str) {

@@ -1,4 +1,4 @@
-//! Certificates as people have them: renewed on disk, signed by themselves, made after PostgreSQL's manual.
+//! Certificates as they occur in practice: renewed on disk, self-signed, or made according to PostgreSQL's manual.
 
 use std::path::Path;
 use std::process::Command;
@@ -48,7 +48,7 @@ fn with_root(url: &str, mode: &str, roots: &std::path::Path) -> Database {
     ))
 }
 
-/// Neither is a reason to go on in plain.
+/// In neither mode is a missing file a reason to continue without encryption.
 fn a_file_of_this_sides_that_is_gone_is_named(url: &str, world: &World) {
     for mode in ["prefer", "require"] {
         let key = std::fs::read_to_string(&world.client.1).unwrap();
@@ -106,7 +106,7 @@ fn a_renewed_client_certificate_is_taken_without_a_restart() {
     assert!(is_encrypted(&database).unwrap());
 }
 
-/// A pool of the driver's options, with a client certificate and its key in these files.
+/// A pool built from the driver's own options, with a client certificate and its key in these files.
 fn with_ssl_opts(
     url: &str,
     roots: &Path,
@@ -164,7 +164,7 @@ fn a_wrong_file_of_the_drivers_own_options_is_named_when_the_pool_is_built() {
     }
 }
 
-/// The driver takes DER too.
+/// The driver accepts DER too.
 #[test]
 fn the_drivers_own_options_take_their_files_as_the_driver_does() {
     let world = World::new();
@@ -214,7 +214,7 @@ fn a_self_signed_certificate_can_be_its_own_root() {
     let error = is_encrypted(&with_root(&server.url(), "verify-ca", &foreign)).unwrap_err();
     assert!(error.to_string().contains("this side refused"), "{error}");
 
-    // The driver takes none that is marked as an authority's, and says so; without the mark it does.
+    // The driver accepts no certificate that is marked as an authority's, and says so; without the mark it would.
     let mariadb = mariadb(&world, &certificate, &[]);
     let error = is_encrypted(&with_root(&mariadb.url(), "verify-ca", &own)).unwrap_err();
     assert!(error.to_string().contains("CA:TRUE"), "{error}");
@@ -240,7 +240,7 @@ pub fn openssl(files: &Files, arguments: &str) {
     );
 }
 
-/// Signed by itself, with a key of the kind that these options make.
+/// A self-signed certificate, with a key of the kind that these options make.
 pub fn openssl_certificate(files: &Files, key: &str) -> Certificate {
     openssl(
         files,
@@ -256,7 +256,7 @@ pub fn openssl_certificate(files: &Files, key: &str) -> Certificate {
     }
 }
 
-/// "Creating Certificates" in PostgreSQL's manual, with its options: X.509 version 1, without subjectAltName.
+/// As in "Creating Certificates" in PostgreSQL's manual, with its options: X.509 version 1, without subjectAltName.
 fn as_in_the_manual(files: &Files) -> Certificate {
     openssl(
         files,
@@ -293,7 +293,7 @@ fn a_certificate_of_the_manuals_recipe_encrypts_and_proves_nothing() {
     }
     let error = is_encrypted(&with_root(&server.url(), "verify-ca", &roots)).unwrap_err();
     assert!(error.to_string().contains("X.509 version 3"), "{error}");
-    // Nobody has proved to hold the key that the login is bound to.
+    // Nobody has proved that they hold the key to which the login is bound.
     let bound = format!("{}?sslmode=require&channel_binding=require", server.url());
     let error = is_encrypted(&open(&bound)).unwrap_err();
     let text = error.to_string();

@@ -1,4 +1,4 @@
-//! Ways round the encryption that was asked for, each of which is closed.
+//! Ways to get around the encryption that was asked for, each of which is blocked.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::pretender::{between, join};
 use crate::table::{HERE, World, settings};
 use support::servers::{MariaDb, Postgres};
 
-/// One that prepares nothing.
+/// A driver that prepares nothing.
 pub struct Own;
 
 impl Driver<PostgresManager> for Own {}
@@ -34,7 +34,7 @@ where
     assert!(r2d2.get().is_err());
     let pool = Pool::builder(manager())
         .driver(Own)
-        // To one that describes nothing each refusal is worth another attempt.
+        // To a driver that classifies nothing, each refusal is worth another attempt.
         .settings(settings().retry(Retry::default().max_attempts(1)))
         .build()
         .unwrap();
@@ -81,7 +81,7 @@ pub fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
     [&[low, middle, high, number], payload].concat()
 }
 
-/// The answer to a query for one text.
+/// The answer to a query for a single text.
 fn result_set(value: &str) -> Vec<u8> {
     let column = [
         &[3][..],
@@ -103,7 +103,7 @@ fn result_set(value: &str) -> Vec<u8> {
     .concat()
 }
 
-/// The greeting without MariaDB's own extensions.
+/// The server's greeting without MariaDB's own extensions.
 pub fn greeting(server: &mut TcpStream) -> Vec<u8> {
     let mut head = [0; 4];
     server.read_exact(&mut head).unwrap();
@@ -115,7 +115,7 @@ pub fn greeting(server: &mut TcpStream) -> Vec<u8> {
     packet(0, &body)
 }
 
-/// Somebody between, without any certificate, who sends more than the server's greeting.
+/// A man in the middle without any certificate, who sends more than the server's greeting.
 fn forger(server: u16) -> u16 {
     between(server, |mut client, mut server| {
         let accepted = packet(3, &[0, 0, 0, 2, 0, 0, 0]);

@@ -1,4 +1,4 @@
-//! What both sides can and cannot speak, and which of them is blamed.
+//! What both sides can and cannot speak, and which side gets the blame.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -129,7 +129,7 @@ fn a_name_that_cannot_be_a_hosts_is_not_tried_again() {
     assert_eq!(pool.status().connection_errors, 1);
 }
 
-/// Refuses the handshake by this fatal alert (RFC 8446, 6), in plain as long as no cipher is agreed upon.
+/// Refuses the handshake with this fatal alert (RFC 8446, section 6), unencrypted because no cipher is agreed on yet.
 fn refuse(mut client: TcpStream, alert: u8) {
     let mut head = [0; 5];
     client.read_exact(&mut head).unwrap();

@@ -1,5 +1,5 @@
-//! What the log says of encryption: at debug that a mode falls back on the other way, at warn what asks for less than it
-//! seems to.
+//! What the log says about encryption: at debug, that a mode falls back on the other kind of login; at warn, that a setting
+//! asks for less than it seems to.
 
 use log::{Level, LevelFilter};
 use queuepool::postgres::PostgresManager;
@@ -13,7 +13,7 @@ use crate::table::{HERE, World, settings};
 use support::logged;
 use support::servers::MariaDb;
 
-/// Those of one pool at one level that have this word.
+/// The lines about one pool at one level that contain this word.
 fn lines(pool: &str, level: Level, word: &str) -> Vec<String> {
     let mut lines = logged::texts(pool, level);
     lines.retain(|line| line.contains(word));
@@ -26,7 +26,7 @@ fn open(name: &str, url: &str) -> Database {
     builder.build().unwrap()
 }
 
-/// One connection is opened, in the second way, and one line says so, with the refusal's words.
+/// Asserts that one connection is opened, on the second attempt, and that one line says so and quotes the refusal.
 #[track_caller]
 fn falls_back(name: &str, url: &str, [begin, refusal, end]: [&str; 3]) {
     let database = open(name, url);
@@ -135,7 +135,7 @@ fn verify_ca_that_any_public_authority_meets_is_warned_of() {
     }
 }
 
-/// Of a database that nobody here knows.
+/// A manager for a database that this crate knows nothing about.
 struct Another;
 
 impl ManageConnection for Another {

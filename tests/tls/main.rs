@@ -1,4 +1,4 @@
-//! Encrypted connections: every mode against every kind of server, on real servers with certificates made here.
+//! Encrypted connections: every mode with every kind of server, on real servers with certificates made here.
 
 mod cancels;
 mod files;

@@ -1,4 +1,4 @@
-//! MariaDB and MySQL.
+//! TLS with MariaDB and MySQL.
 
 use ::mysql::prelude::Queryable;
 
@@ -21,9 +21,9 @@ support::servers::on_each!([
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
 trait MySqlServer: TestServer {
-    /// MySQL offers TLS unless told otherwise, with a certificate of its own making.
+    /// MySQL offers TLS unless told otherwise, with a certificate that it has generated itself.
     const WITHOUT_TLS: &[&str];
-    /// The answer to a plain login where all must be encrypted.
+    /// The answer to a plain login if everything must be encrypted.
     const INSECURE: Outcome;
 }
 
@@ -84,7 +84,7 @@ fn a_server_without_tls<S: MySqlServer>() {
     check(&S::start_with(S::WITHOUT_TLS).url(), &World::new(), &NONE);
 }
 
-/// How many connections the server has been asked for while `connect` ran.
+/// How many connections to the server were attempted while `connect` ran.
 fn connections<S: MySqlServer>(server: &S, connect: impl FnOnce()) -> u64 {
     let mut admin = ::mysql::Conn::new(server.admin_url().as_str()).unwrap();
     let mut count = || -> u64 {

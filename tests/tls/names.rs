@@ -1,5 +1,5 @@
-//! A name with several addresses of which only one has a server: `localhost`, or where that is not such a name, another
-//! one in a process of its own that sees another `/etc/hosts`.
+//! A name with several addresses, only one of which has a server. It is `localhost` or, if that has only one address,
+//! another name in a process of its own that sees a different `/etc/hosts`.
 
 use std::net::ToSocketAddrs;
 use std::process::Command;

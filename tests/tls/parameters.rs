@@ -1,4 +1,4 @@
-//! What a URL may say of TLS: a wrong word, a contradiction or a wrong file is an error before anything is opened.
+//! What a URL may say about TLS: a wrong word, a contradiction or a wrong file is an error before anything is opened.
 
 use std::path::Path;
 
@@ -159,7 +159,7 @@ fn what_there_is_no_support_for_is_said() {
 
 const GREATEST_FILE: u64 = 16 * 1024 * 1024;
 
-/// By a hole.
+/// Lengthens the file with a hole.
 fn lengthen(file: impl AsRef<Path>, length: u64) {
     let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
     file.set_len(length).unwrap();

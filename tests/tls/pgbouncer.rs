@@ -1,4 +1,4 @@
-//! PgBouncer, which encrypts the connections of its clients itself.
+//! PgBouncer, which itself encrypts the connections of its clients.
 
 use ::postgres::{Client, SimpleQueryMessage};
 use queuepool::postgres::PostgresManager;
@@ -10,7 +10,7 @@ use crate::table::{
 };
 use support::servers::{PgBouncer, Postgres};
 
-/// PgBouncer's own database, for `admin_users=app`.
+/// A connection to PgBouncer's own database, which `admin_users=app` allows.
 fn console(bouncer: &PgBouncer) -> Client {
     let url = bouncer.url();
     let url = url.strip_suffix("/app").unwrap();
@@ -18,7 +18,7 @@ fn console(bouncer: &PgBouncer) -> Client {
     manager.connect().unwrap()
 }
 
-/// What PgBouncer says of the only client of `app`.
+/// What PgBouncer says about the only client of `app`.
 fn is_encrypted_to(console: &mut Client, database: &Database) -> Result<bool, Error> {
     let mut connection = database.get()?;
     assert_eq!(connection.query_i64("SELECT 7")?, 7);
@@ -56,7 +56,7 @@ fn against(client_tls: &str, table: &[(&str, Outcome)]) {
     let database = crate::table::open(&bouncer.url());
     assert!(
         !is_encrypted(&database).unwrap(),
-        "PgBouncer's own connection is not"
+        "PgBouncer's own connection to the server is not encrypted"
     );
 }
 

@@ -1,4 +1,4 @@
-//! A pool of encrypted connections does what one of plain connections does.
+//! A pool of encrypted connections does what a pool of plain connections does.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn open(url: &str, reset: ResetOnReturn) -> Database {
     Database::open_with(&format!("{url}?sslmode=require"), settings).unwrap()
 }
 
-/// What TLS itself sends on a connection at rest must not be taken for its end.
+/// What TLS itself sends on an idle connection must not be taken for the end of the connection.
 fn one_connection_is_used_again(url: &str) {
     for reset in [ResetOnReturn::Rollback, ResetOnReturn::Full] {
         let database = open(url, reset);

@@ -1,4 +1,4 @@
-//! PostgreSQL.
+//! TLS with PostgreSQL.
 
 use crate::table::{
     ELSEWHERE, Encrypted, GOOD, HERE, NONE, OLD, Outcome, Plain, Refused, STRANGE, UNKNOWN, World,
@@ -19,7 +19,7 @@ support::servers::on_each!([
     a_server_without_tls_that_lets_only_encrypted_logins_in,
 ]: installed = Postgres, newest = NewestPostgres);
 
-/// What pg_hba.conf lets in.
+/// Lines of pg_hba.conf, which say what the server lets in.
 pub const ANY: &str = "host all all 127.0.0.1/32 scram-sha-256\n";
 pub const ENCRYPTED: &str = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
 pub const PLAIN: &str = "hostnossl all all 127.0.0.1/32 scram-sha-256\n";

@@ -1,13 +1,13 @@
-//! Servers of the test's own, which do what a real one does not.
+//! Servers of the tests' own, which do what a real one does not.
 
 use std::io::{Read, Write, copy};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
-/// What a PostgreSQL client says who wants TLS.
+/// What a PostgreSQL client sends if it wants TLS.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// The port on which each client is `treat`ed.
+/// Listens on a port, which is returned, and `treat`s each client.
 fn listening(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -19,7 +19,7 @@ fn listening(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
     port
 }
 
-/// PostgreSQL as far as its consent to TLS; its port. Each client is then `treat`ed.
+/// Plays PostgreSQL until it has consented to TLS, then `treat`s each client. Returns the port.
 pub fn postgres(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
     listening(move |mut client| {
         let mut first = [0; 8];
@@ -30,7 +30,7 @@ pub fn postgres(treat: impl Fn(TcpStream) + Send + 'static) -> u16 {
     })
 }
 
-/// Somebody between the clients and the server on this port; the port to be lured to.
+/// A man in the middle between the clients and the server on this port. Returns the port to which clients are to be lured.
 pub fn between(server: u16, treat: impl Fn(TcpStream, TcpStream) + Send + 'static) -> u16 {
     listening(move |client| {
         let server = TcpStream::connect(("127.0.0.1", server)).unwrap();
@@ -38,13 +38,13 @@ pub fn between(server: u16, treat: impl Fn(TcpStream, TcpStream) + Send + 'stati
     })
 }
 
-/// Passes everything on between the two, until either side has had enough.
+/// Passes everything between the two in both directions, until either side ends.
 pub fn join(client: &TcpStream, server: &TcpStream) {
     let pass = |from: &TcpStream, to: &TcpStream| {
         let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         thread::spawn(move || {
             let _ = copy(&mut from, &mut to);
-            // The other direction has copies of both, so that to drop these closes nothing.
+            // The other direction has copies of both, so dropping these would close nothing.
             let _ = from.shutdown(Shutdown::Both);
             let _ = to.shutdown(Shutdown::Both);
         });

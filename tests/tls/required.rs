@@ -1,4 +1,4 @@
-//! The setting require_tls, which the production preset sets: at least `require`, unless the URL says otherwise.
+//! The setting require_tls, which the production preset turns on: at least `require`, unless the URL says otherwise.
 
 use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
@@ -30,7 +30,7 @@ fn with_tls() -> (Postgres, MariaDb) {
     )
 }
 
-/// Of pools of the drivers' own values, which say nothing of TLS.
+/// Whether pools are encrypted that are built from the drivers' own values, which say nothing about TLS.
 fn values_are_encrypted(postgres: &Postgres, mariadb: &MariaDb) -> [Result<bool, Error>; 2] {
     let config = PostgresManager::new(config(postgres)).unwrap();
     let opts = MySqlManager::new(opts(mariadb)).unwrap();
@@ -105,7 +105,7 @@ fn a_server_without_tls_is_refused_to_a_value_that_says_nothing() {
     }
 }
 
-/// Its own preparation takes none of the settings.
+/// A driver whose own preparation ignores the settings.
 struct Careless;
 
 impl<M: Manager> Driver<M> for Careless {

@@ -1,4 +1,4 @@
-//! A server that tells plain logins what is wrong with them in MySQL's words, which MariaDB does not have.
+//! A server that refuses plain logins with MySQL's own error, which MariaDB does not have.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ const CLIENT_SSL: u8 = 0x08;
 /// ER_SECURE_TRANSPORT_REQUIRED.
 const REFUSAL: u16 = 3159;
 
-/// The client's first packet, with its head.
+/// The client's first packet, with its header.
 fn answer(client: &mut TcpStream) -> Vec<u8> {
     let mut packet = vec![0; 4];
     client.read_exact(&mut packet).unwrap();
@@ -34,7 +34,7 @@ fn refusal() -> Vec<u8> {
     packet(2, &[&head[..], words].concat())
 }
 
-/// Somebody between, who passes on what asks for TLS, and refuses all else.
+/// A man in the middle who passes on logins that ask for TLS and refuses all others.
 fn guard(server: u16) -> u16 {
     between(server, |mut client, mut server| {
         client.write_all(&greeting(&mut server)).unwrap();

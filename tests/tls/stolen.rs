@@ -1,4 +1,4 @@
-//! Somebody who shows the right server's certificate, which anybody is shown, and does not have its key.
+//! A server that presents the right server's certificate, which anybody can obtain, but does not have its key.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::pretender;
 use crate::table::{HERE, World, open};
 use support::certificates::{Certificate, self_signed};
 
-/// rustls compares a certificate with its key only where it is given both together.
+/// rustls compares a certificate with its key only if it is given the two together.
 #[derive(Debug)]
 struct Shown(Arc<CertifiedKey>);
 
@@ -40,7 +40,7 @@ fn thief(stolen: &Certificate, version: &'static SupportedProtocolVersion) -> u1
     let config = Arc::new(config);
     pretender::postgres(move |mut client| {
         let mut connection = ServerConnection::new(config.clone()).unwrap();
-        // It fails, since the client refuses.
+        // This fails, because the client refuses.
         let _ = connection.complete_io(&mut client);
     })
 }

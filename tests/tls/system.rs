@@ -1,5 +1,5 @@
-//! The authorities that the operating system trusts, which its own environment variable names here: so in a process of
-//! its own.
+//! The authorities that the operating system trusts. Here its own environment variable names them, so this runs in a
+//! process of its own.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +27,7 @@ fn in_the_process_that_trusts_them() {
             "{parameters}"
         );
     }
-    // They are not more than the system says.
+    // They are trusted no further than the certificate's names allow.
     let localhost = url.replace("127.0.0.1", "localhost");
     let error = is_encrypted(&open(&format!("{localhost}?sslmode=verify-full"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
@@ -38,7 +38,7 @@ fn in_the_process_that_trusts_them() {
     println!("trusted");
 }
 
-/// What the test of this name says in a process whose system trusts the authorities in `file`.
+/// The output of the test with this name, in a process whose system trusts the authorities in `file`.
 fn said_with(file: &Path, test: &str, url: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", &format!("system::{test}"), "--nocapture"])

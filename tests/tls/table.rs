@@ -1,4 +1,4 @@
-//! A table of expected outcomes: a row a URL's parameters, a column what comes of them.
+//! A table of expected outcomes: each row has a URL's parameters and what comes of them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use queuepool::{Database, Error, ErrorKind, Settings};
 use support::certificates::{Authority, Certificate, Files};
 use support::servers::Postgres;
 
-/// What this side has in its files, and who signed what the servers show.
+/// The files that this side has, and who signed the certificates that servers present.
 pub struct World {
     pub ours: Authority,
     pub others: Authority,
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    /// Replaces what this side shows.
+    /// Replaces the client certificate that this side presents.
     pub fn renew_client(&self, by: &Authority) {
         let renewed = by.client();
         std::fs::write(&self.client.0, renewed.certificate).unwrap();
@@ -53,7 +53,7 @@ impl World {
         self.files.put(name, contents)
     }
 
-    /// A row's parameters, with libpq's names, in place of its words.
+    /// The parameters that the words of a row stand for, with libpq's names.
     fn parameters(&self, row: &str) -> String {
         let pair = |(certificate, key): &(PathBuf, PathBuf)| {
             format!("sslcert={}&sslkey={}", certificate.display(), key.display())
@@ -72,13 +72,14 @@ impl World {
 pub enum Outcome {
     Plain,
     Encrypted,
-    /// At once, with an error of kind Connect that has all of these words; `…` stands for some between.
+    /// Refused on the first attempt, with an error of kind Connect that contains all of these words; `…` separates parts of
+    /// the text.
     Refused(&'static str),
 }
 
 pub use Outcome::{Encrypted, Plain, Refused};
 
-/// With the usual retries, which none of these refusals is worth.
+/// With the usual retries, which must not be used for any of these refusals.
 pub fn settings() -> Settings {
     Settings::default().timeout(Duration::from_secs(20))
 }
@@ -87,10 +88,10 @@ pub fn open(url: &str) -> Database {
     Database::open_with(url, settings()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// What the server itself says of this connection.
+/// Whether the connection is encrypted, according to the server itself.
 pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
     let mut connection = database.get()?;
-    // MySQL and MariaDB keep it in different tables.
+    // MySQL and MariaDB keep the answer in different tables.
     if let Some(connection) = connection.mysql() {
         let cipher: Option<(String, String)> = connection
             .query_first("SHOW STATUS LIKE 'Ssl_cipher'")
@@ -100,12 +101,12 @@ pub fn is_encrypted(database: &Database) -> Result<bool, Error> {
     Ok(connection.query_i64(Postgres::IS_ENCRYPTED)? == 1)
 }
 
-/// Tries each row of `table` on the server at `url`, and tells of all that are not as expected.
+/// Tries each row of `table` on the server at `url`, and reports all that do not turn out as expected.
 pub fn check(url: &str, world: &World, table: &[(&str, Outcome)]) {
     check_by(is_encrypted, url, world, table);
 }
 
-/// As [`check`], where the server is asked in another way.
+/// Like [`check`], for a server that has to be asked in another way.
 pub fn check_by(
     mut is_encrypted: impl FnMut(&Database) -> Result<bool, Error>,
     url: &str,
@@ -129,7 +130,7 @@ pub fn check_by(
         };
         if !as_expected {
             let came = came.map_err(|error| error.to_string());
-            wrong.push(format!("{row}: expected {expected:?}, came {came:?}"));
+            wrong.push(format!("{row}: expected {expected:?}, found {came:?}"));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -140,7 +141,7 @@ pub const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 pub const UNKNOWN: Outcome = Refused("UnknownIssuer…this side refused the server's certificate");
 const EXPIRED: Outcome = Refused("expired…this side refused the server's certificate");
 
-/// The rows of a server whose certificate is good.
+/// The rows for a server whose certificate is good.
 pub const GOOD: [(&str, Outcome); 14] = [
     ("", Encrypted),
     ("disable", Plain),
@@ -158,7 +159,7 @@ pub const GOOD: [(&str, Outcome); 14] = [
     ("verify-full roots", Encrypted),
 ];
 
-/// Of one whose certificate is from an authority that is not named.
+/// The rows for a server whose certificate is from an authority that is not named.
 pub const STRANGE: [(&str, Outcome); 13] = [
     ("", Encrypted),
     ("disable", Plain),
@@ -175,7 +176,7 @@ pub const STRANGE: [(&str, Outcome); 13] = [
     ("verify-full roots", UNKNOWN),
 ];
 
-/// Of one whose certificate is for another host.
+/// The rows for a server whose certificate is for another host.
 pub const ELSEWHERE: [(&str, Outcome); 13] = [
     ("", Encrypted),
     ("disable", Plain),
@@ -195,7 +196,7 @@ pub const ELSEWHERE: [(&str, Outcome); 13] = [
     ),
 ];
 
-/// Of one whose certificate has expired: found out first, whoever signed it.
+/// The rows for a server whose certificate has expired. That is found out first, whoever signed it.
 pub const OLD: [(&str, Outcome); 13] = [
     ("", Encrypted),
     ("disable", Plain),
@@ -212,7 +213,7 @@ pub const OLD: [(&str, Outcome); 13] = [
     ("verify-full roots", EXPIRED),
 ];
 
-/// Of one without TLS.
+/// The rows for a server without TLS.
 pub const NONE: [(&str, Outcome); 13] = {
     const UNOFFERED: Outcome =
         Refused("server does not …; the server does not offer TLS, but ssl…asks for it");

@@ -1,4 +1,4 @@
-//! Encryption in a driver's own configuration value, and beside it.
+//! Encryption as set in a driver's own configuration value, and as set next to it.
 
 use ::mysql::{ClientIdentity, OptsBuilder, SslOpts};
 use queuepool::mysql::MySqlManager;

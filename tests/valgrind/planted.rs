@@ -1,5 +1,5 @@
-//! What the tools must see: two threads count in a variable that nothing but the pool keeps them from counting in at once.
-//! With one connection that is enough, and nothing may be reported; with two (`planted 2`) it is a race.
+//! What the tools must notice: two threads increment a variable, and only the pool keeps them from doing so at the same
+//! time. With one connection it does, and nothing may be reported; with two (`planted 2`) it is a race.
 
 use std::cell::UnsafeCell;
 use std::convert::Infallible;
@@ -41,10 +41,10 @@ impl std::error::Error for Never {}
 
 struct Count(UnsafeCell<u64>);
 
-// SAFETY: none where two connections are asked for. That is the point.
+// SAFETY: violated if two connections are asked for, which is the point.
 unsafe impl Sync for Count {}
 
-/// Not on a stack: drd does not look there.
+/// Not on a stack, where drd does not look.
 static COUNT: Count = Count(UnsafeCell::new(0));
 
 fn main() {
@@ -57,7 +57,7 @@ fn main() {
         .settings(settings)
         .build()
         .expect("a pool");
-    // Both hold one before either counts, so that the pool's locks do not order them by chance.
+    // Both hold a connection before either counts, so that the pool's locks do not happen to order them.
     let both_hold_one = (connections > 1).then(|| Barrier::new(2));
     thread::scope(|scope| {
         for _ in 0..2 {

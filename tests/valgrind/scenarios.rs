@@ -1,4 +1,4 @@
-//! The scenarios without the crate they stand in, which needs more than they do.
+//! The scenarios without the crate they belong to, which needs more dependencies than they do.
 
 extern crate self as support;
 

@@ -14,12 +14,13 @@ use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 use diesel::sqlite::SqliteConnection;
 use queuepool::{Driver, ErrorClass, Pool, Reset, ResetOnReturn, Settings};
 
-/// What a pool cannot know of diesel by itself. Without it all works, but a transaction that was begun by SQL, behind
-/// diesel's back, goes on under the next holder, a wrong password is retried, and a malformed URL is shown.
+/// What a pool cannot know about diesel by itself. Without it everything works, except that a transaction begun in SQL,
+/// behind diesel's back, stays open for the next holder, a wrong password is retried, and a malformed URL shows in the
+/// error.
 pub struct DieselDriver;
 
 impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for DieselDriver {
-    /// What libpq says of a malformed URL quotes parts of it, the password too.
+    /// libpq's message about a malformed URL quotes parts of it, including the password.
     fn connect(&self, manager: &ConnectionManager<C>, _limit: Duration) -> Result<C, PoolingError> {
         manager.connect().map_err(|error| match error {
             PoolingError::ConnectionError(ConnectionError::BadConnection(words))
@@ -34,17 +35,17 @@ impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for Diesel
         })
     }
 
-    /// Rolls back what was begun by SQL; transactions that diesel knows of do not come here, because it calls a connection that
-    /// is returned in one broken, and the pool closes it. `DISCARD ALL` is not for diesel: it would take away the statements
-    /// diesel has prepared and the time zone it has set.
+    /// Rolls back what was begun in SQL. Transactions that diesel knows of do not get here: if a connection is returned
+    /// within one, diesel calls it broken and the pool closes it. `DISCARD ALL` does not suit diesel: it would drop the
+    /// statements diesel has prepared and the time zone it has set.
     fn reset(
         &self,
         _manager: &ConnectionManager<C>,
         connection: &mut C,
         _how: ResetOnReturn,
     ) -> Result<Reset, PoolingError> {
-        // ROLLBACK alone is an error on SQLite and a warning in PostgreSQL's log where there is nothing to roll back, BEGIN an
-        // error on SQLite and in a failed transaction where there is.
+        // If there is nothing to roll back, ROLLBACK alone is an error on SQLite and a warning in PostgreSQL's log. If
+        // there is, BEGIN is an error on SQLite, and on PostgreSQL in a failed transaction.
         connection
             .batch_execute("BEGIN; ROLLBACK")
             .or_else(|_| connection.batch_execute("ROLLBACK"))
@@ -52,12 +53,12 @@ impl<C: R2D2Connection + Send + 'static> Driver<ConnectionManager<C>> for Diesel
         Ok(Reset::Done)
     }
 
-    /// What `Connection::note_error` is given is the error of a statement, which is another one than the manager's.
+    /// `Connection::note_error` is given the error of a statement, which has another type than the manager's errors.
     fn classify_other(&self, error: &(dyn std::error::Error + 'static)) -> Option<ErrorClass> {
         Some(classify_statement(error.downcast_ref()?))
     }
 
-    /// libpq tells in words alone whether trying again can help.
+    /// Only the wording of libpq's messages tells whether trying again can help.
     fn classify(&self, error: &PoolingError) -> ErrorClass {
         match error {
             PoolingError::ConnectionError(ConnectionError::BadConnection(words)) => {
@@ -84,7 +85,7 @@ fn classify_statement(error: &DieselError) -> ErrorClass {
     }
 }
 
-/// A pool of diesel's connections of either kind.
+/// A pool of diesel connections, to either database.
 pub fn pool_of<C: R2D2Connection + Send + 'static>(
     url: &str,
     settings: Settings,
@@ -102,7 +103,7 @@ diesel::table! {
     }
 }
 
-/// What any program with diesel does: `&mut *connection` is diesel's own connection.
+/// What any program that uses diesel does: `&mut *connection` is diesel's own connection.
 macro_rules! add_and_count {
     ($pool:expr) => {{
         let mut connection = $pool.get()?;

@@ -1,4 +1,4 @@
-//! What became of each row, as the workers were told.
+//! What became of each row, according to what the workers were told.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 pub enum Fate {
     /// The commit returned Ok.
     Acknowledged,
-    /// No commit was ever sent, in a word why.
+    /// No commit was ever sent; the text says why in a few words.
     RolledBack(String),
     /// The commit was sent and returned an error.
     InDoubt,
@@ -21,13 +21,13 @@ pub struct Book(Mutex<BTreeMap<u64, Fate>>);
 /// The book compared with the table.
 pub struct Audit {
     acknowledged: usize,
-    /// Why, and how many.
+    /// Counted by reason.
     rolled_back: BTreeMap<String, usize>,
     in_doubt_and_there: Vec<u64>,
     in_doubt_and_not_there: Vec<u64>,
-    /// Acknowledged and not there.
+    /// Acknowledged but missing.
     pub lost: Vec<u64>,
-    /// There more than once, or although rolled back.
+    /// There more than once, or there although rolled back.
     pub doubled: Vec<u64>,
 }
 
@@ -45,7 +45,7 @@ impl Book {
             .count()
     }
 
-    /// The numbers of all rows that are there.
+    /// Takes the numbers of all rows that are there.
     pub fn compare(&self, there: &[u64]) -> Audit {
         let mut times: BTreeMap<u64, usize> = BTreeMap::new();
         for number in there {
@@ -86,7 +86,7 @@ impl Book {
                 audit.doubled.push(*number);
             }
         }
-        // What nobody wrote.
+        // Rows that nobody wrote.
         audit.doubled.extend(times.into_keys());
         audit
     }

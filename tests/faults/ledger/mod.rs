@@ -1,6 +1,6 @@
 //! Numbered rows are committed through the pool while faults strike at random; at the end the book is compared with the
-//! table. `QUEUEPOOL_SOAK` is for how many seconds (20, for each of two servers), and `QUEUEPOOL_SEED` which faults (3):
-//! a run prints both. What the server does meanwhile no seed decides.
+//! table. `QUEUEPOOL_SOAK` says for how many seconds (20 by default, on each of two servers), and `QUEUEPOOL_SEED` chooses
+//! the faults (3 by default). A run prints both. The seed does not decide what the server does meanwhile.
 
 mod book;
 mod strike;
@@ -24,7 +24,7 @@ use worker::Crew;
 
 const WORKERS: u64 = 8;
 
-/// No step of a worker takes nearly as long, since no fault does.
+/// No step of a worker takes nearly this long, because no fault does.
 const HANG: Duration = Duration::from_secs(60);
 
 fn settings() -> Settings {
@@ -53,7 +53,7 @@ fn keep_the_book<B: Backend>() {
     );
     eprintln!("QUEUEPOOL_SOAK={soak} QUEUEPOOL_SEED={seed}");
     let mut server = B::start();
-    // Without a key: a row that is there twice must show.
+    // The table has no key, so that a row that is there twice can show.
     let mut bare = B::bare(&server.url()).unwrap();
     bare.run("CREATE TABLE ledger (number BIGINT)").unwrap();
     drop(bare);
@@ -77,7 +77,7 @@ fn keep_the_book<B: Backend>() {
     check_the_end::<B>(&server, &pool, &book, recovery, soak);
 }
 
-/// The workers have gone and nothing is wrong any more.
+/// Called when the workers have gone and no fault is in effect any more.
 fn check_the_end<B: Backend>(
     server: &B,
     pool: &Pool<B::Manager>,
@@ -85,7 +85,7 @@ fn check_the_end<B: Backend>(
     recovery: Duration,
     soak: u64,
 ) {
-    eventually("all that was under way has ended", || {
+    eventually("everything that was under way has ended", || {
         let status = pool.status();
         status.checked_in == status.idle_connections
             && (status.opening_connections, status.abandoned) == (0, 0)

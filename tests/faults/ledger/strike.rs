@@ -1,4 +1,4 @@
-//! The faults: each is mended before the next.
+//! The faults. Each is mended before the next one strikes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,13 +44,14 @@ const ALL: [Fault; 11] = [
 ];
 
 impl Fault {
-    /// Whether there is a moment from which on all is well again. Bytes that were delayed still are.
+    /// Whether there is a moment from which on everything is well again. After a delay there is none, because bytes that
+    /// were delayed still arrive late.
     fn is_an_outage(self) -> bool {
         !matches!(self, Fault::Delay | Fault::AllInvalidated)
     }
 }
 
-/// Strikes as long as it is asked to: every fault once in a random order, then all again in another.
+/// Strikes for as long as it is asked to: every fault once in a random order, then all of them again in another order.
 pub struct Strikes<'a, B: Backend> {
     server: &'a mut B,
     proxy: &'a Proxy,
@@ -88,7 +89,7 @@ impl<'a, B: Backend> Strikes<'a, B> {
         longest.expect("a fault has struck").0
     }
 
-    /// One fault, until a caller who had not called before is served.
+    /// One fault, until a new caller is served.
     pub fn next(&mut self, crew: &Crew) {
         if self.deck.is_empty() {
             self.deck = ALL.to_vec();
@@ -103,7 +104,7 @@ impl<'a, B: Backend> Strikes<'a, B> {
             if served.is_ok_and(|mut connection| connection.run("SELECT 1").is_ok()) {
                 break;
             }
-            // What is refused is tried again.
+            // A refused caller tries again.
             std::thread::sleep(millis(1));
             let waited = mended.elapsed();
             assert!(
@@ -149,12 +150,12 @@ impl<'a, B: Backend> Strikes<'a, B> {
         }
     }
 
-    /// Between client and server, at some point of each connection.
+    /// A fault between client and server, at some point of each connection.
     fn between(&mut self, mode: Mode) {
         let when = match self.rng.u32(0..4) {
             0 => When::Now,
             1 => When::ClientSent("INSERT"),
-            // The server commits, and nobody hears of it.
+            // The server commits, and the client never hears of it.
             2 => When::ClientSent("COMMIT"),
             _ => When::ServerSent(self.rng.usize(0..3000)),
         };

@@ -1,4 +1,4 @@
-//! Threads that commit numbered rows, or do not, in every way in which a connection can be given back.
+//! Threads that commit numbered rows, or end without a commit, in every way in which a connection can be given back.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use super::{HANG, WORKERS};
 use crate::subject::Session;
 use support::scripted::millis;
 
-/// All workers. They are not joined in a panic: one may hang.
+/// All workers. They are not joined after a panic, because one may hang.
 pub struct Crew {
     threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
-    /// The pool's status, for the message when somebody hangs.
+    /// The pool's status, for the message when a worker hangs.
     status: Box<dyn Fn() -> String>,
 }
 
@@ -27,7 +27,7 @@ struct Shared {
     book: Arc<Book>,
     next: AtomicU64,
     begun: Instant,
-    /// When each worker last moved, in milliseconds since the beginning.
+    /// When each worker last made progress, in milliseconds since the start.
     moved: Vec<AtomicU64>,
 }
 
@@ -63,7 +63,7 @@ impl Crew {
         }
     }
 
-    /// Until this many more rows are committed.
+    /// Waits until this many more rows are committed.
     pub fn goes_on(&self, rows: usize) {
         let before = self.shared.book.acknowledged();
         self.watch_until(|| self.shared.book.acknowledged() >= before + rows);
@@ -94,7 +94,7 @@ impl Crew {
             }
             assert!(
                 start.elapsed() < HANG,
-                "nothing goes on: {}",
+                "no row is committed any more: {}",
                 (self.status)()
             );
             std::thread::sleep(millis(1));
@@ -143,7 +143,7 @@ impl<M: Manager<Connection: Session>> Worker<M> {
                     ErrorKind::Validation,
                 ];
                 assert!(expected.contains(&error.kind()), "{error:?}");
-                // As a caller does who has other work to do, when the error came at once.
+                // If the error came at once, a real caller would have other work to do.
                 std::thread::sleep(millis(5));
                 return rolled_back(&format!("{:?} at get", error.kind()));
             }
@@ -159,11 +159,11 @@ impl<M: Manager<Connection: Session>> Worker<M> {
         self.end(connection)
     }
 
-    /// Ends the transaction, and the guard, in one of all ways.
+    /// Ends the transaction and the guard in one of the possible ways.
     fn end(&mut self, mut connection: Connection<M>) -> Fate {
         match self.rng.u32(0..100) {
             0..6 => {
-                // Failed or not: no commit was sent.
+                // Whether or not this fails, no commit was sent.
                 let _gone_either_way = connection.run("ROLLBACK");
                 rolled_back("rolled back")
             }
@@ -202,7 +202,7 @@ fn commit(session: &mut impl Session) -> Fate {
     }
 }
 
-/// The thread panics and its guard is dropped by that, without the words of a panic in the output.
+/// Panics in this thread, which drops the guard, without printing a panic message.
 fn panic_with<M: Manager>(connection: Connection<M>) {
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _held = connection;

@@ -1,4 +1,4 @@
-//! Bytes of the file are overwritten, and restored.
+//! Bytes of the file are overwritten and later restored.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,13 +10,13 @@ use super::load::Load;
 use super::subjects::Subject;
 use super::{Fault, note_helped, put_through};
 
-/// The first bytes of the file are overwritten, and restored.
+/// The first bytes of the file are overwritten and later restored.
 struct CorruptHeader;
 
 impl Fault for CorruptHeader {
     fn happen<S: Subject>(&self, load: &Load<'_, S>, path: &Path) {
         load.between_transactions(|| {
-            // Otherwise the header may be read from the log.
+            // Otherwise the header might be read from the write-ahead log.
             load.subject
                 .run(&["PRAGMA wal_checkpoint(TRUNCATE)"])
                 .ok()
@@ -42,7 +42,7 @@ fn a_corrupt_header_is_told_at_connect_until_it_is_restored() {
     );
 }
 
-/// A page of another table is overwritten, and restored.
+/// A page of another table is overwritten and later restored.
 struct CorruptPage;
 
 impl Fault for CorruptPage {
@@ -68,7 +68,7 @@ impl Fault for CorruptPage {
             let told = load.subject.run(&[READ]).unwrap_err();
             load.note(told.words);
         }
-        // The other pages are as good as before.
+        // The other pages are intact.
         load.goes_on(20);
         load.between_transactions(|| {
             overwrite(path, at, &page);

@@ -1,4 +1,4 @@
-//! There is no room any more for what is written.
+//! There is no room left for what is written.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,13 +13,13 @@ use super::seen::Seen;
 use super::subjects::Subject;
 use super::{Fault, note, put_through};
 
-/// No file of this process may grow beyond what it has, until the limit is lifted.
+/// Until the limit is lifted, no file of this process may grow beyond a fixed size.
 struct Quota;
 
 impl Fault for Quota {
     fn happen<S: Subject>(&self, load: &Load<'_, S>, _: &Path) {
         let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).unwrap();
-        // The log reaches that soon.
+        // The write-ahead log soon reaches this size.
         setrlimit(Resource::RLIMIT_FSIZE, 256 * 1024, most).unwrap();
         load.is_felt();
         setrlimit(Resource::RLIMIT_FSIZE, most, most).unwrap();
@@ -30,7 +30,7 @@ impl Fault for Quota {
     }
 }
 
-/// Something else fills the disk, and is deleted again. Where no small disk may be mounted it is a quota too.
+/// Another file fills the disk and is deleted again. If no small disk may be mounted, this is a quota too.
 struct FullDisk;
 
 impl Fault for FullDisk {
@@ -74,6 +74,6 @@ fn on_a_full_disk_statements_fail_and_nothing_acknowledged_is_lost() {
     if mounting_is_allowed(tempfile::tempdir().unwrap().path()) {
         note("SQLite: disk full (a tmpfs of 2 MiB)", &Seen::read(&seen));
     } else {
-        eprintln!("no disk may be mounted here: it was a quota again");
+        eprintln!("no disk may be mounted here, so this was a quota again");
     }
 }

@@ -1,4 +1,4 @@
-//! The file is removed, or another takes its place, while the pool is in use.
+//! The file is removed, or another one takes its place, while the pool is in use.
 
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,14 @@ use super::process::outside;
 use super::subjects::Subject;
 use super::{Fault, TABLE, database, in_wal_mode, note_helped, put_through, remove};
 
-/// The files of the database go while the pool is in use, and no transaction is under way; somebody makes the table again.
+/// The database's files are removed while the pool is in use but no transaction is under way; then somebody creates the
+/// table again.
 struct Removed;
 
 impl Fault for Removed {
     fn happen<S: Subject>(&self, load: &Load<'_, S>, path: &Path) {
         load.between_transactions(|| remove(path));
-        // Connections that are open go on in the file that has no name any more, which a ping does not tell.
+        // Connections that are open keep using the file, which no longer has a name; a ping does not notice.
         load.rounds(20);
         load.between_transactions(|| {
             make_table(path);
@@ -26,7 +27,7 @@ impl Fault for Removed {
 
     fn may_be_told(&self, mode: Mode) -> &'static [&'static str] {
         match mode {
-            // No such table.
+            // "No such table".
             Mode::Null => &["Statement (Unknown)"],
             _ => &[],
         }
@@ -37,7 +38,7 @@ fn make_table(path: &Path) {
     try_to_make_table(path).unwrap();
 }
 
-/// In WAL mode already: the switch syncs the file, which takes as long as the disk takes.
+/// Creates the database in WAL mode, because switching to it later syncs the file, which takes as long as the disk needs.
 fn try_to_make_table(path: &Path) -> rusqlite::Result<()> {
     let connection = rusqlite::Connection::open(path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
@@ -53,8 +54,8 @@ fn a_removed_file_is_made_again_by_the_next_connect() {
     );
 }
 
-/// The files go again and again in the middle of transactions, which SQLite forbids: rows may go with them, and what is left
-/// may be malformed. The pool has to outlive that.
+/// The files are removed again and again in the middle of transactions, which SQLite forbids: rows may vanish with them,
+/// and what is left may be malformed. The pool has to survive that.
 struct RemovedMidway;
 
 impl Fault for RemovedMidway {
@@ -62,7 +63,7 @@ impl Fault for RemovedMidway {
         for _ in 0..20 {
             remove(path);
             load.rounds(10);
-            // It meets what the workers meet.
+            // It may fail in the same ways as the workers' statements.
             let _may_fail = try_to_make_table(path);
             load.rounds(10);
         }
@@ -98,7 +99,7 @@ fn a_file_removed_in_the_middle_of_transactions_costs_its_rows_and_no_place() {
     note_helped("SQLite: file removed in the middle of transactions", &seen);
 }
 
-/// Another database takes the place of the file, as after a restored backup.
+/// Another database takes the place of the file, as when a backup is restored.
 struct Replaced {
     backup: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Workers that write numbered rows into an SQLite file while something happens to it.
+//! Workers that write numbered rows into an SQLite file while a fault happens to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,10 +13,10 @@ use support::scripted::{millis, secs};
 
 pub const WORKERS: u64 = 4;
 
-/// How long the end of a fault is waited for.
+/// How long to wait for the recovery after a fault.
 pub const RECOVERY_LIMIT: Duration = Duration::from_secs(10);
 
-/// A load on one subject.
+/// The load on one subject.
 pub struct Load<'a, S> {
     pub subject: &'a S,
     next: AtomicI64,
@@ -25,10 +25,10 @@ pub struct Load<'a, S> {
     told: Mutex<BTreeMap<String, u64>>,
     successes: AtomicU64,
     rounds: AtomicU64,
-    /// One bit for each worker that was told of a failure.
+    /// One bit for each worker that has seen a failure.
     failed: AtomicU64,
     over: AtomicBool,
-    /// Read by a worker for as long as its transaction lasts.
+    /// Locked for reading by a worker for as long as its transaction lasts.
     transactions: RwLock<()>,
 }
 
@@ -64,31 +64,31 @@ impl<S: Subject> Load<'_, S> {
                 Err(_) => self.failed.fetch_or(1 << worker, SeqCst),
             };
             drop(transaction);
-            // SQLite does not queue its writers: without a pause one thread may write all the time.
+            // SQLite does not queue its writers: without a pause, one thread might write all the time.
             std::thread::sleep(millis(1));
         }
     }
 
-    /// Until this many more rows are acknowledged.
+    /// Waits until this many more rows are acknowledged.
     pub fn goes_on(&self, rows: u64) {
         let before = self.successes.load(SeqCst);
-        self.wait("the load goes on", || {
+        self.wait("more rows are acknowledged", || {
             self.successes.load(SeqCst) >= before + rows
         });
     }
 
-    /// Until this many more have ended, well or not.
+    /// Waits until this many more rounds have ended, whether well or not.
     pub fn rounds(&self, rounds: u64) {
         let before = self.rounds.load(SeqCst);
-        self.wait("the load goes on, well or not", || {
+        self.wait("more rounds have ended", || {
             self.rounds.load(SeqCst) >= before + rounds
         });
     }
 
-    /// Until every worker has been told of a failure.
+    /// Waits until every worker has seen a failure.
     pub fn is_felt(&self) {
         self.failed.store(0, SeqCst);
-        self.wait("every worker has felt it", || {
+        self.wait("every worker has seen a failure", || {
             self.failed.load(SeqCst).count_ones() as u64 == WORKERS
         });
     }
@@ -99,7 +99,7 @@ impl<S: Subject> Load<'_, S> {
         act();
     }
 
-    /// The rows so far went with their file: they are not looked for.
+    /// The rows written so far have gone with their file and are not looked for.
     pub fn forget_rows(&self) {
         self.acknowledged.lock().clear();
         self.in_doubt.lock().clear();
@@ -118,8 +118,8 @@ impl<S: Subject> Load<'_, S> {
     }
 }
 
-/// Puts a subject under load through a fault and looks at what is left. `fault` returns when all is well again; with it
-/// the recovery is timed.
+/// Puts a subject under load through a fault and examines what is left. `fault` returns when everything is well again, and
+/// from then the recovery is timed.
 pub fn through<S: Subject>(subject: S, path: &Path, fault: impl FnOnce(&Load<'_, S>)) -> Seen {
     let load = Load {
         subject: &subject,
@@ -177,7 +177,7 @@ pub fn through<S: Subject>(subject: S, path: &Path, fault: impl FnOnce(&Load<'_,
     }
 }
 
-/// How often each number is in the table.
+/// How many times each number is in the table.
 fn numbers(path: &Path) -> BTreeMap<i64, u64> {
     let connection = rusqlite::Connection::open(path).unwrap();
     let mut numbers = BTreeMap::new();

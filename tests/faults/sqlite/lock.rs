@@ -14,7 +14,7 @@ use support::scripted::millis;
 struct LockedByAnother {
     test: &'static str,
     begin: &'static str,
-    /// `None`: until every worker has been told of it.
+    /// `None`: until every worker has seen a failure because of it.
     lasts: Option<Duration>,
 }
 

@@ -1,4 +1,4 @@
-//! SQLite under faults: queuepool in both modes and r2d2 go through the same one after the other.
+//! SQLite under faults: queuepool in both modes and r2d2 go through the same fault one after the other.
 
 mod corrupt;
 mod full;
@@ -23,15 +23,15 @@ use subjects::{Subject, ours, r2d2};
 
 pub const TABLE: &str = "CREATE TABLE row (number INTEGER)";
 
-/// A fault: strikes, is felt, and is mended again.
+/// A fault: it strikes, is noticed, and is mended again.
 pub trait Fault {
     fn happen<S: Subject>(&self, load: &Load<'_, S>, path: &Path);
 
-    /// What the callers of queuepool may be told, besides ok.
+    /// What the callers of queuepool may be told besides "ok".
     fn may_be_told(&self, mode: Mode) -> &'static [&'static str];
 }
 
-/// Three pools, each on a file of its own in this folder.
+/// Puts three pools through the fault, each on a file of its own in this folder.
 pub fn put_through(folder: &Path, parameters: &str, fault: &impl Fault) -> [Seen; 3] {
     let ours = |mode: Mode| {
         let path = database(folder, &format!("{mode:?}"));
@@ -55,8 +55,8 @@ pub fn note(fault: &'static str, seen: &[Seen; 3]) {
     note_with(fault, ["", ""], seen);
 }
 
-/// Of a fault for which the test called [`Subject::start_afresh`]: a help that r2d2 cannot be given, and that its row must
-/// not be compared without.
+/// Records a fault for which the test called [`Subject::start_afresh`]. r2d2 cannot be helped in this way, so its row must
+/// say so wherever the two are compared.
 pub fn note_helped(fault: &'static str, seen: &[Seen; 3]) {
     let (ours, bare) = (
         ", told by `invalidate_all`",
@@ -90,7 +90,7 @@ fn note_with(fault: &'static str, [ours, bare]: [&str; 2], seen: &[Seen; 3]) {
     }
 }
 
-/// A database in a folder of its own, closed, with the table that the load wants.
+/// A database in a folder of its own, closed, with the table that the load needs.
 pub fn database(folder: &Path, name: &str) -> PathBuf {
     let own = folder.join(name);
     std::fs::create_dir(&own).unwrap();
@@ -100,7 +100,7 @@ pub fn database(folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// SQLite leaves it so for whoever opens it next.
+/// SQLite keeps the mode for whoever opens the file next.
 pub fn in_wal_mode(path: PathBuf) -> PathBuf {
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection

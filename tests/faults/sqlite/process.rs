@@ -12,16 +12,16 @@ const LOCK: &str = "QUEUEPOOL_TEST_LOCK";
 const AGAIN: &str = "QUEUEPOOL_TEST_AGAIN";
 const NOBODY: u32 = 65534;
 
-/// A process that holds a lock on an SQLite file until the value goes, or this process does.
+/// A process that holds a lock on an SQLite file until this value is dropped or this process ends.
 pub struct Locked {
     process: Child,
     input: Option<ChildStdin>,
-    /// Kept: a process that cannot write its output fails.
+    /// Kept open, because a process that cannot write its output fails.
     _output: BufReader<ChildStdout>,
 }
 
 impl Locked {
-    /// Starts this program again with this test only, which must begin with `be_the_locking_process`.
+    /// Starts this program again with only this test, which must begin with `be_the_locking_process`.
     pub fn by(test: &str, path: &Path, begin: &str) -> Locked {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &format!("sqlite::{test}"), "--nocapture"])
@@ -49,12 +49,12 @@ impl Locked {
 impl Drop for Locked {
     fn drop(&mut self) {
         self.input = None;
-        // It has nothing else to do than to end.
+        // All it has left to do is to end.
         let _status = self.process.wait();
     }
 }
 
-/// True in the process that `Locked` started, once its lock is no longer wanted.
+/// Returns true in the process that `Locked` started, once its lock is no longer wanted.
 pub fn be_the_locking_process() -> bool {
     let Ok(wanted) = std::env::var(LOCK) else {
         return false;
@@ -63,15 +63,15 @@ pub fn be_the_locking_process() -> bool {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection.execute_batch(begin).unwrap();
     println!("{LOCK} is held");
-    // Its end is the other process' wish, or its death.
+    // Standard input ends when the other process wants it to, or dies.
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
     connection.execute_batch("ROLLBACK").unwrap();
     true
 }
 
-/// Runs a test again in a process that is what the test needs: `None` in that process, when the body has run; what the
-/// body returned, in the process that started it.
+/// Runs a test again in a process with the properties the test needs. Returns `None` in that process, once the body has
+/// run, and what the body returned in the process that started it.
 pub fn again(
     test: &str,
     command: impl FnOnce(&Path) -> Command,
@@ -96,7 +96,7 @@ pub fn again(
     Some(returned.lines().next().unwrap().to_owned())
 }
 
-/// Where a file that grows beyond a limit is an error and not the end of the process.
+/// A process in which a file that grows beyond the limit is an error and does not end the process.
 pub fn without_the_signal(_folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]);
@@ -104,8 +104,8 @@ pub fn without_the_signal(_folder: &Path) -> Command {
     command
 }
 
-/// Where the folder is a file system of 2 MiB, in a mount namespace that goes with the process. That needs no root but a
-/// system that lets users have namespaces; elsewhere, `without_the_signal`.
+/// A process in which the folder is a file system of 2 MiB, in a mount namespace that ends with the process. This needs no
+/// root, only a system that allows users to have namespaces; elsewhere it is `without_the_signal`.
 pub fn on_a_small_disk(folder: &Path) -> Command {
     if !mounting_is_allowed(folder) {
         return without_the_signal(folder);
@@ -134,7 +134,7 @@ pub fn is_a_disk_of_its_own(folder: &Path) -> bool {
     device(folder) != device(folder.parent().unwrap())
 }
 
-/// As a user whom permissions bind, which they do not root.
+/// A process whose user is bound by permissions, as root is not.
 pub fn where_permissions_count(folder: &Path) -> Command {
     let probe = folder.join("probe");
     fs::write(&probe, "").unwrap();
@@ -152,8 +152,8 @@ pub fn where_permissions_count(folder: &Path) -> Command {
 
 fn copy_of_this_program(folder: &Path) -> PathBuf {
     let program = folder.join("program");
-    // Not copied here: a test that forks meanwhile would inherit the open file, and it could not be started ("text file
-    // busy").
+    // Not copied by this process: a test that forks meanwhile would inherit the open file, and the copy could not be
+    // started ("text file busy").
     outside(
         "cp",
         [
@@ -169,8 +169,8 @@ pub fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Runs another program. What touches the file of a database that is open here is done so: to open and close that file
-/// in this process would drop SQLite's locks on it.
+/// Runs another program. Whatever touches the file of a database that is open here is done by another program: opening and
+/// closing the file in this process would drop SQLite's locks on it.
 pub fn outside<'a>(program: &str, arguments: impl IntoIterator<Item = &'a OsStr>) {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program}: {output:?}");

@@ -10,11 +10,11 @@ use super::seen::Seen;
 use super::subjects::Subject;
 use super::{Fault, beside, database, in_wal_mode, note_helped, put_through, remove};
 
-/// A restored backup that may not be written, and then may. (To take the permission away from a file that is open does
-/// nothing: SQLite uses its open files again as long as one connection is open.)
+/// A restored backup that may not be written at first, and later may. (Taking the permission away from a file that is open
+/// has no effect: SQLite reuses its open files as long as one connection is open.)
 struct ReadOnly {
     backup: PathBuf,
-    /// Otherwise the file alone.
+    /// If false, only the file may not be written.
     with_directory: bool,
 }
 
@@ -35,14 +35,14 @@ impl Fault for ReadOnly {
         load.between_transactions(|| {
             allow(directory, 0o755);
             allow(path, 0o644);
-            // SQLite gives them the permissions that the file itself has when they are made.
+            // When SQLite creates these files, it gives them the permissions of the database file.
             for ending in ["-wal", "-shm"] {
                 let made = beside(path, ending);
                 if made.exists() {
                     allow(&made, 0o644);
                 }
             }
-            // A connection that could be opened for reading only stays so.
+            // A connection that could only be opened for reading stays that way.
             load.subject.start_afresh();
         });
     }

@@ -1,4 +1,4 @@
-//! What came of a fault.
+//! What was seen of a fault.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use support::scripted::millis;
 #[derive(Debug)]
 pub struct Seen {
     pub told: BTreeMap<String, u64>,
-    /// From the mend to the first good checkout by a caller who had not called before.
+    /// From the mending to the first successful statement of a new caller.
     pub recovery: Option<Duration>,
     pub lost: u64,
     pub doubled: u64,
-    /// Files of the database that this process still has open after close.
+    /// Files of the database that this process still has open after the close.
     pub leaked: u64,
 }
 
 impl Seen {
-    /// Nothing lost, nobody told anything but what this fault explains.
+    /// Asserts that nothing was lost and that nobody was told anything this fault does not explain.
     pub fn assert_whole(&self, may_be_told: &[&str]) {
         let told = self.told.keys().map(String::as_str);
         let unexpected: Vec<&str> = told
@@ -26,7 +26,7 @@ impl Seen {
             .collect();
         assert!(unexpected.is_empty(), "{unexpected:?}: {self:?}");
         let felt = may_be_told.is_empty() || self.told.len() > 1;
-        assert!(felt, "nobody has felt anything: {self:?}");
+        assert!(felt, "nobody has noticed anything: {self:?}");
         assert_eq!(
             (self.lost, self.doubled, self.leaked),
             (0, 0, 0),
@@ -46,7 +46,7 @@ impl Seen {
         told.collect::<Vec<_>>().join(", ")
     }
 
-    /// Three in a line, for another process.
+    /// The three results in one line, to be passed to another process.
     pub fn write_down(seen: &[Seen; 3]) -> String {
         let line = |seen: &Seen| {
             let Seen {

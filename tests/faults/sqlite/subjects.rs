@@ -10,30 +10,30 @@ use support::scripted::{assert_laws, secs};
 
 pub const CAPACITY: u32 = 3;
 
-/// What a caller is told.
+/// The error a caller was told.
 #[derive(Debug)]
 pub struct Told {
     pub words: String,
-    /// COMMIT was sent: whether the row is there is not known.
+    /// COMMIT was sent, so it is not known whether the row is there.
     pub in_doubt: bool,
 }
 
-/// What is put through a fault.
+/// A pool that is put through a fault.
 pub trait Subject: Sync {
-    /// Runs these statements one after the other on one connection; an error in the last leaves the outcome in doubt.
+    /// Runs these statements one after the other on one connection. An error in the last one leaves the outcome in doubt.
     fn run(&self, statements: &[&str]) -> Result<(), Told>;
-    /// How many connections can be had at once, without waiting.
+    /// How many connections can be checked out at once without waiting.
     fn capacity(&self) -> u64;
-    /// New connections from now on.
+    /// From now on only new connections are used.
     fn start_afresh(&self);
-    /// What is left in users' hands after it.
+    /// Closes the pool. Returns what is left in users' hands afterwards.
     fn close(self) -> Option<Database>;
 }
 
 pub struct Ours(pub Database);
 
 impl Ours {
-    /// An error must be of one of two kinds and have the driver's own beneath.
+    /// An error must be of one of two kinds, with the driver's own error as its source, or a timeout.
     fn told(error: &queuepool::Error, in_doubt: bool) -> Told {
         let beneath = error
             .source()
@@ -118,16 +118,16 @@ impl Subject for R2d2 {
         all.len() as u64
     }
 
-    /// r2d2 has nothing of the kind.
+    /// r2d2 has no such call.
     fn start_afresh(&self) {}
 
-    /// All that it offers is to be dropped.
+    /// r2d2 offers nothing but being dropped.
     fn close(self) -> Option<Database> {
         None
     }
 }
 
-/// queuepool's settings in these tests: callers give up soon, so that a fault is felt soon.
+/// queuepool's settings in these tests. Callers give up soon, so that a fault is noticed soon.
 pub fn settings(mode: Mode) -> Settings {
     Settings::default()
         .mode(mode)

@@ -1,4 +1,4 @@
-//! A password in a URL, as it is or percent-encoded, shows in no error and in no description of what was read from it.
+//! A password in a URL, plain or percent-encoded, shows neither in an error nor in the Debug output of what was read.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,13 +14,16 @@ fn is_silent<T: std::fmt::Debug>(url: &str, read: Result<T, queuepool::Error>) {
         Ok(value) => format!("{value:?}"),
         Err(error) => format!("{error} {error:?}"),
     };
-    assert!(!text.contains(SECRET), "{url:?} shows in {text}");
+    assert!(
+        !text.contains(SECRET),
+        "the password of {url:?} shows in {text}"
+    );
 }
 
 fuzz_target!(|parts: (bool, &str, &str, &str)| {
     let (encoded, before, after, rest) = parts;
     let mut password = format!("{before}{SECRET}{after}");
-    // Two of them are two hosts, or one password: nobody can tell.
+    // With a second one, the text may be two hosts or one password: nobody can tell.
     if rest.contains('@') || rest.contains(SECRET) {
         return;
     }

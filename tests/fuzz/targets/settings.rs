@@ -1,4 +1,4 @@
-//! Any text as settings: read or refused, never a panic; what is read can be judged, printed, and read back.
+//! Any text as settings is read or refused and never causes a panic; what is read can be validated, printed, and read back.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

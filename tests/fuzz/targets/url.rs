@@ -1,4 +1,4 @@
-//! Any text as a database URL: read or refused, never a panic; what one way in refuses, the other does too.
+//! Any text as a database URL is read or refused and never causes a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -23,7 +23,7 @@ fuzz_target!(|url: &str| {
     judge(PostgresPool::builder(url).map(drop));
     judge(MySqlPool::builder(url).map(drop));
     judge(SqlitePool::builder(url).map(drop));
-    // The choice of the driver; only a text that none of them takes, because what is taken becomes a pool with its places.
+    // The choice of the driver. Only with a text that no driver accepts, because an accepted one builds a whole pool.
     if !url
         .trim_start()
         .to_ascii_lowercase()

@@ -1,5 +1,6 @@
-//! Headless Chromium, driven over its debugging pipe: messages are JSON that ends with a zero byte, to its descriptor 3 and
-//! from its descriptor 4. It ends with the value that stands for it, and, since its pipe ends then, with this process.
+//! Headless Chromium, driven over its debugging pipe: messages are JSON terminated by a zero byte, sent to its descriptor 3
+//! and read from its descriptor 4. It ends when the value that represents it is dropped, and also with this process,
+//! because that closes its pipe.
 
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// So that a test that hangs fails; nothing here comes near it.
+/// Makes a test that hangs fail; nothing here takes nearly as long.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const FLAGS: [&str; 9] = [
@@ -26,8 +27,8 @@ const FLAGS: [&str; 9] = [
     "--remote-debugging-pipe",
 ];
 
-/// Moves the two pipes to where Chromium looks for them, and removes its profile, $1, when it has ended: also when this process
-/// was told to end. Its helpers may write there for a moment longer.
+/// Moves the two pipes to where Chromium expects them, and removes its profile, $1, when Chromium has ended, even if this
+/// process was told to end. Chromium's helpers may write to the profile a moment longer.
 const WATCHER: &str = r#"
     trap : TERM INT
     profile=$1; shift
@@ -100,7 +101,7 @@ impl Browser {
         browser
     }
 
-    /// A command of the DevTools protocol, and its result.
+    /// Sends a command of the DevTools protocol and returns its result.
     #[track_caller]
     pub fn call(&self, method: &str, params: Value) -> Value {
         let id = self.calls.get() + 1;
@@ -142,7 +143,7 @@ impl Browser {
         self.call("Page.navigate", json!({"url": address}));
     }
 
-    /// What an expression is worth on the page; a promise is awaited.
+    /// The value of an expression on the page; a promise is awaited.
     #[track_caller]
     pub fn evaluate(&self, expression: &str) -> Value {
         let answer = self.call(
@@ -156,7 +157,7 @@ impl Browser {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until the page makes it true, and fails with what the page says if it does not.
+    /// Waits until the condition is true on the page, and fails with the page's text if it never is.
     #[track_caller]
     pub fn wait_for(&self, condition: &str) {
         let limit = LIMIT.as_millis() / 2;
@@ -172,7 +173,7 @@ impl Browser {
         ));
         if met != true {
             let text = self.evaluate("document.body.innerText");
-            panic!("never came true: {condition}; the page says:\n{text}");
+            panic!("never came true: {condition}; the page shows:\n{text}");
         }
     }
 
@@ -209,9 +210,9 @@ impl Browser {
         );
     }
 
-    /// What has been reported since the last time, of the events of that name.
+    /// The events of that name reported since the last call.
     pub fn take_events(&self, method: &str) -> Vec<Value> {
-        // An answer comes behind all events before it.
+        // An answer comes after all events before it.
         self.evaluate("0");
         let mut events = self.events.borrow_mut();
         let (taken, kept) = std::mem::take(&mut *events)
@@ -221,7 +222,7 @@ impl Browser {
         taken
     }
 
-    /// Errors in the console, exceptions and violations of the policy.
+    /// Errors in the console, exceptions and violations of the content security policy.
     pub fn complaints(&self) -> Vec<Value> {
         [
             "Log.entryAdded",
@@ -233,7 +234,7 @@ impl Browser {
         .collect()
     }
 
-    /// Into the folder that the environment names, for eyes to look at.
+    /// Saves a screenshot in the folder named by the environment, for people to look at.
     pub fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("QUEUEPOOL_PAGE_SHOTS") else {
             return;
@@ -258,7 +259,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The end of its input is what makes Chromium end.
+        // Chromium ends when its input does.
         self.input.borrow_mut().take();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What the page shows, that it shows it as text, and that it asks nobody else.
+//! What the page shows, that it shows text as text, and that it asks no other server.
 
 use super::service::{HELD_AT, HOSTILE_NAME, HOSTILE_THREAD, Scene};
 
@@ -73,7 +73,7 @@ fn a_sick_pool_says_who_holds_its_connections_who_waits_and_what_to_do() {
     let advice = advice.as_str().unwrap();
     assert!(advice.contains("3 callers wait"), "{advice}");
     for line in &scene.exhausted.status().recommendations {
-        // The seconds in it may have moved on.
+        // The seconds in the line may have moved on.
         let start: String = line.chars().take(20).collect();
         assert!(advice.contains(&start), "{start}: {advice}");
     }
@@ -127,7 +127,7 @@ fn the_page_asks_only_its_own_service_and_the_console_stays_empty() {
     let scene = Scene::open();
     scene.open_all();
     let browser = &scene.browser;
-    // Two more rounds, with the history of every pool.
+    // Two more rounds, including the history of every pool.
     browser.evaluate("new Promise((done) => { let seen = 0; new PerformanceObserver((list) => { seen += list.getEntries().filter((entry) => entry.name.endsWith('/status')).length; if (seen >= 2) done(); }).observe({ type: 'resource' }); })");
     let own = scene.address();
     let requests = browser.take_events("Network.requestWillBeSent");
@@ -165,6 +165,6 @@ fn the_policy_lets_no_other_script_and_no_markup_in() {
     assert_eq!(outcome, serde_json::json!([true, true]));
     assert!(
         !browser.complaints().is_empty(),
-        "the browser reports what it refused"
+        "the browser reports what it has refused"
     );
 }

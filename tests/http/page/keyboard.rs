@@ -1,4 +1,4 @@
-//! Without a mouse.
+//! The page without a mouse.
 
 use super::service::{HOSTILE_NAME, Scene};
 
@@ -13,12 +13,12 @@ fn tab_reaches_every_control_and_shows_where_it_is() {
         .evaluate(&format!("{CONTROLS}.length"))
         .as_u64()
         .unwrap();
-    // Five links, five sections, a button for all holders, three links at the foot.
+    // Five links, five sections, a button for all holders, and three links at the foot.
     assert_eq!(number, 5 + 5 + 1 + 3);
     browser.evaluate(&format!(
         "document.activeElement.blur(); scrollTo(0, 0); window.controls = {CONTROLS}; window.reached = new Set(); 0"
     ));
-    // One more than there are, since the first may go to the document itself.
+    // Once more than there are controls, since the first press may go to the document itself.
     for _ in 0..=number {
         browser.tab();
         let outlined = browser.evaluate(

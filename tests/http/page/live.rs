@@ -1,11 +1,12 @@
-//! The page follows what happens, and leaves its reader in peace.
+//! The page follows what happens without disturbing its reader.
 
 use queuepool::Registry;
 
 use super::service::{HOSTILE_NAME, Scene, hold, monitored};
 use support::scripted::Server;
 
-/// Lets the page ask again as soon as it has an answer (while it waits for one it takes no notice), until it has got so many.
+/// Lets the page ask again as soon as it has an answer, until it has received this many. While it waits for an answer it
+/// ignores the event.
 fn rounds(number: u32) -> String {
     format!(
         "new Promise((done) => {{ \
@@ -42,7 +43,11 @@ fn what_a_pool_does_is_shown_and_a_change_of_its_health_is_said_aloud_once() {
     );
     browser.evaluate("window.said = 0; new MutationObserver(() => said++).observe(document.querySelector('[aria-live]'), { childList: true, characterData: true, subtree: true })");
     browser.evaluate(&rounds(3));
-    assert_eq!(browser.evaluate("said"), 0, "not at every tick");
+    assert_eq!(
+        browser.evaluate("said"),
+        0,
+        "it is not announced at every tick"
+    );
     drop(more);
     browser.wait_for(
         "document.querySelector('[aria-live]').textContent === 'healthy is now: healthy.'",
@@ -62,7 +67,7 @@ fn an_update_keeps_the_focus_what_is_open_what_is_selected_and_where_the_reader_
          cell.scrollIntoView({{ block: 'start', behavior: 'instant' }}); window.place = cell.getBoundingClientRect().top",
         Scene::section("exhausted")
     ));
-    // It becomes the first of the overview's rows by this.
+    // This makes the pool the first row of the overview.
     let _more = hold(&scene.healthy, "more", 5 + 4);
     browser.wait_for(
         "document.querySelector('#overview li').innerText.includes('6 of 6 in use, 4 waiting')",
@@ -79,7 +84,8 @@ fn an_update_keeps_the_focus_what_is_open_what_is_selected_and_where_the_reader_
         [true; 4],
         "focus, focus, selection, open: {kept}"
     );
-    // What the reader has at the top of the window stays there, whatever grows above it. The browser scrolls by whole pixels.
+    // What the reader has at the top of the window stays there, whatever grows above it. The browser scrolls by whole
+    // pixels.
     let moved = kept[4].as_f64().unwrap();
     assert!(moved.abs() <= 1.0, "moved by {moved} pixels");
 }
@@ -148,7 +154,7 @@ fn a_service_that_was_started_anew_begins_anew_on_the_page() {
     scene.start_service();
     let browser = &scene.browser;
     browser.wait_for("document.querySelectorAll('.pool').length === 1");
-    // No sample of the pool before, which was in use.
+    // The chart shows no sample from the pool before the restart, which was in use.
     browser.wait_for(&format!("{label}.includes('in use: now 0, most 0')"));
     assert_eq!(
         browser.evaluate("document.querySelector('h1').textContent"),
@@ -164,7 +170,7 @@ fn a_page_that_nobody_looks_at_asks_nothing() {
     browser.evaluate(&rounds(1));
     browser.evaluate("window.away = true; document.dispatchEvent(new Event('visibilitychange'))");
     browser.take_events("Network.requestWillBeSent");
-    // Longer than the pause between two questions.
+    // Longer than the pause between two requests.
     browser.evaluate("new Promise((done) => setTimeout(done, 3000))");
     assert_eq!(browser.take_events("Network.requestWillBeSent").len(), 0);
     browser.evaluate(&format!("(window.away = false, {})", rounds(1)));
@@ -195,16 +201,16 @@ fn hours_of_updates_leave_no_nodes_and_no_listeners_behind() {
     browser.call("Performance.enable", serde_json::json!({}));
     browser.evaluate(&rounds(10));
     let (before, start) = (counters(), busy());
-    // In parts, since each is waited for on its own.
+    // In parts, because each part has a time limit of its own.
     for _ in 0..30 {
         browser.evaluate(&rounds(5));
     }
     let milliseconds = (busy() - start) / 150.0 * 1e3;
     let after = counters();
     println!(
-        "nodes and listeners: {before:?}, 150 updates later {after:?}; {milliseconds:.1} ms an update"
+        "nodes and listeners: {before:?}, 150 updates later {after:?}; {milliseconds:.1} ms per update"
     );
     assert_eq!(after.1, before.1);
-    // The axes may have got a label or two.
+    // The axes may have gained a label or two.
     assert!(after.0 <= before.0 + 100, "{before:?} {after:?}");
 }

@@ -1,8 +1,8 @@
-//! On a phone, in the dark, and for weak eyes.
+//! The page on a phone, in dark mode, and for readers with weak eyes.
 
 use super::service::Scene;
 
-/// For each element with text of its own: the contrast of its color with what is painted behind it.
+/// For each element with text of its own, the contrast between its color and what is painted behind it.
 const CONTRASTS: &str = r"
 (() => {
     const channels = (color) => color.match(/[\d.]+/g).map(Number);

@@ -1,6 +1,6 @@
 //! The page at `/`: its policy, and what it shows and does in headless Chromium, with a real service and pools in all conditions.
 //!
-//! With the environment variable QUEUEPOOL_PAGE_SHOTS set to a folder, pictures for eyes to look at are left there.
+//! If the environment variable QUEUEPOOL_PAGE_SHOTS names a folder, screenshots are left there for people to look at.
 
 mod browser;
 mod content;

@@ -10,11 +10,11 @@ use queuepool::{ErrorClass, Pool, Registry, Retry, Settings};
 use super::browser::Browser;
 use support::scripted::{Act, Gate, ScriptedManager, Server, eventually, millis, secs};
 
-/// A name and a thread that are markup.
+/// A pool name and a thread name that contain markup.
 pub const HOSTILE_NAME: &str = "<img src=x onerror=alert(1)>";
 pub const HOSTILE_THREAD: &str = "</td><script>alert(2)</script><b>thread";
 
-/// Where [`hold`] checks out.
+/// The source file in which [`hold`] checks out.
 pub const HELD_AT: &str = concat!(file!(), ":");
 
 pub fn settings() -> Settings {
@@ -27,20 +27,20 @@ pub fn settings() -> Settings {
         .retry(Retry::default().max_attempts(1))
 }
 
-/// With samples more often than anybody looks.
+/// Samples are taken more often than the page asks.
 pub fn monitored() -> Settings {
     settings()
         .enable_pool_metrics(true)
         .metrics_collection_interval(millis(200))
 }
 
-/// Threads that hold connections, or wait for one, until it is dropped.
+/// Threads that hold connections, or wait for one, until this value is dropped.
 pub struct Holders {
     gate: Arc<Gate>,
     threads: Vec<thread::JoinHandle<()>>,
 }
 
-/// As many threads each hold a connection, or wait for one.
+/// Starts `number` threads, each of which holds a connection or waits for one.
 pub fn hold(pool: &Pool<ScriptedManager>, name: &str, number: usize) -> Holders {
     let gate = Gate::new();
     let one = |index| {
@@ -57,7 +57,7 @@ pub fn hold(pool: &Pool<ScriptedManager>, name: &str, number: usize) -> Holders 
     let threads = (0..number).map(one).collect();
     let wanted = before.checked_out + before.waiting_requests + number as u64;
     let holding = wanted.min(before.total_capacity);
-    eventually("all hold or wait", || {
+    eventually("all threads hold or wait", || {
         let status = pool.status();
         (status.checked_out, status.waiting_requests) == (holding, wanted - holding)
     });
@@ -68,13 +68,13 @@ impl Drop for Holders {
     fn drop(&mut self) {
         self.gate.open();
         for thread in self.threads.drain(..) {
-            // What failed there has been printed.
+            // If the thread failed, that has been printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Fields are dropped in this order: the browser goes before what it looks at.
+/// The fields are dropped in this order, so the browser ends before what it looks at.
 pub struct Scene {
     pub browser: Browser,
     address: String,
@@ -87,7 +87,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Five pools: healthy, exhausted with 3 who wait, leaking, down, and one with a hostile name.
+    /// Five pools: healthy, exhausted with 3 callers waiting, leaking, down, and one with a hostile name.
     pub fn open() -> Scene {
         let healthy = Server::new().pool(monitored());
         let exhausted = Server::new().pool(settings().max_overflow(10));
@@ -137,12 +137,12 @@ impl Scene {
         self.server.take().unwrap().stop();
     }
 
-    /// On the same port as before.
+    /// Starts it on the same port as before.
     pub fn start_service(&mut self) {
         self.server = Some(serve(&self.address, self.registry.clone()).unwrap());
     }
 
-    /// Loads the page and waits until all pools are there.
+    /// Loads the page and waits until all pools are shown.
     #[track_caller]
     pub fn visit(&self, hash: &str) {
         self.browser.open("about:blank");
@@ -151,14 +151,14 @@ impl Scene {
             .wait_for("document.querySelectorAll('.pool').length === 5");
     }
 
-    /// An expression for the section of a pool.
+    /// A JavaScript expression for the section of a pool.
     pub fn section(name: &str) -> String {
         format!(
             "[...document.querySelectorAll('.pool')].find((pool) => pool.querySelector('h2').textContent === {name:?})"
         )
     }
 
-    /// Opens every section and waits for what is in them.
+    /// Opens every section and waits for its content.
     #[track_caller]
     pub fn open_all(&self) {
         self.browser.evaluate(

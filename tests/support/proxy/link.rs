@@ -1,4 +1,4 @@
-//! One client of the proxy and what lies between it and the server.
+//! One client of the proxy, and what lies between it and the server.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use nix::sys::socket::{setsockopt, sockopt::Linger};
 
 use super::{Mode, Side, When};
 
-/// Both sides are to be reset.
+/// Both sides must be reset.
 pub(super) struct Broken;
 
 impl From<std::io::Error> for Broken {
@@ -21,20 +21,20 @@ impl From<std::io::Error> for Broken {
     }
 }
 
-/// A client and, unless it was swallowed from the start, the server.
+/// A client and, unless it was swallowed from the start, its connection to the server.
 pub(super) struct Link {
     client: TcpStream,
     server: Option<TcpStream>,
     up: Lane,
     down: Lane,
     from_server: usize,
-    /// Its time has come, where that is not told by `from_server`.
+    /// Whether its time has come, for points in time that `from_server` cannot tell.
     pub(super) is_chosen: bool,
     pub(super) has_lost: bool,
     has_garbage: bool,
 }
 
-/// One direction.
+/// One direction of a link.
 #[derive(Default)]
 struct Lane {
     held: VecDeque<(Instant, Vec<u8>)>,
@@ -68,7 +68,7 @@ impl Link {
         }
     }
 
-    /// Moves what there is.
+    /// Forwards what has arrived.
     pub(super) fn pump(&mut self, mode: Mode, when: When) -> Result<(), Broken> {
         self.read_client(mode, when)?;
         self.read_server(mode, when)?;
@@ -88,7 +88,7 @@ impl Link {
         self.up.shut && self.down.shut
     }
 
-    /// The end of a stream follows its last byte.
+    /// The end of a stream is forwarded after its last byte.
     fn carry_ends(&mut self, mode: Mode, when: When) {
         let swallows = matches!(mode, Mode::Swallow | Mode::Garbage(_)) && self.is_struck(when);
         if swallows {
@@ -103,7 +103,7 @@ impl Link {
         }
     }
 
-    /// What strikes without a byte that moves.
+    /// Carries out a strike that needs no further byte.
     fn strike(&mut self, mode: Mode) -> Result<(), Broken> {
         match mode {
             Mode::Cut => return Err(Broken),
@@ -116,7 +116,7 @@ impl Link {
             Mode::Garbage(bytes) if !self.has_garbage => {
                 self.has_garbage = true;
                 self.has_lost = true;
-                // A client that is gone already hears nothing.
+                // If the client is gone already, it receives nothing.
                 let _ = self.client.write(bytes);
             }
             Mode::Pass | Mode::Delay(_) | Mode::Swallow | Mode::Refuse | Mode::Garbage(_) => {}
@@ -156,7 +156,7 @@ impl Link {
         result.map(drop)
     }
 
-    /// Takes bytes on their way to `side`.
+    /// Takes over bytes on their way to `side`.
     fn carry(&mut self, chunk: Vec<u8>, side: Side, mode: Mode, struck: bool) {
         if chunk.is_empty() {
             return;
@@ -188,7 +188,7 @@ impl Link {
             .min()
     }
 
-    /// A stream that has ended is always ready, and is not watched any more.
+    /// A stream that has ended always polls as ready, so it is not watched any more.
     pub(super) fn watch<'a>(&'a self, watched: &mut Vec<PollFd<'a>>) {
         if !self.up.ended {
             watched.push(PollFd::new(self.client.as_fd(), PollFlags::POLLIN));
@@ -205,7 +205,7 @@ impl Link {
 }
 
 impl Lane {
-    /// What there is to read; `None` when there is nothing now, or nothing any more.
+    /// What can be read; `None` if there is nothing now, or nothing any more.
     fn read(&mut self, from: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
         if self.ended {
             return Ok(None);
@@ -229,7 +229,7 @@ impl Lane {
             }
             match to.write(chunk) {
                 Ok(bytes) => drop(chunk.drain(..bytes)),
-                // Overdue from now on: it is tried again within a millisecond.
+                // These bytes are overdue from now on and are tried again within a millisecond.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -240,7 +240,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Whether all that came has been forwarded, and no more will come.
+    /// Whether everything that arrived has been forwarded, and nothing more will come.
     fn is_through(&self) -> bool {
         self.ended && self.held.is_empty()
     }
@@ -248,13 +248,13 @@ impl Lane {
     fn shut(&mut self, to: &TcpStream) {
         if !self.shut {
             self.shut = true;
-            // The peer may be gone.
+            // The peer may be gone already.
             let _ = to.shutdown(Shutdown::Write);
         }
     }
 }
 
-/// Closes with a reset instead of an orderly end.
+/// Closes the connection with a reset instead of in the orderly way.
 pub(super) fn reset(socket: TcpStream) {
     let at_once = linger {
         l_onoff: 1,

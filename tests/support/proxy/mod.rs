@@ -1,8 +1,8 @@
-//! A TCP proxy of the test's own in front of a server's port: what can go wrong between a client and a server goes wrong
+//! A TCP proxy of the tests' own in front of a server's port. What can go wrong between a client and a server goes wrong
 //! here, for all connections or at a chosen point of each.
 //!
-//! One thread owns all sockets: a reset needs that nobody else holds a copy, and an order is carried out before
-//! [`Proxy::set`] returns. The thread ends with the value.
+//! One thread owns all sockets, because a reset requires that nobody else holds a copy, and because an order must be
+//! carried out before [`Proxy::set`] returns. The thread ends when the value is dropped.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,22 +18,22 @@ mod link;
 
 use link::{Link, reset};
 
-/// What the proxy does with the connections it strikes.
+/// What the proxy does to the connections it strikes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mode {
     Pass,
-    /// Every byte of either direction arrives that much later.
+    /// Every byte, in either direction, arrives this much later.
     Delay(Duration),
-    /// Reads and forwards nothing, the end of a stream included. The sockets stay open until the next order; then a
-    /// connection that has lost something is reset, as by a host that has forgotten it.
+    /// Reads and forwards nothing, not even the end of a stream. The sockets stay open until the next order. Then every
+    /// connection that has lost something is reset, as by a host that no longer knows it.
     Swallow,
     /// Both sides are reset.
     Cut,
-    /// This side reads the end of the stream, and may go on sending.
+    /// This side reads the end of the stream and may go on sending.
     HalfClose(Side),
-    /// The listener is closed; connections that are open pass.
+    /// The listener is closed; open connections pass.
     Refuse,
-    /// The client gets these bytes, and no others; what it sends is swallowed.
+    /// The client receives these bytes and no others; what it sends is swallowed.
     Garbage(&'static [u8]),
 }
 
@@ -47,11 +47,11 @@ pub enum Side {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
     Now,
-    /// Once so many bytes of the server have been forwarded, counted from the connect.
+    /// Once this many bytes from the server have been forwarded since the connect.
     ServerSent(usize),
-    /// Once the client has sent this text, which is forwarded.
+    /// Once the client has sent this text, which is still forwarded.
     ClientSent(&'static str),
-    /// From its first byte, if it is among so many that come after the order.
+    /// From the first byte, for this many connections that come after the order.
     Among(usize),
 }
 
@@ -69,7 +69,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a port of 127.0.0.1; everything passes.
+    /// Starts a proxy in front of a port of 127.0.0.1. Everything passes.
     pub fn start(server: u16) -> Proxy {
         let listener = listen(0);
         let port = listener.local_addr().expect("bound above").port();
@@ -104,14 +104,14 @@ impl Proxy {
         self.port
     }
 
-    /// A URL of the server, turned to the proxy.
+    /// A URL of the server, redirected to the proxy.
     pub fn url(&self, server: u16, url: &str) -> String {
         let (from, to) = (format!(":{server}/"), format!(":{}/", self.port));
         assert!(url.contains(&from), "{url} does not name port {server}");
         url.replace(&from, &to)
     }
 
-    /// Strikes all connections, those to come included, until the next order.
+    /// Strikes all connections, including those still to come, until the next order.
     pub fn set(&self, mode: Mode) {
         self.set_when(When::Now, mode);
     }
@@ -127,7 +127,7 @@ impl Proxy {
     }
 
     fn wake(&self) {
-        // A full pipe wakes too.
+        // A full pipe wakes the thread too.
         let _ = (&self.wake).write(&[0]);
     }
 }
@@ -149,7 +149,7 @@ fn listen(port: u16) -> TcpListener {
     listener
 }
 
-/// What the thread owns.
+/// What the proxy's thread owns.
 struct Switchboard {
     server: u16,
     port: u16,
@@ -195,15 +195,15 @@ impl Switchboard {
             .iter_mut()
             .for_each(|link| link.is_chosen = false);
         self.pump();
-        // The test may have given up.
+        // The test may have given up already.
         let _ = order.done.send(());
     }
 
-    /// Until a socket, an order or a delayed byte has something for us.
+    /// Waits until a socket, an order or a delayed byte needs attention.
     fn wait(&self) {
         let due = self.links.iter().filter_map(Link::due).min();
         let timeout = match due {
-            // Rounded up: a wait that ends too early would be repeated without end.
+            // Rounded up, because a wait that ended too early would be repeated over and over.
             Some(due) => {
                 let wait = due.saturating_duration_since(Instant::now());
                 PollTimeout::try_from(wait + Duration::from_millis(1)).expect("a short wait")
@@ -217,7 +217,7 @@ impl Switchboard {
         for link in &self.links {
             link.watch(&mut watched);
         }
-        // Interrupted or not: all sockets are looked at.
+        // Whether or not it was interrupted, all sockets are examined.
         let _ = poll(&mut watched, timeout);
     }
 

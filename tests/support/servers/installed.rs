@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Which of a server's versions.
+/// Which version of a server.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Release {
-    /// Debian's stable one.
+    /// The version in Debian's stable release.
     Installed,
-    /// The one of Debian's unstable suite, where it could be fetched.
+    /// The version in Debian's unstable suite, if it could be fetched.
     Newest,
 }
 
-/// The folder with the newest release of this server, which has Debian's layout and is readable by all.
+/// The folder with the newest release of this server, laid out as Debian does it and readable by everybody.
 pub fn fetched(server: &str) -> Option<PathBuf> {
     // target/debug/deps/PROGRAM, or target/diesel/debug/deps/PROGRAM.
     let program = env::current_exe().expect("the program's path");
@@ -22,7 +22,7 @@ pub fn fetched(server: &str) -> Option<PathBuf> {
         .find_map(|link| fs::canonicalize(link).ok())
 }
 
-/// Whether the newest release of this server is here. Where it is not, that is said.
+/// Whether the newest release of this server is here. If it is not, that is printed.
 pub fn is_fetched(server: &str) -> bool {
     let is_here = fetched(server).is_some();
     if !is_here {

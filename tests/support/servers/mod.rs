@@ -1,18 +1,18 @@
-//! Real database servers for tests: each one on a port of 127.0.0.1 and a data directory of its own, gone with the value
-//! that stands for it, and gone too when the test process is killed.
+//! Real database servers for tests. Each has a port of 127.0.0.1 and a data directory of its own, and goes away when the
+//! value that represents it is dropped, or when the test process is killed.
 //!
-//! A server runs under a small shell script that waits for a word on its standard input: the name of a signal to send.
-//! The end of input, which is what the death of this process means to it, stops the server. (`PR_SET_PDEATHSIG` would
-//! tie the server to the one thread that started it.)
+//! A server runs under a small shell script that waits on its standard input for the name of a signal to send. The end of
+//! input, which is how the script notices the death of this process, stops the server. (`PR_SET_PDEATHSIG` would tie the
+//! server to the one thread that started it.)
 //!
-//! A fresh data directory is copied from a template that is made once and kept in the temporary directory.
+//! A fresh data directory is copied from a template that is created once and kept in the temporary directory.
 //!
-//! [`MySql`], [`NewestPostgres`] and [`NewestMariaDb`] are those that `tests/fetch-servers` fetches. A test of them asks
-//! `is_here()` first, and ends where they are not.
+//! [`MySql`], [`NewestPostgres`] and [`NewestMariaDb`] are the servers that `tests/fetch-servers` fetches. A test that uses
+//! one of them asks `is_here()` first, and ends if it is not.
 
 #![allow(
     dead_code,
-    reason = "the bench and the tests of diesel are given this file too, and use some of it"
+    reason = "the bench and diesel's tests include this file too, and use only parts of it"
 )]
 
 use std::fs::{self, File};
@@ -30,16 +30,16 @@ use tempfile::TempDir;
 mod installed;
 use installed::{Release, binary, newest, postgres_binary};
 
-/// The password of `app`: with characters that must be escaped in a URL.
+/// The password of `app`, with characters that must be escaped in a URL.
 pub const PASSWORD: &str = "s3cret/pass@word";
 /// The same, percent-encoded.
 pub const PASSWORD_IN_URL: &str = "s3cret%2Fpass%40word";
 const ADMIN_PASSWORD: &str = "admin-secret";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// Starts the server "$@" with its output in $2, prints its process id, and ends it by the signal that it reads, or by
-/// $1 when nobody is there any more to send one; its directory, where the log is, is then removed too. A stopped process acts on a signal only after CONT, and PostgreSQL's
-/// backends are children that have to be woken too.
+/// Starts the server "$@" with its output in $2, prints its process id, and ends it with the signal that it reads. If
+/// nobody is left to send one, it uses $1 and also removes the server's directory, where the log is. A stopped process acts
+/// on a signal only after CONT, and PostgreSQL's backends are children that have to be woken too.
 const WATCHER: &str = r#"
     at_end=$1; log=$2; shift 2
     exec 2>>"$log"
@@ -54,7 +54,7 @@ const WATCHER: &str = r#"
     [ -n "$how" ] || rm -rf "$(dirname "$log")"
 "#;
 
-/// A running server process and the directory it lives in.
+/// A server, running or not, and the directory it lives in.
 struct Server {
     kind: Kind,
     release: Release,
@@ -78,7 +78,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The system user that Debian's package makes, since these servers refuse to run as root.
+    /// The system user that Debian's package creates; these servers refuse to run as root.
     fn user(self) -> &'static str {
         match self {
             Kind::Postgres | Kind::PgBouncer => "postgres",
@@ -86,7 +86,8 @@ impl Kind {
         }
     }
 
-    /// PostgreSQL: an immediate shutdown, which also ends its backends. The data is thrown away.
+    /// The signal that ends the server for good. For PostgreSQL that is an immediate shutdown, which also ends its
+    /// backends. The data is thrown away.
     fn at_end(self) -> &'static str {
         match self {
             Kind::Postgres => "QUIT",
@@ -94,7 +95,7 @@ impl Kind {
         }
     }
 
-    /// An orderly shutdown that does not wait for clients.
+    /// The signal for an orderly shutdown that does not wait for clients.
     fn stop(self) -> &'static str {
         match self {
             Kind::Postgres => "INT",
@@ -119,7 +120,7 @@ impl Server {
             extra: extra.to_vec(),
             running: None,
         };
-        // A free port can be taken between being found and being used.
+        // Between being found and being used, a free port can be taken by somebody else.
         for _ in 0..5 {
             server.port = free_port();
             if server.try_run() {
@@ -168,11 +169,11 @@ impl Server {
                 mysql_program(),
                 options_of_every_mysql(self.directory.path(), port),
                 vec![
-                    // A second port, and a second socket, which would be the same for all servers.
+                    // This would open a second port, and a second socket at the same path for all servers.
                     "--mysqlx=OFF".into(),
                     "--innodb-redo-log-capacity=8M".into(),
                     "--disable-log-bin".into(),
-                    // As MariaDB's default; it makes the start longer.
+                    // As is MariaDB's default; it makes the start slower.
                     "--performance-schema=OFF".into(),
                 ],
             ]
@@ -186,7 +187,7 @@ impl Server {
         command
     }
 
-    /// Runs the server; false if it ended instead of listening.
+    /// Runs the server. Returns false if it ended instead of listening.
     fn try_run(&mut self) -> bool {
         if self.kind == Kind::PgBouncer {
             let ini = fs::read_to_string(self.path("pgbouncer.template")).expect("our own file");
@@ -224,8 +225,8 @@ impl Server {
         false
     }
 
-    /// Whether the server lets clients in. PostgreSQL listens earlier than that, so it is asked for by its socket's
-    /// lock file, which says "ready" in its eighth line.
+    /// Whether the server accepts clients. PostgreSQL listens before it does, so the answer is in its lock file, whose
+    /// eighth line then says "ready".
     fn accepts(&self) -> bool {
         match self.kind {
             Kind::Postgres => fs::read_to_string(self.path("data/postmaster.pid"))
@@ -240,7 +241,7 @@ impl Server {
         let Some(mut running) = self.running.take() else {
             return;
         };
-        // Both fail only if the watcher is gone already.
+        // Both of these fail only if the watcher is gone already.
         if let Some(mut input) = running.watcher.stdin.take() {
             let _ = writeln!(input, "{signal}");
             let limit = Instant::now() + Duration::from_secs(10);
@@ -255,7 +256,7 @@ impl Server {
         let _ = running.watcher.wait();
     }
 
-    /// The server and, before it, PostgreSQL's backends.
+    /// PostgreSQL's backends, followed by the server itself.
     fn processes(&self) -> Vec<Pid> {
         let pid = self.running.as_ref().expect("the server runs").pid;
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
@@ -267,10 +268,10 @@ impl Server {
         backends.chain([pid]).collect()
     }
 
-    /// A backend outlives the server for as long as its statement takes. One that still writes its log while the next
-    /// server recovers from it would lose what it has acknowledged.
+    /// A backend outlives the server for as long as its statement takes. If it still wrote to its log while the next server
+    /// recovers from that log, it would lose what it has acknowledged.
     fn kill(&mut self) {
-        // Stopped, so that none of them starts another meanwhile.
+        // All are stopped first, so that none of them starts another one meanwhile.
         self.signal(Signal::SIGSTOP);
         let processes = self.processes();
         for pid in &processes {
@@ -287,10 +288,10 @@ impl Server {
     fn signal(&self, signal: Signal) {
         let all = self.processes();
         for pid in &all {
-            // A child may have ended since.
+            // A child may have ended in the meantime.
             let _ = kill(*pid, signal);
         }
-        // The signal is on its way: threads on other cores may still answer for a moment.
+        // The signal takes effect with a delay: threads on other cores may still answer for a moment.
         if signal == Signal::SIGSTOP {
             let limit = Instant::now() + START_LIMIT;
             while !all.iter().all(|pid| has_stopped(*pid)) && Instant::now() < limit {
@@ -302,7 +303,7 @@ impl Server {
     fn start_again(&mut self) {
         assert!(self.running.is_none(), "the server still runs");
         let lock = self.path("data/postmaster.pid");
-        // Left behind by kill(): its "ready" would be taken for the new server's.
+        // kill() leaves it behind, and its "ready" would be taken for the new server's.
         let _ = fs::remove_file(lock);
         assert!(
             self.try_run(),
@@ -330,46 +331,46 @@ macro_rules! server_methods {
             self.0.port
         }
 
-        /// Shuts down in order, without waiting for clients; returns when the server is gone.
+        /// Shuts the server down cleanly, without waiting for clients. Returns when it is gone.
         pub fn stop(&mut self) {
             self.0.end(self.0.kind.stop());
         }
 
-        /// Ends the server as a crash would, its backends too; returns when all are gone.
+        /// Ends the server and its backends as a crash would. Returns when all are gone.
         pub fn kill(&mut self) {
             self.0.kill();
         }
 
-        /// Freezes the server: the kernel goes on accepting connections, and nobody answers.
+        /// Freezes the server: the kernel still accepts connections, but nobody answers.
         pub fn pause(&self) {
             self.0.signal(Signal::SIGSTOP);
         }
 
-        /// Lets the server go on after `pause`.
+        /// Lets the server continue after `pause`.
         pub fn resume(&self) {
             self.0.signal(Signal::SIGCONT);
         }
 
-        /// Runs the server again, with the same port and data, after `stop` or `kill`.
+        /// Starts the server again, with the same port and data, after `stop` or `kill`.
         pub fn start_again(&mut self) {
             self.0.start_again();
         }
 
-        /// All that the server has written so far.
+        /// Everything that the server has written to its log so far.
         pub fn log_text(&self) -> String {
             self.0.log_text()
         }
 
-        /// The directory of the data and of the server's Unix socket.
+        /// The directory that holds the data and the server's Unix socket.
         pub fn directory(&self) -> &Path {
             self.0.directory.path()
         }
     };
 }
 
-/// A server as the tests ask for it that are the same on several.
+/// A server, for tests that are the same on several of them.
 pub trait TestServer: Sized {
-    /// Whether the server is on this machine. Where it is not, that is said, and the test ends.
+    /// Whether the server is on this machine. If it is not, that is printed, and the test ends.
     fn is_here() -> bool;
     fn start() -> Self {
         Self::start_with(&[])
@@ -393,7 +394,7 @@ pub trait TestServer: Sized {
 macro_rules! database_server {
     ($server:ident: $kind:expr, $release:expr, $scheme:literal, $admin:literal, $is_here:expr) => {
         impl $server {
-            /// Whether the server is on this machine. Where it is not, that is said.
+            /// Whether the server is on this machine. If it is not, that is printed.
             pub fn is_here() -> bool {
                 $is_here
             }
@@ -402,14 +403,14 @@ macro_rules! database_server {
                 $server::start_with(&[])
             }
 
-            /// With settings as the server's command line takes them: `max_connections=5` for PostgreSQL,
+            /// Starts it with settings as on the server's command line: `max_connections=5` for PostgreSQL,
             /// `--max-connections=5` for the others.
             pub fn start_with(settings: &[&str]) -> $server {
                 $server::start_with_files(settings, &[])
             }
 
-            /// With files of these names and contents in the data directory, such as `server.key`, which settings name
-            /// without a path.
+            /// Starts it with files of these names and contents in the data directory, such as `server.key`, which settings
+            /// name without a path.
             pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> $server {
                 $server(start_database($kind, $release, settings, files))
             }
@@ -471,7 +472,7 @@ macro_rules! database_server {
     };
 }
 
-/// Each of these functions is a test on each of these servers, in a module of the server's name.
+/// Makes each of these functions a test on each of these servers, in a module with the server's name.
 #[macro_export]
 macro_rules! on_each {
     ($tests:tt: $($name:ident = $server:ident),+) => {$(
@@ -494,17 +495,17 @@ pub use on_each;
 /// PostgreSQL with the database `app`, its owner `app` (by scram-sha-256), and the superuser `postgres`.
 pub struct Postgres(Server);
 
-/// The same of Debian's unstable suite.
+/// The same from Debian's unstable suite.
 pub struct NewestPostgres(Server);
 
-/// MariaDB with the database `app`, the user `app` who has all rights there, and `admin`, who has all.
+/// MariaDB with the database `app`, the user `app` who has all privileges there, and `admin`, who has all privileges.
 pub struct MariaDb(Server);
 
-/// The same of Debian's unstable suite.
+/// The same from Debian's unstable suite.
 pub struct NewestMariaDb(Server);
 
-/// MySQL with what [`MariaDb`] has; its users log in by caching_sha2_password, and it offers TLS with a certificate that
-/// it has made itself.
+/// MySQL with what [`MariaDb`] has. Its users log in by caching_sha2_password, and it offers TLS with a certificate that it
+/// has generated itself.
 pub struct MySql(Server);
 
 database_server!(Postgres: Kind::Postgres, Release::Installed, "postgresql", "postgres", true);
@@ -515,18 +516,18 @@ database_server!(NewestMariaDb: Kind::MariaDb, Release::Newest, "mysql", "admin"
 database_server!(MySql: Kind::MySql, Release::Newest, "mysql", "admin", installed::is_fetched("mysql"));
 
 impl Postgres {
-    /// A question for 1 if the connection that asks it is encrypted, and for 0 if it is not.
+    /// A query that returns 1 if its connection is encrypted and 0 if it is not.
     pub const IS_ENCRYPTED: &str = "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 }
 
 impl MariaDb {
-    /// As [`Postgres::IS_ENCRYPTED`].
+    /// Like [`Postgres::IS_ENCRYPTED`].
     pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS \
                                     WHERE VARIABLE_NAME = 'SSL_CIPHER'";
 }
 
 impl MySql {
-    /// As [`Postgres::IS_ENCRYPTED`].
+    /// Like [`Postgres::IS_ENCRYPTED`].
     pub const IS_ENCRYPTED: &str = "SELECT VARIABLE_VALUE <> '' FROM performance_schema.session_status \
                                     WHERE VARIABLE_NAME = 'SSL_CIPHER'";
 }
@@ -548,7 +549,7 @@ fn start_database(
     })
 }
 
-/// PgBouncer before a `Postgres`, pooling by session or by transaction.
+/// PgBouncer in front of a `Postgres`, pooling by session or by transaction.
 pub struct PgBouncer(Server);
 
 impl PgBouncer {
@@ -556,7 +557,7 @@ impl PgBouncer {
         PgBouncer::start_with(server, pool_mode, &[])
     }
 
-    /// With settings such as `default_pool_size=1`.
+    /// Starts it with settings such as `default_pool_size=1`.
     pub fn start_with(server: &Postgres, pool_mode: &str, settings: &[&str]) -> PgBouncer {
         let settings = settings.join("\n");
         let port = server.port();
@@ -588,19 +589,19 @@ impl PgBouncer {
     server_methods!();
 }
 
-/// The same URL, but of a database that is not there.
+/// The same URL, but for a database that does not exist.
 pub fn to_nowhere(url: &str) -> String {
     let server = url.strip_suffix("/app").expect("the database app");
     format!("{server}/nowhere")
 }
 
-/// A port nobody listens on.
+/// A port on which nobody listens.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("bound above").port()
 }
 
-/// How long until the kernel probes each established connection to this port, in seconds: what `ss` calls
+/// How long until the kernel probes each established connection to this port, in seconds: what `ss` shows as
 /// "timer:(keepalive,29sec,0)".
 pub fn keepalive_seconds(port: u16) -> Vec<u64> {
     let jiffies_per_second = 100;
@@ -612,14 +613,14 @@ pub fn keepalive_seconds(port: u16) -> Vec<u64> {
         .filter_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let (timer, when) = fields[5].split_once(':')?;
-            // Timer 2 is keepalive's; state 01 is ESTABLISHED.
+            // Timer 2 is the keepalive timer; state 01 is ESTABLISHED.
             (fields[2].ends_with(&remote) && fields[3] == "01" && timer == "02")
                 .then(|| u64::from_str_radix(when, 16).expect("hexadecimal") / jiffies_per_second)
         })
         .collect()
 }
 
-/// Readable by the server alone, as PostgreSQL asks of a key.
+/// Writes files that only the server may read, as PostgreSQL demands for a key.
 fn put(kind: Kind, directory: &Path, files: &[(&str, &str)]) {
     for (name, contents) in files {
         let path = directory.join("data").join(name);
@@ -635,10 +636,10 @@ fn fill_from_template(kind: Kind, release: Release, directory: &Path) {
         Kind::Postgres => postgres_binary(release, "postgres"),
         Kind::MariaDb => PathBuf::from(&mariadb_program(release)[0]),
         Kind::MySql => PathBuf::from(&mysql_program()[0]),
-        Kind::PgBouncer => unreachable!("it has no data"),
+        Kind::PgBouncer => unreachable!("PgBouncer has no data"),
     };
     let version = output(Command::new(&program).arg("--version"));
-    // Of a fetched program it begins with its path.
+    // The version of a fetched program begins with its path.
     let version = version.trim_start_matches(&*program.to_string_lossy());
     let word: String = format!("{version}-{}-2", current_user())
         .chars()
@@ -646,9 +647,10 @@ fn fill_from_template(kind: Kind, release: Release, directory: &Path) {
         .collect();
     let template = std::env::temp_dir().join(format!("queuepool-template-{word}"));
     let lock = File::create(template.with_extension("lock")).expect("a lock file");
-    lock.lock().expect("the lock file's lock");
+    lock.lock().expect("the lock on the lock file");
     if !template.exists() {
-        // Named only when whole: a test killed half-way leaves nothing that looks like a template.
+        // It gets its name only when it is complete, so a test that is killed half-way leaves nothing that looks like a
+        // template.
         let half = tempfile::Builder::new()
             .prefix("queuepool-template-half-")
             .tempdir()
@@ -704,7 +706,7 @@ fn make_postgres_data(release: Release, directory: &Path) {
     output_with_input(&mut single, &sql);
 }
 
-/// The program and what it has to be told of where its files are.
+/// The program and the arguments that tell it where its files are.
 fn mariadb_program(release: Release) -> Vec<String> {
     if release == Release::Installed {
         let program = binary("mariadbd", "mariadb-server").display().to_string();
@@ -730,7 +732,7 @@ fn mysql_program() -> Vec<String> {
         format!("--lc-messages-dir={usr}/share/mysql"),
         format!("--character-sets-dir={usr}/share/mysql/charsets"),
         format!("--plugin-dir={usr}/lib/mysql/plugin"),
-        // Debian's default is a folder that only an installed package has.
+        // Debian's default is a folder that exists only if the package is installed.
         "--secure-file-priv=NULL".into(),
     ]
 }
@@ -810,7 +812,7 @@ fn current_user() -> String {
     output(Command::new("id").arg("-u"))
 }
 
-/// A command that runs as `user` when this process is root's, else as this process' own user.
+/// A command that runs as `user` if this process runs as root, and otherwise as this process's own user.
 fn as_user(user: &str, program: &str) -> Command {
     let mut command = if current_user() == "0" {
         let mut command = Command::new(binary("setpriv", "util-linux"));
@@ -836,12 +838,12 @@ fn give_to(user: &str, path: &Path) {
 }
 
 fn is_gone(pid: Pid) -> bool {
-    // The state follows the name, which is in brackets. A zombie waits for the watcher.
+    // The state follows the name, which is in brackets. A zombie is still waiting for the watcher.
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.is_empty() || stat.contains(") Z ")
 }
 
-/// Whether every thread of the process has stopped, or is gone.
+/// Whether every thread of the process has stopped or is gone.
 fn has_stopped(pid: Pid) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task"));
     threads.into_iter().flatten().flatten().all(|thread| {

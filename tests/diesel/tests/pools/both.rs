@@ -1,6 +1,6 @@
-//! What is the same on SQLite and PostgreSQL.
+//! What behaves the same on SQLite and PostgreSQL.
 
-/// The tests of both databases, with `database()` as what keeps one alive and its URL.
+/// The tests of both databases. `database()` returns what keeps a database alive, and its URL.
 macro_rules! all_on {
     ($Conn:ty, $Database:ty) => {
         use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,7 +34,7 @@ macro_rules! all_on {
             ids.load(connection).unwrap()
         }
 
-        /// Both kinds of pool, each with a table of its own.
+        /// Both kinds of pool, with and without the driver, each with a table of its own.
         fn pools(settings: Settings) -> Vec<(Pool<ConnectionManager<$Conn>>, $Database)> {
             [false, true]
                 .map(|is_described| {
@@ -54,7 +54,7 @@ macro_rules! all_on {
             AnsiTransactionManager::begin_transaction(&mut **guard).unwrap();
         }
 
-        /// Of one connection that was closed because diesel called it broken, and a new one.
+        /// One connection was closed because diesel called it broken, and a new one took its place.
         #[track_caller]
         fn assert_replaced(pool: &Pool<ConnectionManager<$Conn>>) {
             let status = pool.status();

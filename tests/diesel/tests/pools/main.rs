@@ -1,5 +1,5 @@
-//! diesel's own managers in a queuepool, on real SQLite files and a real PostgreSQL: as a manager that nobody described,
-//! and with the driver of the example.
+//! diesel's own managers in a queuepool, on real SQLite files and a real PostgreSQL server: once without a driver and once
+//! with the driver of the example.
 
 #[allow(dead_code)]
 #[path = "../../examples/diesel.rs"]
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use diesel::r2d2::{ConnectionManager, R2D2Connection};
 use queuepool::{Pool, Settings};
 
-/// The manager alone.
+/// The manager alone, without a driver.
 fn undescribed<C: R2D2Connection + Send + 'static>(
     url: &str,
     settings: Settings,

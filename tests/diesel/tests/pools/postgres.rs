@@ -13,7 +13,7 @@ fn database() -> (Postgres, String) {
     (server, url)
 }
 
-/// A warning.
+/// A ROLLBACK without a transaction is a warning here.
 fn rolls_back_nothing() -> bool {
     true
 }
@@ -164,7 +164,7 @@ fn a_malformed_url_which_libpq_quotes_shows_nowhere_with_the_driver() {
         let quoted = PgConnection::establish(url).err().unwrap().to_string();
         assert!(
             quoted.contains("s3cret"),
-            "libpq has become careful: {quoted}"
+            "libpq no longer quotes the password: {quoted}"
         );
         let pool = described::<PgConnection>(url, size(1, 0));
         let error = pool.get().unwrap_err();

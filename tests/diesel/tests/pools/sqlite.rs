@@ -11,7 +11,7 @@ fn database() -> (TempDir, String) {
     (folder, url)
 }
 
-/// "cannot rollback - no transaction is active"
+/// A ROLLBACK without a transaction is an error here: "cannot rollback - no transaction is active".
 fn rolls_back_nothing() -> bool {
     false
 }

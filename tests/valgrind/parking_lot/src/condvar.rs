@@ -10,7 +10,7 @@ use crate::{check, deadline};
 
 pub struct Condvar(Box<UnsafeCell<libc::pthread_cond_t>>);
 
-// SAFETY: pthread's own conditions are made to be shared.
+// SAFETY: pthread's condition variables are made to be shared.
 unsafe impl Send for Condvar {}
 // SAFETY: as above.
 unsafe impl Sync for Condvar {}
@@ -19,7 +19,7 @@ impl Condvar {
     pub fn new() -> Self {
         let condition = Box::new(UnsafeCell::new(libc::PTHREAD_COND_INITIALIZER));
         let mut attributes = MaybeUninit::<libc::pthread_condattr_t>::uninit();
-        // SAFETY: the attributes are initialised before all else, and the condition is in its place.
+        // SAFETY: the attributes are initialised before anything else, and the condition variable does not move.
         unsafe {
             check(libc::pthread_condattr_init(attributes.as_mut_ptr()));
             check(libc::pthread_condattr_setclock(
@@ -60,14 +60,14 @@ impl Condvar {
         WaitTimeoutResult(result == libc::ETIMEDOUT)
     }
 
-    /// pthread does not tell whether it woke anybody.
+    /// Returns a fixed value, because pthread does not say whether it woke anybody.
     pub fn notify_one(&self) -> bool {
-        // SAFETY: initialised, and in its place.
+        // SAFETY: initialised, and at its final address.
         check(unsafe { libc::pthread_cond_signal(self.0.get()) });
         false
     }
 
-    /// pthread does not tell whom it woke.
+    /// Returns a fixed value, because pthread does not say whom it woke.
     pub fn notify_all(&self) -> usize {
         // SAFETY: as above.
         check(unsafe { libc::pthread_cond_broadcast(self.0.get()) });
@@ -77,7 +77,7 @@ impl Condvar {
 
 impl Drop for Condvar {
     fn drop(&mut self) {
-        // SAFETY: nobody waits: a waiter would borrow it.
+        // SAFETY: nobody waits, because a waiter would borrow it.
         check(unsafe { libc::pthread_cond_destroy(self.0.get()) });
     }
 }

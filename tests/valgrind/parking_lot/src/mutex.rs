@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crate::{check, deadline};
 
-/// Never destroyed: valgrind's tools forget a lock when its memory is freed, and glibc's holds nothing. It may move until
-/// somebody locks it, and between two locks, when nobody refers to it.
+/// It is never destroyed: valgrind's tools forget a lock when its memory is freed, and glibc's holds no resources. It may
+/// be moved before it is first locked, and while it is unlocked and nobody refers to it.
 pub(crate) struct Raw(UnsafeCell<libc::pthread_mutex_t>);
 
 impl Raw {
@@ -27,7 +27,7 @@ pub struct Mutex<T: ?Sized> {
     value: UnsafeCell<T>,
 }
 
-// SAFETY: the value is reached through a guard, which holds the lock, or by whoever has it alone.
+// SAFETY: the value is reached only through a guard, which holds the lock, or by an exclusive owner.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
@@ -47,7 +47,7 @@ impl<T> Mutex<T> {
 
 impl<T: ?Sized> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        // SAFETY: initialised, and in its place.
+        // SAFETY: initialised, and at its final address.
         check(unsafe { libc::pthread_mutex_lock(self.raw.get()) });
         self.guard()
     }
@@ -96,7 +96,7 @@ pub struct MutexGuard<'mutex, T: ?Sized> {
     not_send: PhantomData<*const ()>,
 }
 
-// SAFETY: a shared guard gives a shared reference.
+// SAFETY: a shared guard gives only a shared reference.
 unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {
@@ -110,7 +110,7 @@ impl<T: ?Sized> Deref for MutexGuard<'_, T> {
 
 impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the guard holds the lock, and is borrowed by nobody else.
+        // SAFETY: the guard holds the lock, and is borrowed exclusively.
         unsafe { &mut *self.mutex.value.get() }
     }
 }

@@ -1,4 +1,4 @@
-//! [`RwLock`]: readers exclude each other too, which nobody here minds.
+//! [`RwLock`]. Its readers exclude each other too, which does not matter here.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
