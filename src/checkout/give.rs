@@ -17,12 +17,11 @@ impl<M: Manager> Shared<M> {
         let now = Instant::now();
         let unfit = self.unfitness(&mut lease, self.clock.at(now));
         let how = self.reset_for(panicked);
-        let resets = self.facts.resets(how);
         if unfit.is_none()
             && !panicked
-            && !resets
             && !self.hooks.has_reset
             && !self.hooks.has_checkin
+            && !self.reset_is_due(&mut lease, how)
         {
             self.hand_back(lease, now, Some(holder));
             return;

@@ -63,6 +63,13 @@ impl<M: Manager> Shared<M> {
         Some((lease, Some(reason)))
     }
 
+    /// Whether the driver's reset must be called. If the driver panics when asked, its reset will say what is wrong.
+    pub(crate) fn reset_is_due(&self, lease: &mut Lease<M>, how: ResetOnReturn) -> bool {
+        let connection = &mut lease.live_mut().connection;
+        self.facts.resets(how)
+            && catch(|| self.driver.reset_is_due(&self.manager, connection, how)).unwrap_or(true)
+    }
+
     pub(crate) fn reset_for(&self, panicked: bool) -> ResetOnReturn {
         if panicked {
             ResetOnReturn::Full

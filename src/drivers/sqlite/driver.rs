@@ -107,6 +107,16 @@ impl Driver<SqliteManager> for SqliteDriver {
         ran
     }
 
+    /// For `rollback` only if a transaction is open or a statement is still being read.
+    fn reset_is_due(
+        &self,
+        _manager: &SqliteManager,
+        conn: &mut Connection,
+        how: ResetOnReturn,
+    ) -> bool {
+        how == ResetOnReturn::Full || !conn.is_autocommit() || conn.is_busy()
+    }
+
     fn reset(
         &self,
         manager: &SqliteManager,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use queuepool::{
     Call, CloseReason, Driver, ErrorClass, ErrorKind, Mode, Pool, Reset, ResetOnReturn, Settings,
 };
@@ -122,6 +123,63 @@ fn what_a_driver_does_not_support_it_is_asked_once_and_its_constants_at_build() 
     assert_eq!(counts.limits.load(SeqCst), 1);
     assert_eq!(counts.bounded.load(SeqCst), at_build);
     assert_eq!(pool.status().total_connections_closed, 0);
+}
+
+/// Knows without a round trip what there is to reset: `true` is a transaction that was left open.
+struct Knowing {
+    resets: Arc<Mutex<Vec<ResetOnReturn>>>,
+    panics: bool,
+}
+
+impl Driver<Plain> for Knowing {
+    fn reset_is_due(&self, _: &Plain, is_open: &mut bool, how: ResetOnReturn) -> bool {
+        assert_eq!(how, ResetOnReturn::Rollback);
+        if self.panics {
+            std::panic::panic_any(SCRIPTED_PANIC);
+        }
+        *is_open
+    }
+
+    fn reset(&self, _: &Plain, is_open: &mut bool, how: ResetOnReturn) -> Result<Reset, NoError> {
+        self.resets.lock().push(how);
+        *is_open = false;
+        Ok(Reset::Done)
+    }
+}
+
+#[test]
+fn only_what_is_due_is_reset_and_all_of_it_after_a_panic() {
+    silence_scripted_panics();
+    for panics in [false, true] {
+        let resets = Arc::default();
+        let driver = Knowing {
+            resets: Arc::clone(&resets),
+            panics,
+        };
+        let pool = Pool::builder(Plain).driver(driver).build().unwrap();
+        drop(pool.get().unwrap());
+        // A driver that panics when it is asked has not said that there is nothing to do.
+        let expected = match panics {
+            false => vec![],
+            true => vec![ResetOnReturn::Rollback],
+        };
+        assert_eq!(std::mem::take(&mut *resets.lock()), expected);
+        *pool.get().unwrap() = true;
+        eventually("the reset has run", || pool.status().idle_connections == 1);
+        assert_eq!(
+            std::mem::take(&mut *resets.lock()),
+            [ResetOnReturn::Rollback]
+        );
+        let holder = pool.clone();
+        thread::spawn(move || {
+            let _held = holder.get().unwrap();
+            std::panic::panic_any(SCRIPTED_PANIC);
+        })
+        .join()
+        .unwrap_err();
+        assert_eq!(std::mem::take(&mut *resets.lock()), [ResetOnReturn::Full]);
+        assert_eq!(pool.status().total_connections_created, 1);
+    }
 }
 
 enum Asked {

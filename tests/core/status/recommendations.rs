@@ -1,6 +1,6 @@
 //! What to do, in words that name the setting, the value and the evidence.
 
-use queuepool::{Clock, ErrorClass, Pool, Retry, Settings, Status};
+use queuepool::{Clock, ErrorClass, Mode, Pool, Retry, Settings, Status};
 
 use support::scripted::*;
 
@@ -226,6 +226,26 @@ fn a_pool_of_which_half_was_never_used_is_told_to_shrink() {
     assert_advises(
         &pool.status(),
         "Lower pool_size from 50 to 5: no more than 3 connections were in use at once in the 1 h",
+    );
+}
+
+#[test]
+fn in_null_mode_thousands_of_connections_are_a_reason_to_keep_them() {
+    let server = Server::new();
+    let pool = server.pool(Settings::small().mode(Mode::Null));
+    for _ in 0..999 {
+        drop(pool.get().unwrap());
+    }
+    eventually("all are closed", || pool.status().total == 0);
+    assert_eq!(
+        pool.status().recommendations,
+        ["Pool is healthy. No action needed."]
+    );
+    drop(pool.get().unwrap());
+    assert_advises(
+        &pool.status(),
+        "Set mode to queue unless each checkout must have a new connection: the mode null has opened 1000 connections, one for each \
+         checkout.",
     );
 }
 
