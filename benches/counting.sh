@@ -21,12 +21,12 @@ callgrind_annotate --inclusive=yes --threshold=100 "$out" | awk -v pairs="$pairs
   # "1,234 (56.78%)  file:function [object]"
   { count = $1; gsub(",", "", count); count += 0 }
   /PROGRAM TOTALS/ { whole = count / pairs }
-  match($0, /count_checkout|count_checkin_in/) { part[substr($0, RSTART, RLENGTH)] += count / pairs }
+  match($0, /count_checkout|count_checkin/) { part[substr($0, RSTART, RLENGTH)] += count / pairs }
   END {
-    counting = part["count_checkout"] + part["count_checkin_in"]
-    if (!whole || !part["count_checkout"] || !part["count_checkin_in"]) { print "nothing was collected"; exit 1 }
+    counting = part["count_checkout"] + part["count_checkin"]
+    if (!whole || !part["count_checkout"] || !part["count_checkin"]) { print "nothing was collected"; exit 1 }
     printf "instructions for one get and drop: %d\n", whole
-    printf "  counting a checkout: %d\n  counting a checkin: %d\n", part["count_checkout"], part["count_checkin_in"]
+    printf "  counting a checkout: %d\n  counting a checkin: %d\n", part["count_checkout"], part["count_checkin"]
     printf "  together %.1f %%, promised under 33.3 %%\n", counting / whole * 100
     exit counting * 3 >= whole
   }'

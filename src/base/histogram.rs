@@ -59,6 +59,13 @@ fn upper(bucket: usize) -> Option<u64> {
     Some(((1 << BITS) + quarter) << (doubling + FIRST - BITS))
 }
 
+/// The longest that there is, 584 years, stands for all that are longer.
+#[inline]
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(u64::from(duration.subsec_nanos()))
+}
+
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
@@ -66,7 +73,7 @@ fn seconds(nanos: u64) -> f64 {
 impl Histogram {
     #[inline]
     pub(crate) fn record(&mut self, duration: Duration) {
-        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(duration);
         self.counts[bucket_of(nanos)] += 1;
         self.sum += u128::from(nanos);
         self.max = self.max.max(nanos);

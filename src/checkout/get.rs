@@ -55,9 +55,13 @@ impl<M: Manager> Shared<M> {
             return Err(0);
         }
         // The clock is read once more only if the lock had to be waited for: it is a third of what a checkout costs.
-        let (mut gate, now) = match self.gate.try_lock() {
-            Some(gate) => (gate, started),
-            None => (self.gate.lock(), Instant::now()),
+        let (mut gate, now, waited) = match self.gate.try_lock() {
+            Some(gate) => (gate, started, Duration::ZERO),
+            None => {
+                let gate = self.gate.lock();
+                let now = Instant::now();
+                (gate, now, now.saturating_duration_since(started))
+            }
         };
         let ticket = gate.take_ticket();
         let at = self.clock.at(now);
@@ -65,7 +69,7 @@ impl<M: Manager> Shared<M> {
             self.staleness(live, at).is_none() && !self.ping_is_due(live, at)
         });
         let mut lease = ready.ok_or(ticket)?;
-        let holder = gate.count_checkout(&mut lease, location, started, now);
+        let holder = gate.count_checkout(&mut lease, location, waited, now);
         drop(gate);
         Ok(Connection::new(self.clone(), lease, holder))
     }
@@ -235,7 +239,9 @@ impl<M: Manager> Shared<M> {
             self.close_lease(lease, CloseReason::PoolClosed);
             return Err(self.closed_error());
         }
-        let holder = gate.count_checkout(&mut lease, turn.location, turn.started, Instant::now());
+        let now = Instant::now();
+        let waited = now.saturating_duration_since(turn.started);
+        let holder = gate.count_checkout(&mut lease, turn.location, waited, now);
         drop(gate);
         Ok(Connection::new(self.clone(), lease, holder))
     }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::base::histogram::Histogram;
+use crate::base::histogram::{Histogram, nanos};
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
 use crate::error::Error;
@@ -33,8 +33,9 @@ pub(crate) struct Counters {
     pub(crate) abandoned_connects: u64,
     pub(crate) acquisition: Histogram,
     pub(crate) hold: Histogram,
-    /// How long connections have been held lately: a moving average in which each new value has the weight of one eighth.
-    lately_held: Option<Duration>,
+    /// How long connections have been held lately, in nanoseconds: a moving average in which each new value has the weight of one
+    /// eighth.
+    lately_held: Option<u64>,
     pub(crate) last_error: Option<LastError>,
     pub(crate) peak_checked_out: Peak,
     pub(crate) peak_total: Peak,
@@ -87,6 +88,8 @@ impl Counters {
     pub(crate) fn checked_in(&mut self, held: Duration) {
         self.checkins += 1;
         self.hold.record(held);
+        // In nanoseconds, as shifts of a duration are divisions.
+        let held = nanos(held);
         self.lately_held = Some(match self.lately_held {
             Some(lately) => lately - lately / 8 + held / 8,
             None => held,
@@ -95,7 +98,7 @@ impl Counters {
 
     /// How long a connection was held lately, on average; `None` before the first came back.
     pub(crate) fn usual_hold(&self) -> Option<Duration> {
-        self.lately_held
+        self.lately_held.map(Duration::from_nanos)
     }
 
     pub(crate) fn opened(&mut self) {

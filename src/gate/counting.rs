@@ -18,15 +18,14 @@ impl<M: Manager> State<M> {
         &mut self,
         lease: &mut Lease<M>,
         location: &'static Location<'static>,
-        since: Instant,
+        waited: Duration,
         now: Instant,
     ) -> usize {
         let at = self.rules.clock.at(now);
         let live = lease.live_mut();
         live.unused = false;
         live.info.checkouts += 1;
-        self.counters
-            .checked_out(now.saturating_duration_since(since));
+        self.counters.checked_out(waited);
         self.counts_changed = true;
         self.holders.add(live.info.id, location, at)
     }

@@ -77,7 +77,9 @@ impl<M: Manager> State<M> {
         if self.closed {
             return Some((lease, CloseReason::PoolClosed));
         }
-        if let Some(waiting) = self.remove_waiter(0) {
+        if !self.waiters.is_empty()
+            && let Some(waiting) = self.remove_waiter(0)
+        {
             self.post(&waiting.waiter, Signal::Lease(lease));
             return None;
         }

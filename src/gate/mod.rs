@@ -236,6 +236,7 @@ impl<M: Manager> Gate<M> {
         }
     }
 
+    #[inline]
     fn settle(&self, state: &mut State<M>) {
         state.settle();
         if mem::take(&mut state.something_ended) {

@@ -162,6 +162,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Opens for those who wait and notes whether the pool is full.
+    #[inline]
     pub(super) fn settle(&mut self) {
         if mem::take(&mut self.may_open) {
             self.open_for_waiters();
@@ -259,6 +260,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Whether overflow is used up and more than 90 % of the capacity is out.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
         let capacity = self.rules.capacity;
         self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9

@@ -61,7 +61,11 @@ impl<M: Manager> Shared<M> {
             _ if self.is_doubted(live) => true,
             PrePing::Never => false,
             PrePing::Always => true,
-            PrePing::IdleFor(window) => now.saturating_duration_since(live.proven) > window,
+            // An addition takes half the time of a subtraction.
+            PrePing::IdleFor(window) => {
+                let due = live.proven.checked_add(window);
+                due.is_some_and(|due| now > due)
+            }
         }
     }
 
