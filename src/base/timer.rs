@@ -29,11 +29,13 @@ pub(crate) fn timer() -> Result<Arc<ScheduledThreadPool>, Error> {
             format!("no thread could be started for the timer: {words}"),
         )
     };
-    // It panics where it gets no thread, which most of the time shows in one that does nothing.
-    thread::Builder::new()
+    // It panics where it gets no thread, which most of the time shows in one that does nothing. Its end is waited for, because until
+    // then there is one thread less to be had.
+    let probe = thread::Builder::new()
         .name(NAME.to_owned())
         .spawn(|| ())
         .map_err(|error| unstarted(error.to_string()))?;
+    let _ = probe.join();
     let started = catch(|| {
         ScheduledThreadPool::builder()
             .num_threads(1)
