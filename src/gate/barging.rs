@@ -21,7 +21,7 @@ use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::gate::lease::Lease;
 use crate::gate::state::State;
-use crate::gate::waiter::{Signal, Waiting};
+use crate::gate::waiter::Signal;
 
 /// For so long the oldest waiter may be passed over, as in Go's `sync.Mutex`. parking_lot draws the line at half of it on
 /// average.
@@ -141,9 +141,9 @@ impl<M: Manager> State<M> {
         }
         while !self.waiters.is_empty()
             && let Some(lease) = self.idle.pop()
-            && let Some(Waiting { waiter, .. }) = self.waiters.pop_front()
+            && let Some(waiting) = self.remove_waiter(0)
         {
-            self.post(&waiter, Signal::Lease(lease));
+            self.post(&waiting.waiter, Signal::Lease(lease));
         }
     }
 }

@@ -164,7 +164,8 @@ impl<M: Manager> State<M> {
     /// Opens for those who wait and notes whether the pool is full.
     #[inline]
     pub(super) fn settle(&mut self) {
-        if mem::take(&mut self.may_open) {
+        // Whoever gets an idle connection meanwhile leaves the connect that was started for it to others.
+        while mem::take(&mut self.may_open) {
             self.open_for_waiters();
         }
         if mem::take(&mut self.counts_changed) {

@@ -88,9 +88,9 @@ impl<M: Manager> Pool<M> {
         self.shared.checkout(timeout, Location::caller())
     }
 
-    /// An idle connection, or `None`. It never waits for a connection and never overtakes callers that wait. If a ping is due, it
-    /// is made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect is
-    /// local.
+    /// An idle connection, or `None`. It never waits for a connection, and callers that wait go first, as with `get`. If a ping is
+    /// due, it is made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect
+    /// is local.
     ///
     /// # Errors
     /// As [`get`](Pool::get), without Timeout.
