@@ -87,7 +87,7 @@ fn the_pools_own_statements_are_echoed_only_when_asked_for() {
                 "SELECT VERSION()",
                 "SET SESSION max_statement_time = 0.001500",
                 "SELECT 2",
-                "UNLOCK TABLES"
+                "ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1"
             ]
         );
     });

@@ -1,22 +1,22 @@
-//! What the reset `rollback` sends to MariaDB and MySQL: no more than the session needs.
+//! The reset `rollback` undoes what the flags in MariaDB's and MySQL's answers do not show, so all of it is always sent.
 
 use ::mysql::prelude::Queryable;
-use ::mysql::{Conn, TxOpts};
+use ::mysql::{ChangeUserOpts, Conn, Opts, TxOpts};
 use queuepool::ResetOnReturn;
 
 use crate::mysql_one_by_one::{Proxy, pool};
 use support::servers::{TestServer, on_each};
 
 on_each!([
-    a_clean_session_is_only_told_to_unlock_tables,
-    a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back,
-    a_result_that_was_forgotten_is_not_taken_for_a_clean_session,
+    whatever_the_last_answer_said_all_is_rolled_back,
+    a_result_that_was_forgotten_reaches_nobody,
     a_prepared_xa_transaction_binds_nobody,
+    an_xa_transaction_that_a_deadlock_ended_binds_nobody,
+    autocommit_is_restored_where_the_servers_default_is_off,
 ]: mariadb = MariaDb, mysql_itself = MySql);
 
 type Action = (&'static str, fn(&mut Conn));
 
-const UNLOCKED: &[&str] = &["UNLOCK TABLES"];
 const ROLLED_BACK: &[&str] = &["ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1"];
 
 const TABLE: &str = "CREATE TABLE t (i int)";
@@ -37,7 +37,7 @@ fn is_clean(next: &mut Conn) {
     next.query_drop("ROLLBACK").unwrap();
 }
 
-fn each_sends<S: TestServer>(actions: &[Action], expected: &[&str]) {
+fn each_sends_all<S: TestServer>(actions: &[Action]) {
     let server = S::start();
     let proxy = Proxy::start(server.port(), |_| false);
     let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
@@ -54,7 +54,7 @@ fn each_sends<S: TestServer>(actions: &[Action], expected: &[&str]) {
         act(&mut connection);
         proxy.take();
         drop(connection);
-        assert_eq!(proxy.take(), expected, "{name}");
+        assert_eq!(proxy.take(), ROLLED_BACK, "{name}");
         is_clean(&mut pool.get().unwrap());
         let kept: Option<i64> = (pool.get().unwrap())
             .query_first("SELECT count(*) FROM t WHERE i = 99")
@@ -64,7 +64,7 @@ fn each_sends<S: TestServer>(actions: &[Action], expected: &[&str]) {
     assert_eq!(pool.status().total_connections_created, 1);
 }
 
-fn a_clean_session_is_only_told_to_unlock_tables<S: TestServer>() {
+fn whatever_the_last_answer_said_all_is_rolled_back<S: TestServer>() {
     let actions: &[Action] = &[
         ("nothing", |_| {}),
         ("a ping", |connection| connection.ping().unwrap()),
@@ -103,12 +103,10 @@ fn a_clean_session_is_only_told_to_unlock_tables<S: TestServer>() {
         ("locked tables", |connection| {
             run(connection, &["LOCK TABLES t WRITE"]);
         }),
-    ];
-    each_sends::<S>(actions, UNLOCKED);
-}
-
-fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>() {
-    let actions: &[Action] = &[
+        // The next transaction's, which the flags do not show.
+        ("a transaction to come that may only read", |connection| {
+            run(connection, &["SET TRANSACTION READ ONLY"]);
+        }),
         ("an open transaction", |connection| {
             run(connection, &["BEGIN", "INSERT INTO t VALUES (99)"]);
         }),
@@ -184,11 +182,11 @@ fn a_session_that_is_not_clean_or_not_known_to_be_is_rolled_back<S: TestServer>(
             connection.prep("SELECT ?").unwrap();
         }),
     ];
-    each_sends::<S>(actions, ROLLED_BACK);
+    each_sends_all::<S>(actions);
 }
 
 /// Its rows or further results are still to come, and the next answer is not the reset's.
-fn a_result_that_was_forgotten_is_not_taken_for_a_clean_session<S: TestServer>() {
+fn a_result_that_was_forgotten_reaches_nobody<S: TestServer>() {
     let server = S::start();
     let proxy = Proxy::start(server.port(), |_| false);
     let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
@@ -253,4 +251,60 @@ fn a_prepared_xa_transaction_binds_nobody<S: TestServer>() {
     // Without this, the server would not stop before it has waited for the transaction.
     let ended = pool.get().unwrap().query_drop("XA ROLLBACK 'c'");
     ended.unwrap();
+}
+
+/// After one more answer the flags say that no transaction is open, but the session is still bound to it.
+fn an_xa_transaction_that_a_deadlock_ended_binds_nobody<S: TestServer>() {
+    let server = S::start();
+    let proxy = Proxy::start(server.port(), |_| false);
+    let pool = pool(proxy.opts(&server), ResetOnReturn::Rollback);
+    run(
+        &mut pool.get().unwrap(),
+        &[
+            "CREATE TABLE t (i int PRIMARY KEY, v int)",
+            "CREATE TABLE other (i int)",
+            "INSERT INTO t VALUES (1, 0), (2, 0)",
+        ],
+    );
+    let mut other = Conn::new(proxy.opts(&server)).unwrap();
+    // The server ends the one of the two that has changed fewer rows.
+    run(&mut other, &["BEGIN"]);
+    for number in 10..60 {
+        run(
+            &mut other,
+            &[&format!("INSERT INTO t VALUES ({number}, 0)")],
+        );
+    }
+    run(&mut other, &["UPDATE t SET v = 2 WHERE i = 2"]);
+    let mut connection = pool.get().unwrap();
+    run(
+        &mut connection,
+        &["XA START 'x'", "UPDATE t SET v = 1 WHERE i = 1"],
+    );
+    std::thread::scope(|scope| {
+        scope.spawn(|| run(&mut other, &["UPDATE t SET v = 2 WHERE i = 1"]));
+        let ended = connection.query_drop("UPDATE t SET v = 1 WHERE i = 2");
+        assert!(ended.unwrap_err().to_string().contains("1213"));
+    });
+    connection.query_drop("DO 1").unwrap();
+    drop(connection);
+    is_clean(&mut pool.get().unwrap());
+}
+
+/// MySQL then says after each login that autocommit is on.
+fn autocommit_is_restored_where_the_servers_default_is_off<S: TestServer>() {
+    let server = S::start();
+    let mut direct = Conn::new(Opts::from_url(&server.admin_url()).unwrap()).unwrap();
+    run(&mut direct, &["SET GLOBAL autocommit = 0"]);
+    let proxy = Proxy::start(server.port(), |_| false);
+    let opts = proxy.opts(&server).init(vec!["SET autocommit = 1"]);
+    let pool = pool(opts, ResetOnReturn::Rollback);
+    let mut connection = pool.get().unwrap();
+    connection.change_user(ChangeUserOpts::DEFAULT).unwrap();
+    drop(connection);
+    let autocommit: Option<i64> = (pool.get().unwrap())
+        .query_first("SELECT @@autocommit")
+        .unwrap();
+    assert_eq!(autocommit, Some(1));
+    assert_eq!(pool.status().total_connections_created, 1);
 }

@@ -53,7 +53,7 @@ impl MySqlDriver {
     ) -> Result<T, MyError> {
         let opens_one = !self.never_resets
             && !self.bases.of(connection).autocommit
-            && inside::last_answer(connection).is_some_and(|status| !status.is_in_transaction);
+            && inside::is_in_transaction(connection) == Some(false);
         let ran = run(connection);
         let is_spoilt = ran
             .as_ref()
@@ -107,8 +107,7 @@ impl Driver<MySqlManager> for MySqlDriver {
     }
 
     /// Rollback: the transaction is rolled back, table locks are released, and autocommit is again what it was after the login,
-    /// `init` and the connect hooks. If the server's last answer said that no transaction is open and that autocommit is as it was,
-    /// only the table locks are released. Full: COM_RESET_CONNECTION, and then what that does not restore: the character set, the
+    /// `init` and the connect hooks. Full: COM_RESET_CONNECTION, and then what that does not restore: the character set, the
     /// `init` of the `Opts`, the database and the statement limit as after the login, and the roles as after the connect hooks.
     fn reset(
         &self,

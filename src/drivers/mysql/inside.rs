@@ -14,11 +14,16 @@ pub(super) fn is_at_rest(connection: &Conn) -> bool {
     are_empty(&form(connection, "codec")) != Some(false)
 }
 
-/// What the server's last answer said about its session. `None` if that answer was an error, if it was not read to its end, or
-/// if the form could not be read.
-pub(super) fn last_answer(connection: &Conn) -> Option<Status> {
-    // The fields after `has_results`.
-    Status::read(&form(connection, "auth_plugin"))
+/// Whether the server's last answer said that a transaction is open. `None` if that answer was an error, or if the form could not be
+/// read. A `false` proves little (`MySqlManager::roll_back` says why).
+pub(super) fn is_in_transaction(connection: &Conn) -> Option<bool> {
+    // The field after the flags.
+    let form = form(connection, "character_set");
+    // The last occurrence is the connection's own, since no user's text follows it.
+    let (before, flags) = form.rsplit_once(", status_flags: StatusFlags(")?;
+    // Without a good answer the flags mean nothing.
+    let is_known = !before.contains(", ok_packet: None, ");
+    is_known.then(|| flags.contains("SERVER_STATUS_IN_TRANS"))
 }
 
 /// Whether nothing waits in the driver's buffers. The password and other texts of the user come before this in the form, but
@@ -30,29 +35,6 @@ fn are_empty(form: &str) -> Option<bool> {
     }
     let output = input.strip_prefix("\", out_buf: b\"")?;
     Some(output.starts_with('"'))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) is_in_transaction: bool,
-    pub(super) autocommit: bool,
-}
-
-impl Status {
-    fn read(form: &str) -> Option<Status> {
-        // The last occurrences are the connection's own. The only text of the user after them is `info`, before the flags.
-        let (before, rest) = form.rsplit_once(", status_flags: StatusFlags(")?;
-        let (flags, rest) = rest.split_once(')')?;
-        // Without a good answer the flags mean nothing, and if more is to come they are not the last.
-        let is_final = !before.contains(", ok_packet: None, ")
-            && rest.contains(", has_results: false, ")
-            && !flags.contains("SERVER_MORE_RESULTS_EXISTS")
-            && are_empty(before) == Some(true);
-        is_final.then(|| Status {
-            is_in_transaction: flags.contains("SERVER_STATUS_IN_TRANS"),
-            autocommit: flags.contains("SERVER_STATUS_AUTOCOMMIT"),
-        })
-    }
 }
 
 /// The `Debug` form of a connection up to this field.
