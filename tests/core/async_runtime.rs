@@ -1,4 +1,4 @@
-//! On the threads of an async runtime: blocking calls are refused, and where blocking is allowed all works.
+//! On the threads of an async runtime, blocking calls are refused; where blocking is allowed, everything works.
 
 use queuepool::{Connection, Error, ErrorKind, Manager, Pool, Settings};
 use tokio::runtime::{Builder, Runtime};

@@ -17,7 +17,7 @@ mod example;
 
 use example::{Echo, ask};
 
-/// Says back what it hears, until it is dropped.
+/// Echoes what it receives until it is dropped.
 struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -64,7 +64,7 @@ impl Server {
     /// Ends all connections, as a restart would.
     fn cut(&self) {
         for stream in self.shared.streams.lock().drain(..) {
-            // One that its client has closed is not connected any more.
+            // This fails if its client has closed it already.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }

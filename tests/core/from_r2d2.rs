@@ -135,7 +135,7 @@ impl r2d2::CustomizeConnection<Numbered, Refused> for Customizer {
     }
 }
 
-/// No time-out is part of what is compared here, but where a test lets one pass.
+/// Longer than anything here takes: no time-out is compared, except where a test lets one pass.
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -247,7 +247,7 @@ fn a_customizer_is_carried_over_as_it_is_and_sees_the_same() {
         .unwrap();
     a_day_of(&pool, &server);
     let theirs = theirs.take();
-    // 2 was refused, and another opened without an error for the caller; it is not released.
+    // Connection 2 was refused and another opened, without an error for the caller; the refused one is not released.
     let day = [
         "on_acquire 1",
         "on_release 1",
@@ -272,7 +272,7 @@ fn a_customizer_is_carried_over_as_it_is_and_sees_the_same() {
         chosen.cloned().collect()
     };
     assert_eq!(of("on_acquire", &ours), of("on_acquire", &theirs));
-    // Ours are released on a thread of the pool's own, while the next is acquired; and the last when the pool is closed,
+    // Ours are released on one of the pool's own threads, while the next is acquired. The last is released when the pool is closed,
     // which r2d2 drops unseen.
     let mut released = of("on_release", &ours);
     released.sort();

@@ -43,7 +43,7 @@ fn the_status_has_every_member_by_its_name() {
         .map(|(name, status)| (name.as_str(), status.size))
         .collect();
     assert_eq!(sizes, [("by", 2), ("kg", 1)]);
-    // The pool's own name is another thing.
+    // The pool's own name is independent of it.
     assert_eq!(status["kg"].name, "db_pool");
 }
 

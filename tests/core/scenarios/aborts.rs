@@ -21,7 +21,7 @@ fn settings() -> Settings {
         .health_check_timeout(millis(50))
 }
 
-/// How many were closed for the reason, and how many calls hang.
+/// How many connections were closed for this reason, and how many calls hang.
 fn closed(pool: &Pool<ScriptedManager>, reason: CloseReason) -> (u64, u64) {
     let status = pool.status();
     assert_laws(&status);
@@ -104,7 +104,7 @@ fn a_call_that_panics_and_an_abort_that_panics_cost_a_connection_each() {
             closed(&pool, CloseReason::ResetFailed) == (closed_so_far, 0)
         });
     }
-    // Others that are due at once do not suffer.
+    // Others that are due at the same time are not held up by it.
     server.on_reset(|_| Act::UntilAborted);
     let three = [(); 3].map(|()| pool.get().unwrap());
     thread::scope(|scope| {

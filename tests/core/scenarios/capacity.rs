@@ -167,7 +167,7 @@ fn scenario_7_a_hung_connect_leaves_other_callers_alone() {
             );
             std::mem::drop(held);
         }
-        // The one whose connect hangs takes what others give back.
+        // The caller whose connect hangs takes a connection that another gives back.
         first.join().unwrap();
         gate.open();
     });
@@ -245,7 +245,8 @@ fn scenario_20_after_a_mute_server_the_next_caller_has_a_fresh_connect_at_once()
     assert!(pool.status().total <= 10);
 }
 
-/// Of two connections one is out, and the other, whose connect waits for the gate, has lost its caller to the first.
+/// One of two connections is out. The other is still being opened, because its connect waits for the gate; the caller for which it
+/// was started has been served with the first.
 fn one_out_and_one_without_its_caller() -> (
     Arc<Server>,
     Pool<ScriptedManager>,

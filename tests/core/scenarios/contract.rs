@@ -250,7 +250,7 @@ fn a_driver_is_told_once_that_its_pool_has_closed() {
     drop(pool);
     assert_eq!(server.shutdowns.load(SeqCst), 1);
 
-    // And when the last handle goes before the last connection.
+    // The same if the last handle is dropped before the last connection.
     let server = Server::new();
     let pool = server.pool(Settings::default());
     let held = pool.get().unwrap();
@@ -328,7 +328,7 @@ fn a_connect_hook_that_blocks_is_seen_in_the_status_and_named_in_timeouts() {
         let error = scope.spawn(|| pool.get_timeout(millis(200)).map(drop).unwrap_err());
         eventually("the hook runs", || gate.waiting() == 1);
         assert_eq!(pool.status().in_connect_hook, 1);
-        // Not the one for whom it is opened.
+        // Not the caller for whom it is opened.
         let other = pool.get_timeout(millis(20)).map(drop).unwrap_err();
         assert_eq!(other.kind(), ErrorKind::Timeout);
         let error = error.join().unwrap();
@@ -367,7 +367,7 @@ fn a_new_connection_that_is_too_old_already_is_handed_out_once() {
         drop(pool.get().unwrap());
         assert_eq!(connects.connects(), n);
     }
-    // By one that invalidates all.
+    // By a connect hook that invalidates all connections.
     let server = Server::new();
     let slot: Arc<parking_lot::Mutex<Option<Pool<ScriptedManager>>>> = Arc::default();
     let inside = slot.clone();
@@ -391,7 +391,7 @@ fn a_new_connection_that_is_too_old_already_is_handed_out_once() {
     slot.lock().take();
 }
 
-/// How many threads of this process have a name that begins so.
+/// How many threads of this process have a name with this prefix.
 fn threads(prefix: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks

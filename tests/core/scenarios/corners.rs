@@ -1,4 +1,4 @@
-//! What went wrong once, found by reading: each a narrow path that the scenarios pass by.
+//! Faults that were once found by reading the code, each on a narrow path that the scenarios miss.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -163,7 +163,7 @@ fn a_local_connect_past_its_limit_is_no_closed_pool() {
     thread::scope(|scope| {
         let late = scope.spawn(|| pool.get().map(|connection| connection.id));
         eventually("it connects", || gate.waiting() == 1);
-        // Its second attempt is timed, and the timer finds the other overdue.
+        // Its second attempt sets the timer, which then finds the other attempt overdue.
         let second = pool.get().unwrap();
         eventually("its place is free", || pool.status().abandoned == 1);
         let third = pool.get().unwrap();

@@ -123,7 +123,7 @@ fn pool(server: &Arc<Server>, settings: Settings, ledger: &Ledger) -> Pool<Scrip
         .unwrap()
 }
 
-/// All places can be taken at once.
+/// All places can still be taken at once.
 #[track_caller]
 fn assert_full_capacity(pool: &Pool<ScriptedManager>) {
     let out = [pool.get().unwrap(), pool.get().unwrap()];
@@ -352,7 +352,7 @@ fn a_release_that_hangs_is_counted_also_for_a_connection_that_came_too_late() {
     let _held = [pool.get().unwrap(), pool.get().unwrap()];
     acquiring.open();
     eventually("the late one is released", || releasing.waiting() == 1);
-    // Its connect has ended, and for 5 s a release is none that hangs.
+    // Its connect has ended, and a release counts as hung only after 5 s.
     eventually("the connect has ended", || pool.status().abandoned == 0);
     eventually("the release hangs", || pool.status().abandoned == 1);
     releasing.open();

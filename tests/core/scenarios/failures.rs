@@ -185,7 +185,7 @@ fn a_failed_connect_lets_the_next_waiter_open() {
     thread::scope(|scope| {
         let holder = scope.spawn(|| pool.get().unwrap());
         eventually("it connects", || gate.waiting() == 1);
-        // The second place fails for each of these in turn, and none waits for the first.
+        // The attempt in the second place fails for each of these in turn, and none of them waits for the first.
         for _ in 0..3 {
             assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Connect);
         }
@@ -260,7 +260,7 @@ fn demand_that_is_gone_before_the_connect_starts_starts_none() {
         eventually("as many connect as may at once", || {
             gate.waiting() == 16 && pool.status().waiting_requests == 20
         });
-        // All twenty are served by the one that goes round.
+        // The one connection is handed on to all twenty.
         drop(held);
         eventually("nobody waits", || pool.status().waiting_requests == 0);
     });
@@ -326,7 +326,7 @@ fn scenario_11_the_first_success_wakes_all_sleepers_to_open_their_own() {
             server.connects() == 3 && pool.status().opening_connections == 0
         });
         let start = Instant::now();
-        // One connection comes, for the oldest of them.
+        // One connection is opened, for the oldest of them.
         pool.warm_up(1).unwrap();
         let theirs: Vec<_> = sleepers
             .into_iter()

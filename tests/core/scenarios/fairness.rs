@@ -69,7 +69,7 @@ fn taken_before_a_waiter(rounds: usize, held_for: Duration, grace: Duration) -> 
     (0..rounds).map(|_| one_round()).collect()
 }
 
-/// That it may be taken again at all is a model's (`tests/model/hand_off.rs`), since here it depends on how soon a thread wakes up.
+/// A model shows that it may be taken again at all (`tests/model/hand_off.rs`); here that depends on how soon a thread wakes up.
 #[test]
 fn scenario_24_what_was_held_for_nanoseconds_is_taken_again_for_a_millisecond_and_no_longer() {
     // The last may have been taken within that millisecond, and its thread have slept before it looked at the clock.

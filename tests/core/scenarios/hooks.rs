@@ -17,7 +17,7 @@ fn settings() -> Settings {
         .timeout(secs(5))
 }
 
-/// All places can be taken at once.
+/// All places can still be taken at once.
 #[track_caller]
 fn assert_full_capacity(pool: &Pool<ScriptedManager>) {
     eventually("nothing is in transit", || {

@@ -15,7 +15,8 @@ fn settings() -> Settings {
         .timeout(secs(20))
 }
 
-/// The rest of the pool works, the one that is kept is told, and neither close() nor the pool's drop waits for it.
+/// The rest of the pool works, the status reports the connection that is kept, and neither close() nor the pool's drop waits
+/// for it.
 #[track_caller]
 fn assert_one_is_kept_by(pool: Pool<ScriptedManager>, server: &Server, thread: &str) {
     for _ in 0..3 {

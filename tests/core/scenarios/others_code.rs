@@ -74,7 +74,7 @@ fn a_drivers_error_may_ask_the_pool_when_it_is_dropped() {
         for _ in 0..3 {
             assert_eq!(pool.get().unwrap_err().kind(), ErrorKind::Connect);
         }
-        // Reported to warm_up and to a health check, and to one that has left.
+        // Reported to warm_up, to a health check, and to a caller that has left.
         pool.warm_up(1).unwrap_err();
         assert!(!pool.health_check().unwrap().reachable);
         pool.get_timeout(millis(1)).unwrap_err();
@@ -215,7 +215,7 @@ fn a_hooks_error_that_panics_in_display_costs_no_place_and_no_attempt() {
     }
 }
 
-/// Cannot even be dropped.
+/// Panics even when it is dropped.
 #[derive(Debug)]
 struct Stubborn;
 

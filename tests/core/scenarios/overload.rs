@@ -20,7 +20,7 @@ fn settings(pool_size: u32, max_waiting: u32) -> Settings {
         .timeout(secs(30))
 }
 
-/// So many callers, in the queue when this returns.
+/// Starts this many callers, all of which are in the queue when this returns.
 fn wait_in<'scope>(
     scope: &'scope Scope<'scope, '_>,
     pool: &'scope Pool<ScriptedManager>,

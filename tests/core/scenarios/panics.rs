@@ -46,7 +46,7 @@ fn settings() -> Settings {
         .pre_ping(PrePing::Always)
 }
 
-/// Every call there is: checkouts at capacity that time out, returns, an invalidation, a probe.
+/// Makes every kind of call: checkouts that time out at capacity, returns, an invalidation and a probe.
 fn use_all_of(pool: &Pool<ScriptedManager>) {
     let get = |call: &dyn Fn() -> Result<Connection<ScriptedManager>, Error>| {
         catch_unwind(AssertUnwindSafe(call)).ok()?.ok()

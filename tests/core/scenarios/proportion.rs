@@ -26,7 +26,7 @@ fn fifty(pool: &Pool<ScriptedManager>, rounds: usize, hold: u64, pause: u64) {
 
 #[test]
 fn fifty_threads_whose_work_two_connections_can_do_open_no_more_than_six() {
-    // At once, and in a steady stream.
+    // Once with all callers at the same time, and once in a steady stream.
     for (rounds, hold, pause) in [(1, 1, 0), (1, 10, 0), (8, 10, 250)] {
         let server = Server::new();
         server.on_connect(|_| Act::Take(millis(250)));

@@ -49,7 +49,7 @@ fn quick() -> Settings {
         .holder_warn_after(secs(8))
 }
 
-/// What is not the same in all runs.
+/// What differs from run to run.
 struct Run {
     settings: Settings,
     /// The driver's calls run on the caller's thread.
@@ -59,7 +59,7 @@ struct Run {
     hooks: bool,
     /// Closed by one of the threads when most operations are done.
     closes_early: bool,
-    /// Nobody leaves a connect behind, so that the server must never see more connections than the capacity.
+    /// Nobody leaves a connect behind, so the server must never see more connections than the capacity.
     strict: bool,
 }
 
@@ -276,7 +276,7 @@ impl Shared {
     fn operate(&self, rng: &mut Rng, held: &mut Vec<Connection<ScriptedManager>>) {
         let pool = &self.pool;
         if self.run.closes_early && self.done.load(Relaxed) > self.operations / 4 * 3 {
-            // Late ones among the threads find it closed, which is harmless.
+            // Threads that come late find it closed, which is harmless.
             let _still_out = pool.close(millis(rng.u64(0..3)));
         }
         if self.run.strict {
@@ -402,7 +402,7 @@ impl Shared {
         }
     }
 
-    /// Nobody holds anything, and everything works again.
+    /// Nobody holds a connection any more, and everything works again.
     fn check_the_end(&self) {
         let (pool, capacity) = (&self.pool, self.pool.status().total_capacity);
         eventually("all that was under way has ended", || {
@@ -443,7 +443,7 @@ impl Shared {
         }
     }
 
-    /// What the customizer has acquired it has released, but for the detached.
+    /// The customizer has released everything that it acquired, except for detached connections.
     fn check_the_ledger(&self) {
         let (acquired, released) = (self.ledger.acquired(), self.ledger.released());
         let detached = self.pool.status().detached as usize;
@@ -451,7 +451,7 @@ impl Shared {
     }
 }
 
-/// The customizer refuses, panics and takes its time, until it is calm.
+/// The customizer refuses, panics and is slow until `calm` is set.
 fn unreliable_customizer(ledger: &Ledger, seed: u64, calm: &Arc<AtomicBool>) {
     let script = |number: u64, may_fail: bool| {
         let (mut rng, calm) = (Rng::with_seed(seed ^ (number << 48)), calm.clone());
@@ -468,7 +468,7 @@ fn unreliable_customizer(ledger: &Ledger, seed: u64, calm: &Arc<AtomicBool>) {
     ledger.on_release(script(2, false));
 }
 
-/// The server fails, panics and takes its time, until it is calm.
+/// The server fails, panics and is slow until `calm` is set.
 fn misbehave(server: &Server, seed: u64, calm: &Arc<AtomicBool>) {
     let abortable = server.abortable.load(SeqCst);
     let script = |number: u64, can_be_aborted: bool| {
@@ -495,7 +495,7 @@ fn misbehave(server: &Server, seed: u64, calm: &Arc<AtomicBool>) {
     server.on_close(script(4, false));
 }
 
-/// Every hook is there, refuses where it may, and panics.
+/// Every hook is set, refuses where it may, and panics at times.
 fn unreliable_hooks(
     builder: Builder<ScriptedManager>,
     seed: u64,

@@ -44,7 +44,7 @@ fn scenario_22_of_ten_idle_connections_ended_by_the_server_one_statement_fails()
         server.restart();
         let failed = (0..10).filter(|_| run(&server, &mut pool.get().unwrap()).is_err());
         assert_eq!(failed.count(), 1, "{extent:?}");
-        // One ping tells what was unclear.
+        // One ping settles what was unclear.
         assert_eq!(server.pings(), pings, "{extent:?}");
         drop((0..10).map(|_| pool.get().unwrap()).collect::<Vec<_>>());
         let status = pool.status();
@@ -200,7 +200,7 @@ fn a_connection_that_came_into_doubt_while_it_was_out_is_not_proved_by_its_retur
     drop(held);
     drop(pool.get().unwrap());
     assert_eq!(server.pings(), 1);
-    // A reset that was answered proves it.
+    // A reset that was answered proves the connection alive.
     let server = Server::new();
     let pool = server.pool(settings().reset_on_return(ResetOnReturn::Rollback));
     let (held, broken) = (pool.get().unwrap(), pool.get().unwrap());

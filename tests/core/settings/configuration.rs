@@ -93,7 +93,7 @@ fn connections_returned() {
         assert!(status.holders.is_empty());
         assert_laws(&status);
     }
-    // A user's own failure does not keep one back.
+    // An error of the user's own does not prevent the return of the connection.
     let fails = || -> Result<(), String> {
         let _connection = pool.get().map_err(|error| error.to_string())?;
         Err("on purpose".to_owned())

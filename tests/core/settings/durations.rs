@@ -13,7 +13,7 @@ fn parse(text: &str) -> Option<Duration> {
     settings.ok().map(|settings| settings.timeout)
 }
 
-/// Percent-encoded, if it has anything that needs it.
+/// Percent-encoded where it needs to be.
 fn print(duration: Duration) -> String {
     let settings = Settings::default().timeout(duration).to_string();
     let value = settings

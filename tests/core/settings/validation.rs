@@ -1,4 +1,4 @@
-//! Settings: what is accepted, what is refused, and with which words.
+//! Settings: what is accepted, what is refused, and in which words.
 
 use std::time::Duration;
 

@@ -71,7 +71,7 @@ fn available(capacity: u64) -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Few, or nearly all, of what a test can afford to hold.
+/// A few, or nearly all, of the connections that a test can afford to hold.
 fn load(capacity: u64) -> impl Strategy<Value = u64> {
     let most = capacity.min(250);
     prop_oneof![2 => 0..=most, 2 => 0..=most.min(6), 2 => most.saturating_sub(2)..=most]
@@ -272,7 +272,7 @@ fn assert_can_be_followed(status: &Status) -> TestCaseResult {
     assert_can_be(&followed, status)
 }
 
-/// One of each was among the cases, or they prove little.
+/// At least one of each must have been among the cases, or they prove little.
 const KINDS: [&str; 10] = [
     "Raise pool_size from",
     ", and lower max_overflow from",

@@ -1,4 +1,4 @@
-//! What is told rests on what was asked, and what is advised can be done.
+//! What the status reports rests on what was asked, and what it advises can be done.
 
 use std::time::{Duration, Instant};
 

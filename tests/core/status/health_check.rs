@@ -327,7 +327,7 @@ fn a_panicking_ping_loses_no_place() {
     assert_eq!(server.pings.load(SeqCst), 1);
 }
 
-/// What is told while `one` is out and a connect that waits for the gate takes the other place.
+/// What the check reports while `one` is out and a connect that waits for the gate takes the other place.
 fn skipped_beside(
     one: queuepool::Connection<ScriptedManager>,
     pool: &queuepool::Pool<ScriptedManager>,
@@ -469,7 +469,7 @@ fn one_connect_that_hangs_beside_another_that_succeeded_later_is_no_such_sign() 
         let elder = scope.spawn(|| pool.get().unwrap());
         eventually("it connects", || gate.waiting() == 1);
         let begun = std::time::Instant::now();
-        // What it opens goes to the elder.
+        // The connection that it opens goes to the older of the two.
         let younger = scope.spawn(|| pool.get().unwrap());
         let elder = elder.join().unwrap();
         eventually("the first connect is overdue", || begun.elapsed() > limit);

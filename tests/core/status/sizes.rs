@@ -15,7 +15,7 @@ pub fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         .retry(Retry::default().max_attempts(1))
 }
 
-/// The pool of a server that has told its limit, where it has one. Its calls are local, so that thousands of connections are
+/// The pool of a server that has reported its limit, if it has one. Its calls are local, so that thousands of connections are
 /// opened in no time.
 pub fn pool_within(
     limit: Option<ServerLimit>,

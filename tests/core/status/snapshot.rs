@@ -56,7 +56,7 @@ fn snapshots_are_never_torn_under_load() {
                     if done.load(SeqCst) {
                         return;
                     }
-                    // A time-out under this load is one more thing to count.
+                    // If a checkout times out under this load, that is counted too.
                     let Ok(connection) = pool.get() else { continue };
                     match (turn + worker) % 11 {
                         0 => Connection::invalidate(connection),

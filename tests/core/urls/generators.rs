@@ -30,7 +30,7 @@ pub fn scheme() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Without any meaning in a URL, or with all of them.
+/// Characters without any meaning in a URL, or with every meaning there is.
 pub fn odd() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-z0-9]{1,8}",
@@ -214,7 +214,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What some parameter takes, or nearly.
+/// Values that some parameter accepts, or almost accepts.
 pub const VALUES: [&str; 48] = [
     "",
     " ",
@@ -266,7 +266,7 @@ pub const VALUES: [&str; 48] = [
     "SELECT 1",
 ];
 
-/// One of them or another, not yet encoded.
+/// One or another of them, not yet encoded.
 pub fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         "[0-9]{1,3}",

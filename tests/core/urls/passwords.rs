@@ -1,4 +1,4 @@
-//! A password that a URL holds, as it is or percent-encoded, shows nowhere.
+//! A password that a URL holds, as it is or percent-encoded, must not show anywhere.
 
 use std::error::Error as StdError;
 use std::fmt::Debug;
@@ -55,7 +55,7 @@ fn assert_silent_everywhere(url: &str) {
     assert_silent(url, opened);
 }
 
-/// Around the secret: what ends a password that was not encoded, followed by what would then be shown.
+/// Put around the secret: a character that ends an unencoded password, followed by text that would then be shown.
 fn before() -> impl Strategy<Value = String> {
     let cut_off = prop::sample::select(vec![
         "", "?", "/", "#", "12?", "12/", "12/x?", "a:", "[", ",", "'", "`", "://",
@@ -79,7 +79,7 @@ proptest! {
 
     #[test]
     fn not_a_password_that_was_encoded(scheme in scheme(), before in odd(), after in odd(), rest in rest()) {
-        // What follows may hold an @ of its own.
+        // What follows may contain an @ of its own.
         let password = encoded(&format!("{before}{SECRET}{after}"));
         assert_silent_everywhere(&format!("{scheme}://app:{password}@{rest}"));
     }
@@ -88,7 +88,7 @@ proptest! {
     fn not_a_password_that_was_not_encoded(
         scheme in scheme(), before in before(), after in odd(), rest in rest(),
     ) {
-        // With an @ in it nobody can tell where it ends.
+        // If it contains an @, nobody can tell where it ends.
         let password = format!("{before}{SECRET}{after}").replace('@', "");
         assert_silent_everywhere(&format!("{scheme}://app:{password}@{}", rest.replace('@', "")));
     }

@@ -1,4 +1,4 @@
-//! What is read from a URL, and that all else is refused as a setting.
+//! What is read from a URL. Everything else must be refused as a bad setting.
 
 use std::fmt::Debug;
 
@@ -11,7 +11,7 @@ use queuepool::{Database, Error, ErrorKind, Settings};
 
 use super::generators::*;
 
-/// A pool of one place, whatever the URL wants, that opens nothing.
+/// A pool with one place, whatever the URL asks for. It opens no connection.
 fn small() -> Settings {
     Settings::default()
         .pool_size(1)
@@ -20,7 +20,7 @@ fn small() -> Settings {
         .min_pool_size(0)
 }
 
-/// What was read, or why nothing was; panics if it was refused as anything but a setting.
+/// What was read, or why nothing was. Panics if the error is of any kind but Settings.
 fn outcome<T: Debug>(read: Result<T, Error>) -> Result<String, ErrorKind> {
     match read {
         Ok(value) => Ok(format!("{value:?}")),
@@ -129,7 +129,7 @@ fn assert_named_or_read(scheme: &str, name: &str, value: &str) {
     outcome(Database::open_with(&url, small())).expect("good without the parameter");
     match Database::open_with(&format!("{url}?{name}={}", encoded(value)), small()) {
         Ok(_) => {
-            // MySqlManager takes everybody's words for "no TLS".
+            // MySqlManager accepts every driver's way of saying "no TLS".
             let of_tls = known == MYSQL && name.starts_with("ssl");
             let is_known = known.contains(&name) || OWN.contains(&name) || of_tls;
             assert!(is_known, "{name} = {value:?} was read");
@@ -140,7 +140,7 @@ fn assert_named_or_read(scheme: &str, name: &str, value: &str) {
                 matches!(error.kind(), ErrorKind::Settings | ErrorKind::Unsupported),
                 "{text}"
             );
-            // The driver's name for libpq's word.
+            // What the driver calls libpq's mode.
             let named = text.contains(name) || text.contains(&name.replace("_count", "_retries"));
             assert!(named, "{name} = {value:?}: {text}");
             assert!(text.len() < 1_000, "{text}");
