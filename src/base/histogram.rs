@@ -79,6 +79,26 @@ impl Histogram {
         self.max = self.max.max(nanos);
     }
 
+    /// As [`record`](Histogram::record), so many times.
+    pub(crate) fn record_times(&mut self, duration: Duration, times: u64) {
+        if times == 0 {
+            return;
+        }
+        let nanos = nanos(duration);
+        self.counts[bucket_of(nanos)] += times;
+        self.sum += u128::from(nanos) * u128::from(times);
+        self.max = self.max.max(nanos);
+    }
+
+    /// Adds what the other has recorded, and empties it.
+    pub(crate) fn take_in(&mut self, other: &mut Histogram) {
+        for (count, added) in self.counts.iter_mut().zip(other.counts.iter_mut()) {
+            *count += std::mem::take(added);
+        }
+        self.sum += std::mem::take(&mut other.sum);
+        self.max = self.max.max(std::mem::take(&mut other.max));
+    }
+
     /// How many durations were recorded.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -18,6 +18,16 @@ thread_local! {
     static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
     static TIMED_WAITS: RefCell<Vec<TimedWait>> = const { RefCell::new(Vec::new()) };
     static IS_STRICT: Cell<bool> = const { Cell::new(false) };
+    static NEXT_BAY: Cell<u64> = const { Cell::new(0) };
+}
+
+::loom::thread_local! {
+    static OWN_BAY: u64 = NEXT_BAY.replace(NEXT_BAY.get() + 1);
+}
+
+/// Threads have bays by turns, in the order in which they come.
+pub(crate) fn own_bay() -> u64 {
+    OWN_BAY.with(|bay| *bay)
 }
 
 /// A moment: the time passed since the model began.
@@ -294,6 +304,7 @@ pub fn begin(strict: bool) {
     IS_STRICT.set(strict);
     NOW.set(Duration::ZERO);
     TIMED_WAITS.with_borrow_mut(Vec::clear);
+    NEXT_BAY.set(0);
 }
 
 pub(crate) fn is_strict() -> bool {
@@ -313,19 +324,25 @@ pub enum Fault {
     JoinsInTwoHolds,
     /// A connection becomes idle beside those who wait, and nobody is told.
     ParksWithoutNudging,
+    /// A caller joins the queue and leaves the bays open.
+    JoinsWithoutGathering,
+    /// A connection that comes back is parked without a look whether the bay is open.
+    ParksInClosedBay,
     /// A caller leaves that was told of an idle connection, and the next one is not.
     LeavesWithoutPassingOn,
 }
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Fault; 6] = [
+    pub const ALL: [Fault; 8] = [
         Fault::IgnoresLastMoment,
         Fault::GivesWithoutWaking,
         Fault::LeavesInTwoHolds,
         Fault::JoinsInTwoHolds,
         Fault::ParksWithoutNudging,
         Fault::LeavesWithoutPassingOn,
+        Fault::JoinsWithoutGathering,
+        Fault::ParksInClosedBay,
     ];
 }
 

@@ -13,4 +13,5 @@ pub(crate) mod panics;
 pub(crate) mod runtime;
 pub(crate) mod slot;
 pub(crate) mod sync;
+pub(crate) mod thread;
 pub(crate) mod timer;

@@ -9,6 +9,7 @@ use crate::base::sync::Instant;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
+use crate::gate::bay::BayRef;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;
@@ -21,18 +22,21 @@ use crate::lifecycle::shared::Shared;
 /// place for ever.
 #[must_use = "a connection that is dropped at once goes back unused"]
 pub struct Connection<M: Manager> {
-    pool: Arc<Shared<M>>,
-    /// `None` only while the guard ends.
+    /// `None` only while the guard ends. The pool is in it, as its keeper.
     lease: Option<Lease<M>>,
+    /// Where its holder is noted, and where it comes back to.
+    bay: BayRef<M>,
     holder: usize,
     panicking_at_checkout: bool,
 }
 
 impl<M: Manager> Connection<M> {
-    pub(crate) fn new(pool: Arc<Shared<M>>, lease: Lease<M>, holder: usize) -> Self {
+    /// The lease has its keeper.
+    #[inline]
+    pub(crate) fn new(lease: Lease<M>, bay: BayRef<M>, holder: usize) -> Self {
         Connection {
-            pool,
             lease: Some(lease),
+            bay,
             holder,
             panicking_at_checkout: std::thread::panicking(),
         }
@@ -51,7 +55,9 @@ impl<M: Manager> Connection<M> {
         if pool.home.is_left() {
             return pool.forget(lease);
         }
-        pool.gate.lock().count_checkin(this.holder, Instant::now());
+        pool.gate
+            .lock()
+            .count_checkin(this.bay.index, this.holder, Instant::now());
         pool.speak_for_others(lease.live(), lease.live().verdict);
         pool.prepare_to_close(&mut lease.live_mut().connection);
         // Its failure is counted and logged; the connection is closed in any case.
@@ -78,7 +84,7 @@ impl<M: Manager> Connection<M> {
         }
         pool.event(format_args!("connection {} is detached", live.info.id));
         let mut gate = pool.gate.lock();
-        gate.count_checkin(this.holder, Instant::now());
+        gate.count_checkin(this.bay.index, this.holder, Instant::now());
         gate.count_detached(place);
         drop(gate);
         live.connection
@@ -105,7 +111,8 @@ impl<M: Manager> Connection<M> {
     /// ```
     pub fn note_error(this: &mut Self, error: &(dyn StdError + 'static)) -> ErrorClass {
         let lease = this.lease.as_mut().expect("bug: a guard without a lease");
-        this.pool.note_error(lease.live_mut(), error)
+        let pool = Shared::kept(lease.live());
+        pool.note_error(lease.live_mut(), error)
     }
 
     /// Whether an answer may still be owed on it, which its next statement could be given.
@@ -118,7 +125,7 @@ impl<M: Manager> Connection<M> {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn ping(this: &mut Self) -> Result<(), M::Error> {
         let lease = this.lease.as_mut().expect("bug: a guard without a lease");
-        let pool = &this.pool;
+        let pool = Shared::kept(lease.live());
         let limit = pool.settings.health_check_timeout;
         pool.driver
             .ping(&pool.manager, &mut lease.live_mut().connection, limit)
@@ -127,7 +134,7 @@ impl<M: Manager> Connection<M> {
     /// Whether an error of the ping tells of the validation_query and not of the connection.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn refuses_query(this: &Self, error: &M::Error) -> bool {
-        this.pool.refuses_query(error)
+        Shared::kept(this.lease().live()).refuses_query(error)
     }
 
     fn lease(&self) -> &Lease<M> {
@@ -135,10 +142,8 @@ impl<M: Manager> Connection<M> {
     }
 
     fn end(&mut self) -> (Arc<Shared<M>>, Lease<M>) {
-        (
-            self.pool.clone(),
-            self.lease.take().expect("bug: a guard ended twice"),
-        )
+        let mut lease = self.lease.take().expect("bug: a guard ended twice");
+        (Shared::end_keeping(lease.live_mut()), lease)
     }
 }
 
@@ -163,12 +168,13 @@ impl<M: Manager> DerefMut for Connection<M> {
 
 impl<M: Manager> Drop for Connection<M> {
     fn drop(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            if self.pool.home.is_left() {
-                return self.pool.forget(lease);
+        if let Some(mut lease) = self.lease.take() {
+            let pool = Shared::end_keeping(lease.live_mut());
+            if pool.home.is_left() {
+                return pool.forget(lease);
             }
             let panicked = std::thread::panicking() && !self.panicking_at_checkout;
-            self.pool.check_in(lease, self.holder, panicked);
+            pool.check_in(lease, &self.bay, self.holder, panicked);
         }
     }
 }

@@ -98,7 +98,7 @@ impl<M: Manager> Shared<M> {
             text += &format!("; {} others wait", gate.waiting());
         }
         let now = self.clock.now();
-        let mut holders: Vec<_> = gate.holders().collect();
+        let mut holders = gate.holders();
         holders.sort_by_key(|holder| holder.since);
         for holder in holders.iter().take(3) {
             text += &format!(

@@ -14,7 +14,7 @@ use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::barging::Look;
 use crate::gate::failure::Failure;
-use crate::gate::lease::Lease;
+use crate::gate::lease::{Lease, Live};
 use crate::gate::waiter::{Signal, Waiter};
 use crate::gate::{Locked, State};
 use crate::lifecycle::shared::Shared;
@@ -54,31 +54,35 @@ impl<M: Manager> Shared<M> {
         if self.hooks.has_checkout {
             return Err(0);
         }
-        // The clock is read once more only if the lock had to be waited for: it is a third of what a checkout costs.
-        let (mut gate, now, waited) = match self.gate.try_lock() {
+        let is_ready =
+            |live: &Live<M>, at| self.staleness(live, at).is_none() && !self.ping_is_due(live, at);
+        let bay = self.gate.own_bay();
+        if let Some((lease, holder)) = bay.take(started, &self.clock, location, is_ready) {
+            return Ok(Connection::new(lease, bay.clone(), holder));
+        }
+        let (mut gate, now, waited) = match self.gate.try_lock_queue() {
             Some(gate) => (gate, started, Duration::ZERO),
             None => {
-                let gate = self.gate.lock();
+                let gate = self.gate.lock_queue();
                 let now = Instant::now();
                 (gate, now, now.saturating_duration_since(started))
             }
         };
         let ticket = gate.take_ticket();
         let at = self.clock.at(now);
-        let ready = gate.take_ready(now, |live| {
-            self.staleness(live, at).is_none() && !self.ping_is_due(live, at)
-        });
+        let ready = gate.take_ready(bay.index, now, |live| is_ready(live, at));
         let mut lease = ready.ok_or(ticket)?;
-        let holder = gate.count_checkout(&mut lease, location, waited, now);
+        let holder = gate.count_checkout(&mut lease, bay.index, location, waited, now);
         drop(gate);
-        Ok(Connection::new(self.clone(), lease, holder))
+        self.keep(&mut lease);
+        Ok(Connection::new(lease, bay.clone(), holder))
     }
 
     /// An idle connection if nobody waits. Otherwise whatever comes first: a connection that is handed over, one that is opened, an
     /// error, or the deadline.
     pub(super) fn next_lease(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Lease<M>, Error> {
         let waiter = {
-            let mut gate = self.gate.lock();
+            let mut gate = self.gate.lock_queue();
             if let Some(lease) = self.arrive(&mut gate, turn)? {
                 turn.admitted = true;
                 return Ok(lease);
@@ -107,7 +111,10 @@ impl<M: Manager> Shared<M> {
             until = turn.deadline;
             match signal {
                 Some(Signal::Look) => {
-                    let look = self.gate.lock().look(turn.ticket, Instant::now());
+                    let bay = self.gate.own_bay().index;
+                    let mut gate = self.gate.lock_queue();
+                    let look = gate.look(turn.ticket, bay, Instant::now());
+                    drop(gate);
                     match look {
                         Look::Found(lease) => return Ok(lease),
                         Look::Again(at) => until = at.min(turn.deadline),
@@ -144,7 +151,7 @@ impl<M: Manager> Shared<M> {
         if turn.ticket == 0 {
             turn.ticket = gate.take_ticket();
         }
-        Ok(gate.take_idle(turn.ticket))
+        Ok(gate.take_idle(turn.ticket, self.gate.own_bay().index))
     }
 
     /// Joins the queue, and starts a connect if there is room for one. The error is the limit max_waiting, if it has been reached.
@@ -201,7 +208,7 @@ impl<M: Manager> Shared<M> {
                 if let Some(signal) = late {
                     // The caller looks at it instead of sleeping.
                     gate.post(&waiter, signal);
-                } else if let Some(lease) = gate.take_idle(turn.ticket) {
+                } else if let Some(lease) = gate.take_idle(turn.ticket, self.gate.own_bay().index) {
                     // While it opened on its own thread it was not in the queue, so nobody could hand it anything.
                     gate.leave(turn.ticket);
                     gate.post(&waiter, Signal::Lease(lease));
@@ -233,7 +240,8 @@ impl<M: Manager> Shared<M> {
         mut lease: Lease<M>,
         turn: &Turn<M>,
     ) -> Result<Connection<M>, Error> {
-        let mut gate = self.gate.lock();
+        let bay = self.gate.own_bay();
+        let mut gate = self.gate.lock_queue();
         if gate.is_closed() {
             drop(gate);
             self.close_lease(lease, CloseReason::PoolClosed);
@@ -241,17 +249,34 @@ impl<M: Manager> Shared<M> {
         }
         let now = Instant::now();
         let waited = now.saturating_duration_since(turn.started);
-        let holder = gate.count_checkout(&mut lease, turn.location, waited, now);
+        let holder = gate.count_checkout(&mut lease, bay.index, turn.location, waited, now);
         drop(gate);
-        Ok(Connection::new(self.clone(), lease, holder))
+        self.keep(&mut lease);
+        Ok(Connection::new(lease, bay.clone(), holder))
+    }
+
+    /// The connection goes out, and keeps the pool alive until it comes back.
+    fn keep(self: &Arc<Self>, lease: &mut Lease<M>) {
+        let live = lease.live_mut();
+        if live.keeper.is_none() {
+            live.keeper = Some(self.clone());
+        }
     }
 
     /// As [`checkout`](Shared::checkout), without waiting for a connection.
     pub(crate) fn try_checkout(
         self: &Arc<Self>,
-        mut turn: Turn<M>,
+        timeout: Duration,
+        location: &'static Location<'static>,
     ) -> Result<Option<Connection<M>>, Error> {
         self.may_block_here("try_get")?;
+        let started = Instant::now();
+        let ticket = match self.take_ready(started, location) {
+            Ok(connection) => return Ok(Some(connection)),
+            Err(ticket) => ticket,
+        };
+        let mut turn = Turn::new(started, timeout, location);
+        turn.ticket = ticket;
         loop {
             let Some(lease) = self.lease_at_once(&mut turn)? else {
                 return Ok(None);
@@ -263,7 +288,7 @@ impl<M: Manager> Shared<M> {
     }
 
     fn lease_at_once(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
-        let mut gate = self.gate.lock();
+        let mut gate = self.gate.lock_queue();
         if let Some(lease) = self.arrive(&mut gate, turn)? {
             return Ok(Some(lease));
         }

@@ -7,13 +7,20 @@ use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
-use crate::gate::lease::Lease;
+use crate::gate::bay::BayRef;
+use crate::gate::lease::{Keeper, Lease};
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
 
 impl<M: Manager> Shared<M> {
     /// The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
-    pub(super) fn check_in(self: &Arc<Self>, mut lease: Lease<M>, holder: usize, panicked: bool) {
+    pub(super) fn check_in(
+        self: Arc<Self>,
+        mut lease: Lease<M>,
+        bay: &BayRef<M>,
+        holder: usize,
+        panicked: bool,
+    ) {
         let now = Instant::now();
         let unfit = self.unfitness(&mut lease, self.clock.at(now));
         let how = self.reset_for(panicked);
@@ -23,26 +30,45 @@ impl<M: Manager> Shared<M> {
             && !self.hooks.has_checkin
             && !self.reset_is_due(&mut lease, how)
         {
-            self.hand_back(lease, now, Some(holder));
+            self.put_or_hand_back(lease, bay, holder, now);
             return;
         }
-        self.gate.lock().count_checkin(holder, now);
+        let bay = bay.index;
+        self.gate.lock_queue().count_checkin(bay, holder, now);
         if self.facts.is_bounded(Call::Reset) || !on_a_runtime() {
-            self.reset_and_give(lease, unfit, how, panicked);
+            self.reset_and_give(lease, bay, unfit, how, panicked);
             return;
         }
         let shared = self.clone();
         if let Err(unrun) = self
             .helpers
-            .run(move || shared.reset_and_give(lease, unfit, how, panicked))
+            .run(move || shared.reset_and_give(lease, bay, unfit, how, panicked))
         {
             (unrun.job)();
+        }
+    }
+
+    /// The short way back if it is open, else the long one.
+    #[inline]
+    fn put_or_hand_back(
+        self: Arc<Self>,
+        mut lease: Lease<M>,
+        bay: &BayRef<M>,
+        holder: usize,
+        now: Instant,
+    ) {
+        let at = self.clock.at(now);
+        lease.live_mut().keeper = Some(self);
+        if let Err(mut lease) = bay.put(lease, holder, now, at) {
+            let pool = Shared::end_keeping(lease.live_mut());
+            pool.hand_back(lease, bay.index, now, Some(holder));
         }
     }
 
     fn reset_and_give(
         self: &Arc<Self>,
         lease: Lease<M>,
+        bay: usize,
         unfit: Option<CloseReason>,
         how: ResetOnReturn,
         panicked: bool,
@@ -68,28 +94,32 @@ impl<M: Manager> Shared<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
-        self.hand_back(lease, Instant::now(), None);
+        self.hand_back(lease, bay, Instant::now(), None);
     }
 
     /// A used connection goes to the oldest waiter; without one it becomes idle; if enough are idle it is closed. The checkin is
     /// counted here if a holder is named.
-    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, holder: Option<usize>) {
+    fn hand_back(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        bay: usize,
+        now: Instant,
+        holder: Option<usize>,
+    ) {
         let live = lease.live_mut();
         live.proven = self.clock.at(now);
         live.idle_since = live.proven;
-        let mut gate = self.gate.lock();
+        let mut gate = self.gate.lock_queue();
         gate.prove(now);
-        let held = holder.map(|holder| gate.count_checkin(holder, now));
+        let held = holder.map(|holder| gate.count_checkin(bay, holder, now));
         let leftover = match self.mode {
-            // With a checkout hook nobody could take it without letting go of the lock.
-            Mode::Queue
-                if !self.hooks.has_checkout
-                    && held.is_some_and(|held| gate.may_park(held, now)) =>
-            {
-                gate.park(lease);
-                None
+            Mode::Queue => {
+                let keeper: Keeper = self.clone();
+                match gate.park(bay, lease, held, &keeper, now) {
+                    Ok(()) => None,
+                    Err(lease) => gate.give(lease),
+                }
             }
-            Mode::Queue => gate.give(lease),
             // Null mode reuses none: whoever waits opens a connection of its own in the place that becomes free.
             Mode::Null if gate.is_closed() => Some((lease, CloseReason::PoolClosed)),
             Mode::Null => Some((lease, CloseReason::NullPool)),

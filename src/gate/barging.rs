@@ -19,7 +19,7 @@ use std::time::Duration;
 use crate::base::loom::{Fault, is_broken};
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
-use crate::gate::lease::Lease;
+use crate::gate::lease::{Keeper, Lease};
 use crate::gate::state::State;
 use crate::gate::waiter::Signal;
 
@@ -28,7 +28,7 @@ use crate::gate::waiter::Signal;
 const YIELD: Duration = Duration::from_millis(1);
 
 /// What is held for longer goes to the oldest waiter. Waking it takes about as long as this.
-const SHORT: Duration = Duration::from_micros(10);
+pub(super) const SHORT: Duration = Duration::from_micros(10);
 
 /// A waiter that was nudged in vain looks again after this long, so that it is not woken at each return for nothing.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
@@ -66,28 +66,44 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Whether a connection that was held for so long becomes idle beside those who wait.
-    pub(crate) fn may_park(&self, held: Duration, now: Instant) -> bool {
-        !self.waiters.is_empty()
-            && held < SHORT
+    /// Takes a connection back after a checkout that took so long, if nobody waits or if those who wait may be passed over: it is parked in
+    /// this bay, or becomes idle, and the oldest waiter is nudged. `Err`: it must be [given](State::give).
+    pub(crate) fn park(
+        &mut self,
+        bay: usize,
+        mut lease: Lease<M>,
+        held: Option<Duration>,
+        keeper: &Keeper,
+        now: Instant,
+    ) -> Result<(), Lease<M>> {
+        let somebody_waits = !self.waiters.is_empty();
+        if somebody_waits && !(held.is_some_and(|held| held < SHORT) && self.may_barge(now)) {
+            return Err(lease);
+        }
+        if self.has_bays() {
+            lease.live_mut().unused = false;
+            lease.live_mut().keeper = Some(keeper.clone());
+            self.park_in(bay, lease);
+        } else if somebody_waits
+            && self.rules.parks
             && !self.closed
             && self.idle.len() < self.rules.pool_size
-            && self.may_barge(now)
-    }
-
-    /// Makes a connection idle, and nudges the oldest waiter.
-    pub(crate) fn park(&mut self, mut lease: Lease<M>) {
-        lease.live_mut().unused = false;
-        self.idle.push(lease);
+        {
+            lease.live_mut().unused = false;
+            self.idle.push(lease);
+        } else {
+            return Err(lease);
+        }
         #[cfg(queuepool_loom)]
         if is_broken(Fault::ParksWithoutNudging) {
-            return;
+            return Ok(());
         }
         self.nudge();
+        Ok(())
     }
 
     /// What the nudged waiter finds. It has left the queue if it found something.
-    pub(crate) fn look(&mut self, ticket: u64, now: Instant) -> Look<M> {
+    pub(crate) fn look(&mut self, ticket: u64, bay: usize, now: Instant) -> Look<M> {
         if self
             .waiters
             .front()
@@ -99,11 +115,15 @@ impl<M: Manager> State<M> {
             }
             return Look::Wait;
         }
-        if let Some(lease) = self.idle.pop() {
+        let looks_again = self.rules.looks_again && self.may_barge(now);
+        if !looks_again {
+            // It will not look again, so what comes back from now on must find it.
+            self.gather();
+        }
+        if let Some(lease) = self.take_any(bay, |_| true) {
             self.remove_waiter(0);
             return Look::Found(lease);
         }
-        let looks_again = self.rules.looks_again && self.may_barge(now);
         let oldest = &mut self.waiters[0];
         oldest.nudged = looks_again;
         match looks_again {
@@ -128,7 +148,7 @@ impl<M: Manager> State<M> {
         if is_broken(Fault::LeavesWithoutPassingOn) {
             return;
         }
-        if !self.idle.is_empty() && !self.closed {
+        if (!self.idle.is_empty() || self.bays.are_open()) && !self.closed {
             self.nudge();
         }
     }

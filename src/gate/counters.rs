@@ -33,9 +33,7 @@ pub(crate) struct Counters {
     pub(crate) abandoned_connects: u64,
     pub(crate) acquisition: Histogram,
     pub(crate) hold: Histogram,
-    /// How long connections have been held lately, in nanoseconds: a moving average in which each new value has the weight of one
-    /// eighth.
-    lately_held: Option<u64>,
+    pub(super) lately_held: Lately,
     pub(crate) last_error: Option<LastError>,
     pub(crate) peak_checked_out: Peak,
     pub(crate) peak_total: Peak,
@@ -59,6 +57,42 @@ impl Peak {
             self.value = value;
             self.at = Some(SystemTime::now());
         }
+    }
+}
+
+/// How long connections have been held lately: a moving average in which each new value has the weight of one eighth.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Lately {
+    // Nanoseconds, as shifts of a duration are divisions.
+    average: u64,
+    count: u64,
+}
+
+impl Lately {
+    #[inline]
+    pub(super) fn note(&mut self, held: Duration) {
+        let held = nanos(held);
+        self.average = match self.count {
+            0 => held,
+            _ => self.average - self.average / 8 + held / 8,
+        };
+        self.count += 1;
+    }
+
+    /// Takes over what was noted elsewhere, and empties that. After eight values the first of them hardly counts any more.
+    pub(super) fn take_in(&mut self, other: &mut Lately) {
+        let weight = other.count.min(8);
+        if self.count == 0 {
+            self.average = other.average;
+        } else {
+            self.average = self.average - self.average / 8 * weight + other.average / 8 * weight;
+        }
+        self.count += other.count;
+        *other = Lately::default();
+    }
+
+    fn average(self) -> Option<Duration> {
+        (self.count > 0).then(|| Duration::from_nanos(self.average))
     }
 }
 
@@ -88,17 +122,12 @@ impl Counters {
     pub(crate) fn checked_in(&mut self, held: Duration) {
         self.checkins += 1;
         self.hold.record(held);
-        // In nanoseconds, as shifts of a duration are divisions.
-        let held = nanos(held);
-        self.lately_held = Some(match self.lately_held {
-            Some(lately) => lately - lately / 8 + held / 8,
-            None => held,
-        });
+        self.lately_held.note(held);
     }
 
     /// How long a connection was held lately, on average; `None` before the first came back.
     pub(crate) fn usual_hold(&self) -> Option<Duration> {
-        self.lately_held.map(Duration::from_nanos)
+        self.lately_held.average()
     }
 
     pub(crate) fn opened(&mut self) {

@@ -1,45 +1,15 @@
 //! Checkouts and checkins: counted, and who holds what.
 
-use std::panic::Location;
 use std::time::Duration;
 
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::gate::Notice;
 use crate::gate::counters::Counters;
-use crate::gate::lease::Lease;
 use crate::gate::places::Place;
 use crate::gate::state::State;
 
 impl<M: Manager> State<M> {
-    /// Counts a checkout and notes who holds the connection. The number that is returned names that record at the checkin.
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
-    pub(crate) fn count_checkout(
-        &mut self,
-        lease: &mut Lease<M>,
-        location: &'static Location<'static>,
-        waited: Duration,
-        now: Instant,
-    ) -> usize {
-        let at = self.rules.clock.at(now);
-        let live = lease.live_mut();
-        live.unused = false;
-        live.info.checkouts += 1;
-        self.counters.checked_out(waited);
-        self.counts_changed = true;
-        self.holders.add(live.info.id, location, at)
-    }
-
-    /// Returns how long the connection was held.
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
-    pub(crate) fn count_checkin(&mut self, holder: usize, now: Instant) -> Duration {
-        let since = self.holders.remove(holder);
-        let held = self.rules.clock.at(now).saturating_duration_since(since);
-        self.counters.checked_in(held);
-        self.counts_changed = true;
-        held
-    }
-
     /// Its connection is somebody else's now.
     pub(crate) fn count_detached(&mut self, place: Place) {
         self.counters.detached += 1;
@@ -67,16 +37,16 @@ impl<M: Manager> State<M> {
     /// Warns of each holder that has had its connection for longer than `limit`, once.
     pub(crate) fn warn_of_holders(&mut self, limit: Duration, now: Instant) {
         let mut warnings = Vec::new();
-        for holder in self.holders.iter_mut().filter(|holder| !holder.warned) {
+        self.each_holder(|holder| {
             let held = now.saturating_duration_since(holder.since);
-            if held >= limit {
+            if held >= limit && !holder.warned {
                 holder.warned = true;
                 warnings.push(format!(
                     "connection {} has been held by {} at {} for {held:.1?}",
                     holder.connection_id, holder.thread, holder.location
                 ));
             }
-        }
+        });
         for warning in warnings {
             self.notice(Notice::Warning(warning));
         }

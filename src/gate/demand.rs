@@ -21,7 +21,11 @@ impl<M: Manager> State<M> {
         if self.closed {
             return;
         }
-        self.serve_from_idle();
+        if !self.waiters.is_empty() {
+            // What is idle or parked is better than what would have to be opened.
+            self.gather();
+            self.serve_from_idle();
+        }
         let now = Instant::now();
         let mut position = 0;
         while position < self.waiters.len() {
@@ -163,12 +167,10 @@ impl<M: Manager> State<M> {
     /// How long a connection is held: lately on average, or, where those that are out have been out for longer than that, as
     /// long as these.
     fn usual_hold(&self, at: Instant) -> Duration {
-        let ages = self
-            .holders
-            .iter()
-            .map(|holder| at.saturating_duration_since(holder.since));
-        let (count, sum) = ages.fold((0, Duration::ZERO), |(count, sum), age| {
-            (count + 1, sum + age)
+        let (mut count, mut sum) = (0, Duration::ZERO);
+        self.each_holder(|holder| {
+            count += 1;
+            sum += at.saturating_duration_since(holder.since);
         });
         let by_age = sum.checked_div(count).unwrap_or_default();
         self.counters.usual_hold().unwrap_or_default().max(by_age)

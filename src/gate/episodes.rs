@@ -121,6 +121,11 @@ impl Episodes {
         Some(words)
     }
 
+    /// A possible leak was reported and is not over.
+    pub(super) fn is_leaking(&self) -> bool {
+        self.leak.is_some()
+    }
+
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
         let outage = self
             .outage
@@ -295,11 +300,31 @@ impl<M: Manager> State<M> {
         Some(later(now, left).min(now + LONGEST_WAIT))
     }
 
-    /// Called after every change of what is out or open.
+    /// Called after every change of what is out or open. The pool is full if overflow is used up and more than 90 % of the capacity is
+    /// out. While bays are open it may be full, and if it turns out to be when they are gathered, it has been at least since so many
+    /// connections are out.
     #[inline]
     pub(super) fn note_fullness(&mut self) {
-        if self.is_full() != self.full_since.is_some() {
+        let capacity = self.rules.capacity;
+        let out = self.counters.out() + self.bays.away();
+        let is_full = self.counters.total() >= capacity && out * 10 > capacity * 9;
+        if is_full != self.full_since.is_some() {
             self.fullness_changed();
+        }
+        if is_full && self.turned_over && !self.bays.are_open() {
+            self.date_fullness();
+        }
+    }
+
+    #[cold]
+    fn date_fullness(&mut self) {
+        self.turned_over = false;
+        let needed = self.rules.capacity * 9 / 10 + 1;
+        let mut since: Vec<Instant> = Vec::new();
+        self.each_holder(|holder| since.push(holder.since));
+        since.sort_unstable();
+        if let Some(reached) = since.get(needed as usize - 1) {
+            self.full_since = self.full_since.max(Some(*reached));
         }
     }
 

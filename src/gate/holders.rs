@@ -1,11 +1,10 @@
 //! Who holds which connection since when, and where it was taken.
 
-use std::cell::Cell;
 use std::panic::Location;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::base::sync::Instant;
+use crate::base::thread::{thread_name, thread_number};
 
 /// Who holds a connection: written at hand-out, removed when the guard ends.
 #[derive(Clone)]
@@ -80,51 +79,13 @@ impl Holders {
         slot.record.since
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &HolderRecord> {
-        let out = self.slots.iter().filter(|slot| slot.is_out);
-        out.map(|slot| &slot.record)
+    #[inline]
+    pub(crate) fn since(&self, position: usize) -> Instant {
+        self.slots[position].record.since
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut HolderRecord> {
         let out = self.slots.iter_mut().filter(|slot| slot.is_out);
         out.map(|slot| &mut slot.record)
     }
-}
-
-/// A number of this thread that no other thread of the process has or had.
-#[inline]
-fn thread_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    thread_local! {
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    // Without a destructor it is there until the thread has ended.
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(NEXT.fetch_add(1, Ordering::Relaxed));
-        }
-        number.get()
-    })
-}
-
-thread_local! {
-    static THREAD_NAME: Arc<str> = {
-        let thread = std::thread::current();
-        match thread.name() {
-            // The name goes to terminals and logs, where a line break in it would begin a new line.
-            Some(name) if name.contains(char::is_control) => {
-                Arc::from(name.replace(char::is_control, " "))
-            }
-            Some(name) => Arc::from(name),
-            None => Arc::from(format!("{:?}", thread.id())),
-        }
-    };
-}
-
-/// This thread's name, or its id where it has none.
-#[inline]
-fn thread_name() -> Arc<str> {
-    THREAD_NAME
-        .try_with(Arc::clone)
-        .unwrap_or_else(|_| Arc::from("a thread that is ending"))
 }

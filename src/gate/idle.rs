@@ -12,23 +12,26 @@ use crate::settings::Mode;
 
 impl<M: Manager> State<M> {
     /// The most recently used idle connection, unless somebody with an older ticket waits and may not be passed over.
-    pub(crate) fn take_idle(&mut self, ticket: u64) -> Option<Lease<M>> {
+    pub(crate) fn take_idle(&mut self, ticket: u64, bay: usize) -> Option<Lease<M>> {
         let oldest = self.waiters.front();
         if oldest.is_some_and(|oldest| oldest.ticket < ticket) && !self.may_barge(Instant::now()) {
             return None;
         }
-        self.idle.pop()
+        self.take_any(bay, |_| true)
     }
 
     /// The most recently used idle connection, if nobody waits who may not be passed over and the connection is ready as it is.
     #[inline]
     pub(crate) fn take_ready(
         &mut self,
+        bay: usize,
         now: Instant,
         is_ready: impl FnOnce(&Live<M>) -> bool,
     ) -> Option<Lease<M>> {
-        let ready = is_ready(self.idle.last()?.live()) && self.may_barge(now);
-        if ready { self.idle.pop() } else { None }
+        match self.may_barge(now) {
+            true => self.take_any(bay, is_ready),
+            false => None,
+        }
     }
 
     /// The least recently used idle connection: the one that the next callers will miss least.
@@ -89,7 +92,9 @@ impl<M: Manager> State<M> {
         if self.idle.len() >= self.rules.pool_size {
             return Some((lease, CloseReason::Overflow));
         }
-        lease.live_mut().unused = false;
+        let live = lease.live_mut();
+        live.unused = false;
+        live.keeper = None;
         self.idle.push(lease);
         None
     }

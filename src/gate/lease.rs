@@ -1,5 +1,8 @@
 //! A connection in its place, with what the pool knows of it.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use crate::base::sync::Instant;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
@@ -31,6 +34,10 @@ impl<M: Manager> Lease<M> {
     }
 }
 
+/// The pool itself, kept alive by a connection that is out. It stays with a connection that is parked in a bay: to count a reference
+/// at each checkout would make all threads write to the same memory. The gate does not know the pool's type.
+pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
+
 /// A driver's connection with what the pool knows of it.
 pub(crate) struct Live<M: Manager> {
     pub(crate) connection: M::Connection,
@@ -54,6 +61,8 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) unused: bool,
     /// What its holder's errors have said of it.
     pub(crate) verdict: Verdict,
+    /// `Some` while it is out or parked.
+    pub(crate) keeper: Option<Keeper>,
 }
 
 impl<M: Manager> Live<M> {
@@ -78,6 +87,7 @@ impl<M: Manager> Live<M> {
             idle_since: opened,
             unused: true,
             verdict: Verdict::Sound,
+            keeper: None,
         })
     }
 

@@ -62,6 +62,8 @@
 
 pub(crate) mod attempt;
 pub(crate) mod barging;
+pub(crate) mod bay;
+mod bays;
 pub(crate) mod closing;
 pub(crate) mod counters;
 mod counting;
@@ -82,6 +84,7 @@ pub(crate) mod reading;
 mod state;
 pub(crate) mod stock;
 mod sweep;
+mod tally;
 pub(crate) mod verdict;
 pub(crate) mod waiter;
 
@@ -92,6 +95,7 @@ use std::sync::Arc;
 
 use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
 use crate::contract::driver::Manager;
+use crate::gate::bay::{BayRef, own_index};
 use crate::gate::holders::HolderRecord;
 use crate::gate::places::Places;
 use crate::gate::reading::Reading;
@@ -124,6 +128,7 @@ pub(crate) struct Gate<M: Manager> {
     /// Notified whenever a connection or an attempt has ended.
     drained: Condvar,
     doors: Doors,
+    bays: Arc<[BayRef<M>]>,
 }
 
 /// What is left to be done when the lock is let go.
@@ -136,24 +141,40 @@ pub(crate) struct Left {
 
 impl<M: Manager> Gate<M> {
     pub(crate) fn new(rules: Rules, places: Places, doors: Doors) -> Self {
+        let state = State::new(rules, places);
         Gate {
-            state: Mutex::new(State::new(rules, places)),
+            bays: state.bays.all(),
+            state: Mutex::new(state),
             drained: Condvar::new(),
             doors,
         }
     }
 
+    /// The bay of this thread.
     #[inline]
+    pub(crate) fn own_bay(&self) -> &BayRef<M> {
+        &self.bays[own_index(self.bays.len())]
+    }
+
+    /// The lock, with all bays gathered.
     pub(crate) fn lock(&self) -> Locked<'_, M> {
+        let mut locked = self.lock_queue();
+        locked.gather();
+        locked
+    }
+
+    /// The lock, with the bays as they are.
+    #[inline]
+    pub(crate) fn lock_queue(&self) -> Locked<'_, M> {
         Locked {
             gate: self,
             state: Some(self.state.lock()),
         }
     }
 
-    /// The lock, if nobody holds it.
+    /// As [`lock_queue`](Gate::lock_queue), if nobody holds the lock.
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<Locked<'_, M>> {
+    pub(crate) fn try_lock_queue(&self) -> Option<Locked<'_, M>> {
         let state = Some(self.state.try_lock()?);
         Some(Locked { gate: self, state })
     }
@@ -161,7 +182,7 @@ impl<M: Manager> Gate<M> {
     /// All that can be told of the pool at one instant. `holders` is where the records of them go: room is made before the lock is
     /// taken.
     pub(crate) fn read(&self, holders: Vec<HolderRecord>) -> Reading {
-        Reading::of(&self.state.lock(), holders)
+        Reading::of(&mut self.lock(), holders)
     }
 
     /// A caller's deadline has passed. `None`: it has a signal, which came at the last moment. Else it has left, and this says

@@ -6,9 +6,9 @@ use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
+use crate::gate::Locked;
 use crate::gate::counters::Counters;
 use crate::gate::holders::HolderRecord;
-use crate::gate::state::State;
 
 #[derive(Clone)]
 pub(crate) struct Reading {
@@ -30,8 +30,13 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of<M: Manager>(state: &State<M>, mut holders: Vec<HolderRecord>) -> Self {
-        holders.extend(state.holders.iter().cloned());
+    pub(super) fn of<M: Manager>(
+        state: &mut Locked<'_, M>,
+        mut holders: Vec<HolderRecord>,
+    ) -> Self {
+        // Whether it is full follows from what was gathered.
+        state.settle();
+        state.each_holder(|holder| holders.push(holder.clone()));
         let taken = Instant::now();
         Reading {
             taken,

@@ -9,17 +9,17 @@ use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::attempt::{Attempt, Report};
+use crate::gate::bays::Bays;
 use crate::gate::closing::Closing;
 use crate::gate::counters::Counters;
 use crate::gate::episodes::Episodes;
-use crate::gate::holders::{HolderRecord, Holders};
 use crate::gate::lease::Lease;
 use crate::gate::patience::Patience;
 use crate::gate::places::Places;
 use crate::gate::reach::{LimitKnown, Validation};
 use crate::gate::waiter::{Signal, Waiting};
 use crate::gate::{Left, Notice, barging};
-use crate::settings::{Mode, Retry, Settings};
+use crate::settings::{Mode, PrePing, Retry, Settings};
 
 /// What the gate must know of the settings and of the driver.
 pub(crate) struct Rules {
@@ -34,6 +34,9 @@ pub(crate) struct Rules {
     /// A connect is local, and runs on the thread of the caller who asked for it.
     pub(crate) connects_here: bool,
     pub(crate) clock: Clock,
+    /// Connections that come back may be [parked](crate::gate::bay): nothing is to be done with one before the next checkout.
+    pub(crate) parks: bool,
+    pub(crate) bays: usize,
     /// For how long the oldest waiter may be passed over ([`barging`]).
     pub(crate) yield_for: Duration,
     /// A waiter that was told to look and found nothing looks again by itself.
@@ -41,8 +44,18 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    pub(crate) fn of(settings: &Settings, mode: Mode, connects_here: bool, clock: Clock) -> Self {
+    pub(crate) fn of(
+        settings: &Settings,
+        mode: Mode,
+        connects_here: bool,
+        has_checkout_hook: bool,
+        clock: Clock,
+    ) -> Self {
         Rules {
+            parks: mode == Mode::Queue
+                && !has_checkout_hook
+                && settings.pre_ping != PrePing::Always,
+            bays: bays(),
             mode,
             capacity: u64::from(settings.pool_size) + u64::from(settings.max_overflow),
             pool_size: settings.pool_size as usize,
@@ -56,6 +69,21 @@ impl Rules {
             // In the models time stands still.
             looks_again: cfg!(not(queuepool_loom)),
         }
+    }
+}
+
+/// How many bays a pool has: two for each processor, so that two threads seldom have the same one, and no more than a mask of 32 bits can
+/// tell apart.
+fn bays() -> usize {
+    #[cfg(queuepool_loom)]
+    return 2;
+    #[cfg(not(queuepool_loom))]
+    {
+        static COUNT: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+        *COUNT.get_or_init(|| {
+            let processors = std::thread::available_parallelism().map_or(4, usize::from);
+            (2 * processors).next_power_of_two().min(32)
+        })
     }
 }
 
@@ -86,10 +114,12 @@ pub(crate) struct State<M: Manager> {
     pub(super) validation: Validation,
     pub(super) episodes: Episodes,
     pub(super) counters: Counters,
-    pub(super) holders: Holders,
+    pub(super) bays: Bays<M>,
     next_connection: u64,
     /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
     pub(super) full_since: Option<Instant>,
+    /// Connections have gone out or come back on short ways since it was looked at last.
+    pub(super) turned_over: bool,
     /// When min_pool_size may be filled up again after a failed connect.
     pub(super) restock_after: Option<Instant>,
     /// How often in a row that has failed.
@@ -118,6 +148,7 @@ pub(crate) struct State<M: Manager> {
 impl<M: Manager> State<M> {
     pub(super) fn new(rules: Rules, places: Places) -> Self {
         State {
+            bays: Bays::new(rules.bays),
             rules,
             places,
             closed: false,
@@ -137,9 +168,9 @@ impl<M: Manager> State<M> {
             validation: Validation::Untried,
             episodes: Episodes::default(),
             counters: Counters::default(),
-            holders: Holders::default(),
             next_connection: 1,
             full_since: None,
+            turned_over: false,
             restock_after: None,
             restock_failures: 0,
             keeping_alive: false,
@@ -251,20 +282,9 @@ impl<M: Manager> State<M> {
         self.places.try_take().is_some()
     }
 
-    pub(crate) fn holders(&self) -> impl Iterator<Item = &HolderRecord> {
-        self.holders.iter()
-    }
-
     /// Nothing is open, opening or closing.
     pub(crate) fn is_drained(&self) -> bool {
         self.counters.total() == 0 && self.opening() == 0
-    }
-
-    /// Whether overflow is used up and more than 90 % of the capacity is out.
-    #[inline]
-    pub(super) fn is_full(&self) -> bool {
-        let capacity = self.rules.capacity;
-        self.counters.total() >= capacity && self.counters.out() * 10 > capacity * 9
     }
 
     /// Whether no place is free and users hold more than half of them. In an outage it is connects and pings that take the places,

@@ -16,6 +16,7 @@ use crate::contract::driver::{Driver, Manager};
 use crate::contract::facts::Facts;
 use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::error::{Error, ErrorKind};
+use crate::gate::lease::{Keeper, Live};
 use crate::gate::{Discarded, Gate, Notice};
 use crate::settings::{Mode, Settings};
 
@@ -76,6 +77,22 @@ impl<M: Manager> Shared<M> {
             )));
         }
         Ok(())
+    }
+
+    /// The pool that is kept alive by this connection, which is out.
+    pub(crate) fn kept(live: &Live<M>) -> Arc<Self> {
+        Shared::of(live.keeper.clone())
+    }
+
+    /// As [`kept`](Shared::kept): the connection keeps it alive no longer.
+    #[inline]
+    pub(crate) fn end_keeping(live: &mut Live<M>) -> Arc<Self> {
+        Shared::of(live.keeper.take())
+    }
+
+    fn of(keeper: Option<Keeper>) -> Arc<Self> {
+        let pool = keeper.and_then(|keeper| keeper.downcast().ok());
+        pool.expect("bug: a connection is out and does not know its pool")
     }
 
     /// In a forked child: leaks what belongs to the parent, so that it is neither closed nor counted, and the pool with all that is

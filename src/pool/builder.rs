@@ -291,6 +291,7 @@ impl<M: Manager> Builder<M> {
             &settings,
             mode,
             facts.is_bounded(Call::Connect),
+            !hooks.checkout.is_empty(),
             clock.clone(),
         );
         let places = Places::new(capacity)?;

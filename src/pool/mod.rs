@@ -99,11 +99,10 @@ impl<M: Manager> Pool<M> {
     /// As [`get`](Pool::get).
     #[track_caller]
     pub fn try_get(&self) -> Result<Option<Connection<M>>, Error> {
-        self.shared.try_checkout(Turn::new(
-            Instant::now(),
+        self.shared.try_checkout(
             self.shared.settings.health_check_timeout,
             Location::caller(),
-        ))
+        )
     }
 
     /// Whether the database answers. It takes a connection as a checkout would, pings it whatever `pre_ping` says, and puts it

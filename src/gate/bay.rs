@@ -1,0 +1,166 @@
+//! Bays: where threads leave connections for themselves, each behind a lock of its own.
+//!
+//! If every checkout and every return took the pool's one lock, threads on several processors would spend most of their time on
+//! waiting for one another's memory. So a pool has several *bays*, and every thread has one of them. A connection that comes back
+//! is *parked* in the bay of the thread that took it, and the next checkout of that thread takes it out again. Both are
+//! *short ways*: they lock the bay, and nothing that threads of other bays write to.
+//!
+//! # What the gate can rely on
+//!
+//! The lock of the gate comes first, then those of the bays, one at a time. Whoever holds the lock of a bay alone never takes that of
+//! the gate. A bay is *open* or closed, and is opened and closed only by somebody who holds both locks:
+//!
+//! - Nothing is parked in a closed bay, and nothing is counted there: what came before was *gathered*, which is to say moved into
+//!   the list of idle connections and into the counters of the pool. The holders stay; their records are read and removed
+//!   under both locks.
+//! - Whoever takes the gate's lock gathers all bays, and thereby closes them ([`Gate::lock`](super::Gate::lock)). From then on he has
+//!   the whole pool before him, at one instant: a bay that is closed does not change until he lets go. The bays open again one by
+//!   one, as connections come back. Only four steps leave the bays as they are, because they are frequent: the
+//!   checkout of what is idle, the hand-out, the return and the look of a nudged waiter
+//!   ([`Gate::lock_queue`](super::Gate::lock_queue)).
+//!
+//! # Why no connection is missed
+//!
+//! Whoever joins the queue gathers, under the hold of the lock in which he joins. So for each bay there are two cases. Either the
+//! return into it comes first, and the joiner finds the connection; or the bay was closed first, and the return takes the long
+//! way, where it finds the waiter. There is nothing in between, as both look at the bay under its lock.
+//!
+//! While somebody waits, a bay is opened only by a return that nudges the oldest waiter in the same step, and only until that waiter
+//! has waited for [`YIELD`](super::barging): the rule of [`barging`](super::barging) holds in the bays as it does at the gate.
+//!
+//! # Why the peaks are exact
+//!
+//! A short way changes how many connections are out, and tells nobody. But it takes out only what was parked, and so no more can be
+//! out than the gate has counted as out, and as parked when it last looked: this sum is the *bound*. It stays at or below the
+//! highest number seen since the last sample, because a connection is parked only within that number, and because a
+//! hand-out that would raise the bound above it gathers first and then knows how many really are out.
+
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Clock;
+#[cfg(queuepool_loom)]
+use crate::base::loom::{Fault, is_broken};
+use crate::base::sync::{Instant, Mutex, MutexGuard};
+use crate::base::thread::{move_on, own_bay};
+use crate::contract::driver::Manager;
+use crate::gate::barging::SHORT;
+use crate::gate::holders::Holders;
+use crate::gate::lease::{Lease, Live};
+use crate::gate::tally::Tally;
+
+/// How guards and the gate refer to a bay.
+pub(crate) type BayRef<M> = Arc<Bay<M>>;
+
+/// On lines of its own in the processors' caches: 128 bytes, as they are fetched in pairs.
+#[repr(align(128))]
+pub(crate) struct Bay<M: Manager> {
+    pub(crate) index: usize,
+    inside: Mutex<Inside<M>>,
+}
+
+pub(super) struct Inside<M: Manager> {
+    pub(super) is_open: bool,
+    /// From then on the oldest waiter must not be passed over. `None`: nobody waits.
+    pub(super) until: Option<Instant>,
+    /// The most recently used last.
+    pub(super) parked: Vec<Lease<M>>,
+    pub(super) tally: Tally,
+    pub(super) holders: Holders,
+}
+
+impl<M: Manager> Bay<M> {
+    pub(super) fn new(index: usize) -> BayRef<M> {
+        Arc::new(Bay {
+            index,
+            inside: Mutex::new(Inside {
+                is_open: false,
+                until: None,
+                parked: Vec::new(),
+                tally: Tally::default(),
+                holders: Holders::default(),
+            }),
+        })
+    }
+
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inside<M>> {
+        self.inside.lock()
+    }
+
+    /// The short way out: the connection that was parked last, if it is ready and nobody must go first. With the number of its
+    /// holder's record.
+    #[inline]
+    pub(crate) fn take(
+        &self,
+        started: Instant,
+        clock: &Clock,
+        location: &'static Location<'static>,
+        is_ready: impl FnOnce(&Live<M>, Instant) -> bool,
+    ) -> Option<(Lease<M>, usize)> {
+        // The clock is read once more only if the lock had to be waited for: it is a third of what a checkout costs.
+        let (mut inside, now, waited) = match self.inside.try_lock() {
+            Some(inside) => (inside, started, Duration::ZERO),
+            None => {
+                move_on();
+                let inside = self.inside.lock();
+                let now = Instant::now();
+                (inside, now, now.saturating_duration_since(started))
+            }
+        };
+        if inside.until.is_some_and(|until| now >= until) {
+            return None;
+        }
+        let at = clock.at(now);
+        if !is_ready(inside.parked.last()?.live(), at) {
+            return None;
+        }
+        let mut lease = inside.parked.pop()?;
+        let live = lease.live_mut();
+        live.info.checkouts += 1;
+        let id = live.info.id;
+        inside.tally.checked_out(waited);
+        let holder = inside.holders.add(id, location, at);
+        Some((lease, holder))
+    }
+
+    /// The short way back: the connection is parked. It comes back if it must go the long way.
+    #[inline]
+    pub(crate) fn put(
+        &self,
+        mut lease: Lease<M>,
+        holder: usize,
+        now: Instant,
+        at: Instant,
+    ) -> Result<(), Lease<M>> {
+        let mut inside = self.inside.lock();
+        #[cfg(queuepool_loom)]
+        let is_open = inside.is_open || is_broken(Fault::ParksInClosedBay);
+        #[cfg(not(queuepool_loom))]
+        let is_open = inside.is_open;
+        if !is_open {
+            return Err(lease);
+        }
+        let held = at.saturating_duration_since(inside.holders.since(holder));
+        if inside
+            .until
+            .is_some_and(|until| now >= until || held >= SHORT)
+        {
+            return Err(lease);
+        }
+        inside.holders.remove(holder);
+        inside.tally.checked_in(held, now);
+        let live = lease.live_mut();
+        live.proven = at;
+        live.idle_since = at;
+        inside.parked.push(lease);
+        Ok(())
+    }
+}
+
+/// The bay of this thread, of `count`, which is a power of two.
+#[inline]
+pub(super) fn own_index(count: usize) -> usize {
+    own_bay() as usize & (count - 1)
+}
