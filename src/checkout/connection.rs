@@ -9,7 +9,7 @@ use crate::base::sync::Instant;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
-use crate::gate::bay::BayRef;
+use crate::gate::berths::BayRef;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;

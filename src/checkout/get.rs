@@ -58,7 +58,7 @@ impl<M: Manager> Shared<M> {
             |live: &Live<M>, at| self.staleness(live, at).is_none() && !self.ping_is_due(live, at);
         let bay = self.gate.own_bay();
         if let Some((lease, holder)) = bay.take(started, &self.clock, location, is_ready) {
-            return Ok(Connection::new(lease, bay.clone(), holder));
+            return Ok(Connection::new(lease, bay, holder));
         }
         let (mut gate, now, waited) = match self.gate.try_lock_queue() {
             Some(gate) => (gate, started, Duration::ZERO),
@@ -75,7 +75,7 @@ impl<M: Manager> Shared<M> {
         let holder = gate.count_checkout(&mut lease, bay.index, location, waited, now);
         drop(gate);
         self.keep(&mut lease);
-        Ok(Connection::new(lease, bay.clone(), holder))
+        Ok(Connection::new(lease, bay, holder))
     }
 
     /// An idle connection if nobody waits. Otherwise whatever comes first: a connection that is handed over, one that is opened, an
@@ -252,7 +252,7 @@ impl<M: Manager> Shared<M> {
         let holder = gate.count_checkout(&mut lease, bay.index, turn.location, waited, now);
         drop(gate);
         self.keep(&mut lease);
-        Ok(Connection::new(lease, bay.clone(), holder))
+        Ok(Connection::new(lease, bay, holder))
     }
 
     /// The connection goes out, and keeps the pool alive until it comes back.

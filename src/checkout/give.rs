@@ -7,7 +7,7 @@ use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
-use crate::gate::bay::BayRef;
+use crate::gate::berths::BayRef;
 use crate::gate::lease::{Keeper, Lease};
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};

@@ -36,22 +36,18 @@
 //! hand-out that would raise the bound above it gathers first and then knows how many really are out.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
 #[cfg(queuepool_loom)]
 use crate::base::loom::{Fault, is_broken};
 use crate::base::sync::{Instant, Mutex, MutexGuard};
-use crate::base::thread::{move_on, own_bay};
+use crate::base::thread::move_on;
 use crate::contract::driver::Manager;
 use crate::gate::barging::SHORT;
 use crate::gate::holders::Holders;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::tally::Tally;
-
-/// How guards and the gate refer to a bay.
-pub(crate) type BayRef<M> = Arc<Bay<M>>;
 
 /// On lines of its own in the processors' caches: 128 bytes, as they are fetched in pairs.
 #[repr(align(128))]
@@ -70,18 +66,30 @@ pub(super) struct Inside<M: Manager> {
     pub(super) holders: Holders,
 }
 
+impl<M: Manager> Inside<M> {
+    fn new() -> Self {
+        Inside {
+            is_open: false,
+            until: None,
+            parked: Vec::new(),
+            tally: Tally::default(),
+            holders: Holders::default(),
+        }
+    }
+}
+
 impl<M: Manager> Bay<M> {
-    pub(super) fn new(index: usize) -> BayRef<M> {
-        Arc::new(Bay {
+    pub(super) fn new(index: usize) -> Self {
+        Bay {
             index,
-            inside: Mutex::new(Inside {
-                is_open: false,
-                until: None,
-                parked: Vec::new(),
-                tally: Tally::default(),
-                holders: Holders::default(),
-            }),
-        })
+            inside: Mutex::new(Inside::new()),
+        }
+    }
+
+    /// As if it were new.
+    #[cfg(not(queuepool_loom))]
+    pub(super) fn clear(&self) {
+        *self.inside.lock() = Inside::new();
     }
 
     #[inline]
@@ -157,10 +165,4 @@ impl<M: Manager> Bay<M> {
         inside.parked.push(lease);
         Ok(())
     }
-}
-
-/// The bay of this thread, of `count`, which is a power of two.
-#[inline]
-pub(super) fn own_index(count: usize) -> usize {
-    own_bay() as usize & (count - 1)
 }

@@ -1,14 +1,14 @@
 //! The bays, as whoever holds the gate's lock sees them: gathering, the long ways out and back, parking, and who holds what.
 
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(queuepool_loom)]
 use crate::base::loom::{Fault, is_broken};
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
-use crate::gate::bay::{Bay, BayRef, Inside};
+use crate::gate::bay::Inside;
+use crate::gate::berths::{self, Berths};
 use crate::gate::counters::Counters;
 use crate::gate::holders::HolderRecord;
 use crate::gate::lease::{Lease, Live};
@@ -16,7 +16,7 @@ use crate::gate::state::State;
 
 /// All bays of a pool, with what the gate knows of them.
 pub(super) struct Bays<M: Manager> {
-    all: Arc<[BayRef<M>]>,
+    all: Berths<M>,
     /// A bit for each bay that is open, so that the others need not be visited.
     open: u32,
     /// How many connections were parked in each bay when the gate last looked into it.
@@ -28,14 +28,14 @@ pub(super) struct Bays<M: Manager> {
 impl<M: Manager> Bays<M> {
     pub(super) fn new(count: usize) -> Self {
         Bays {
-            all: (0..count).map(Bay::new).collect(),
+            all: berths::take(count),
             open: 0,
             parked: vec![0; count],
             away: 0,
         }
     }
 
-    pub(super) fn all(&self) -> Arc<[BayRef<M>]> {
+    pub(super) fn all(&self) -> Berths<M> {
         self.all.clone()
     }
 
@@ -78,6 +78,12 @@ impl<M: Manager> Bays<M> {
     }
 }
 
+impl<M: Manager> Drop for Bays<M> {
+    fn drop(&mut self) {
+        berths::give_back(&self.all);
+    }
+}
+
 impl<M: Manager> State<M> {
     /// Closes all bays: what is parked there becomes idle here, and what was counted there is counted here.
     #[inline]
@@ -85,6 +91,15 @@ impl<M: Manager> State<M> {
         if self.bays.are_open() {
             self.gather_open();
         }
+    }
+
+    /// Somebody waits or is about to: what is parked must not be overlooked, and what comes back must find him.
+    pub(super) fn gather_for_waiters(&mut self) {
+        #[cfg(queuepool_loom)]
+        if is_broken(Fault::JoinsWithoutGathering) {
+            return;
+        }
+        self.gather();
     }
 
     fn gather_open(&mut self) {

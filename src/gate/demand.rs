@@ -23,7 +23,7 @@ impl<M: Manager> State<M> {
         }
         if !self.waiters.is_empty() {
             // What is idle or parked is better than what would have to be opened.
-            self.gather();
+            self.gather_for_waiters();
             self.serve_from_idle();
         }
         let now = Instant::now();

@@ -64,6 +64,7 @@ pub(crate) mod attempt;
 pub(crate) mod barging;
 pub(crate) mod bay;
 mod bays;
+pub(crate) mod berths;
 pub(crate) mod closing;
 pub(crate) mod counters;
 mod counting;
@@ -94,8 +95,9 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
+use crate::base::thread::own_bay;
 use crate::contract::driver::Manager;
-use crate::gate::bay::{BayRef, own_index};
+use crate::gate::berths::{BayRef, Berths};
 use crate::gate::holders::HolderRecord;
 use crate::gate::places::Places;
 use crate::gate::reading::Reading;
@@ -128,7 +130,7 @@ pub(crate) struct Gate<M: Manager> {
     /// Notified whenever a connection or an attempt has ended.
     drained: Condvar,
     doors: Doors,
-    bays: Arc<[BayRef<M>]>,
+    bays: Berths<M>,
 }
 
 /// What is left to be done when the lock is let go.
@@ -152,8 +154,10 @@ impl<M: Manager> Gate<M> {
 
     /// The bay of this thread.
     #[inline]
-    pub(crate) fn own_bay(&self) -> &BayRef<M> {
-        &self.bays[own_index(self.bays.len())]
+    pub(crate) fn own_bay(&self) -> BayRef<M> {
+        // Their number is a power of two.
+        let own = own_bay() as usize & (self.bays.len() - 1);
+        berths::at(&self.bays, own)
     }
 
     /// The lock, with all bays gathered.

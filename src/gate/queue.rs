@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-#[cfg(queuepool_loom)]
-use crate::base::loom::{Fault, is_broken};
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::gate::state::State;
@@ -25,13 +23,7 @@ impl<M: Manager> State<M> {
 
     /// From now on a connection that comes back must find this waiter, so the bays are closed.
     fn stand(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, standing: Standing) {
-        #[cfg(queuepool_loom)]
-        let gathers = !is_broken(Fault::JoinsWithoutGathering);
-        #[cfg(not(queuepool_loom))]
-        let gathers = true;
-        if gathers {
-            self.gather();
-        }
+        self.gather_for_waiters();
         match self.position(ticket) {
             Ok(position) => {
                 let waiting = &mut self.waiters[position];

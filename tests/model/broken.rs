@@ -75,3 +75,21 @@ fn a_caller_who_looks_and_joins_in_two_holds_of_the_lock_is_caught() {
         "deadlock",
     );
 }
+
+#[test]
+fn a_caller_who_joins_and_leaves_the_bays_open_is_caught() {
+    expect_caught(
+        Fault::JoinsWithoutGathering,
+        "hand_off::one_who_comes_again_and_again_leaves_the_connection_to_one_who_waits",
+        "deadlock",
+    );
+}
+
+#[test]
+fn a_connection_that_is_parked_in_a_bay_that_is_closed_is_caught() {
+    expect_caught(
+        Fault::ParksInClosedBay,
+        "hand_off::one_who_comes_again_and_again_leaves_the_connection_to_one_who_waits",
+        "deadlock",
+    );
+}

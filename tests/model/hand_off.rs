@@ -6,24 +6,54 @@ use parking_lot::Mutex;
 use queuepool::{Connection, Mode};
 
 use crate::database::{Database, settings};
-use crate::explore::Reach::{All, Preemptions};
+use crate::explore::Reach::Preemptions;
 use crate::explore::{
     NEVER, Order, SOON, assert_whole, caller, explore, explore_in, outcome, spawn, until,
 };
 
 #[test]
 fn one_connection_goes_round_all_callers() {
-    explore("one connection, three callers", All, [("ok", "ok")], || {
-        let (database, pool) = Database::default().pool(settings(1));
-        let held = pool.get().unwrap();
-        let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
-        drop(held);
-        let outcomes = (first.join().unwrap(), second.join().unwrap());
-        assert_eq!(database.connects(), 1);
-        assert_eq!(pool.status().peak_checked_out, 1);
-        assert_whole(&database, pool);
-        outcomes
-    });
+    explore(
+        "one connection, three callers",
+        Preemptions(4),
+        [("ok", "ok")],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+            drop(held);
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            assert_eq!(database.connects(), 1);
+            assert_eq!(pool.status().peak_checked_out, 1);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+#[test]
+fn one_who_comes_again_and_again_leaves_the_connection_to_one_who_waits() {
+    explore(
+        "one comes three times, another once",
+        Preemptions(4),
+        [("ok", "ok")],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            drop(pool.get().unwrap());
+            let often = spawn(&pool, |pool| {
+                // The second time the connection is in this thread's bay.
+                let all = [(); 3].map(|()| outcome(&pool.get()));
+                assert_eq!(all, ["ok"; 3]);
+                all[0]
+            });
+            let once = caller(&pool, NEVER);
+            let outcomes = (often.join().unwrap(), once.join().unwrap());
+            assert_eq!(database.connects(), 1);
+            assert_eq!(pool.status().peak_checked_out, 1);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
 }
 
 #[test]
@@ -69,18 +99,23 @@ fn two_given_back_serve_two_who_keep_them() {
 
 #[test]
 fn a_caller_whose_deadline_passes_while_another_gives_is_served_or_gone() {
-    explore("give against time-out", All, ["ok", "timeout"], || {
-        let (database, pool) = Database::default().pool(settings(1));
-        let held = pool.get().unwrap();
-        let caller = caller(&pool, SOON);
-        let time = spawn(&pool, |pool| pool.pass_time(SOON));
-        drop(held);
-        let outcome = caller.join().unwrap();
-        time.join().unwrap();
-        assert_eq!(database.connects(), 1);
-        assert_whole(&database, pool);
-        outcome
-    });
+    explore(
+        "give against time-out",
+        Preemptions(4),
+        ["ok", "timeout"],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let caller = caller(&pool, SOON);
+            let time = spawn(&pool, |pool| pool.pass_time(SOON));
+            drop(held);
+            let outcome = caller.join().unwrap();
+            time.join().unwrap();
+            assert_eq!(database.connects(), 1);
+            assert_whole(&database, pool);
+            outcome
+        },
+    );
 }
 
 #[test]
@@ -169,7 +204,7 @@ fn who_holds_for_an_instant_may_come_again_before_one_who_has_to_wake_up() {
     explore_in(
         Order::Barging,
         "give and come again, one waits",
-        All,
+        Preemptions(4),
         ["after the other", "before the other"],
         || {
             let (database, pool) = Database::default().pool(settings(1));
@@ -200,7 +235,7 @@ fn beyond_max_waiting_one_is_turned_away_and_the_other_served() {
     let expected = [("ok", "ok"), ("ok", "overloaded"), ("overloaded", "ok")];
     explore(
         "give against two of whom one may wait",
-        All,
+        Preemptions(4),
         expected,
         || {
             let (database, pool) = Database::default().pool(settings(1).max_waiting(1));
@@ -217,35 +252,45 @@ fn beyond_max_waiting_one_is_turned_away_and_the_other_served() {
 #[test]
 fn a_look_in_passing_takes_nothing_from_a_caller_who_waits() {
     let expected = [("ok", "nothing"), ("ok", "ok")];
-    explore("try_get against enter and give", All, expected, || {
-        let (database, pool) = Database::default().pool(settings(1));
-        let held = pool.get().unwrap();
-        let waits = caller(&pool, NEVER);
-        let passes = spawn(&pool, |pool| match pool.try_get() {
-            Ok(None) => "nothing",
-            result => outcome(&result),
-        });
-        drop(held);
-        let outcomes = (waits.join().unwrap(), passes.join().unwrap());
-        assert_whole(&database, pool);
-        outcomes
-    });
+    explore(
+        "try_get against enter and give",
+        Preemptions(4),
+        expected,
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let waits = caller(&pool, NEVER);
+            let passes = spawn(&pool, |pool| match pool.try_get() {
+                Ok(None) => "nothing",
+                result => outcome(&result),
+            });
+            drop(held);
+            let outcomes = (waits.join().unwrap(), passes.join().unwrap());
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
 }
 
 #[test]
 fn what_overflows_is_closed_and_its_place_serves_a_caller() {
-    explore("two given back, one kept", All, [("ok", "ok")], || {
-        let (database, pool) = Database::default().pool(settings(1).max_overflow(1));
-        let held = (pool.get().unwrap(), pool.get().unwrap());
-        let waits = caller(&pool, NEVER);
-        let gives = spawn(&pool, |_pool| drop(held.0));
-        drop(held.1);
-        gives.join().unwrap();
-        let outcome = waits.join().unwrap();
-        assert_eq!(pool.status().total, 1);
-        assert_whole(&database, pool);
-        (outcome, "ok")
-    });
+    explore(
+        "two given back, one kept",
+        Preemptions(4),
+        [("ok", "ok")],
+        || {
+            let (database, pool) = Database::default().pool(settings(1).max_overflow(1));
+            let held = (pool.get().unwrap(), pool.get().unwrap());
+            let waits = caller(&pool, NEVER);
+            let gives = spawn(&pool, |_pool| drop(held.0));
+            drop(held.1);
+            gives.join().unwrap();
+            let outcome = waits.join().unwrap();
+            assert_eq!(pool.status().total, 1);
+            assert_whole(&database, pool);
+            (outcome, "ok")
+        },
+    );
 }
 
 #[test]
@@ -292,18 +337,23 @@ fn a_detached_connections_place_serves_those_who_wait() {
 
 #[test]
 fn replacing_all_connections_while_they_are_handed_on_loses_no_place() {
-    explore("invalidate_all against give and enter", All, ["ok"], || {
-        let (database, pool) = Database::default().pool(settings(1));
-        let held = pool.get().unwrap();
-        let waits = caller(&pool, NEVER);
-        let replaces = spawn(&pool, |pool| pool.invalidate_all());
-        drop(held);
-        let outcome = waits.join().unwrap();
-        replaces.join().unwrap();
-        assert_ne!(pool.get().unwrap().number, 0, "not replaced");
-        assert_whole(&database, pool);
-        outcome
-    });
+    explore(
+        "invalidate_all against give and enter",
+        Preemptions(4),
+        ["ok"],
+        || {
+            let (database, pool) = Database::default().pool(settings(1));
+            let held = pool.get().unwrap();
+            let waits = caller(&pool, NEVER);
+            let replaces = spawn(&pool, |pool| pool.invalidate_all());
+            drop(held);
+            let outcome = waits.join().unwrap();
+            replaces.join().unwrap();
+            assert_ne!(pool.get().unwrap().number, 0, "not replaced");
+            assert_whole(&database, pool);
+            outcome
+        },
+    );
 }
 
 #[test]

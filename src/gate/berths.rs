@@ -1,0 +1,73 @@
+//! Where the bays of a pool come from, and how guards refer to them.
+//!
+//! A guard locks its bay and moves the connection into it, and with the connection the pool, which the guard has kept alive until then.
+//! So the guard needs a reference to the bay that does not depend on the pool. A counted one would be counted twice for each checkout.
+//! Therefore bays are never freed: when a pool has ended, the next one with the same manager uses its bays again. There are as
+//! many sets of them as pools of that manager were ever alive at once. A set takes less than 300 bytes for each bay.
+
+use crate::contract::driver::Manager;
+use crate::gate::bay::Bay;
+
+#[cfg(not(queuepool_loom))]
+pub(crate) type BayRef<M> = &'static Bay<M>;
+/// loom's locks belong to one interleaving.
+#[cfg(queuepool_loom)]
+pub(crate) type BayRef<M> = std::sync::Arc<Bay<M>>;
+
+/// The bays of one pool.
+pub(super) type Berths<M> = std::sync::Arc<[BayRef<M>]>;
+
+#[cfg(not(queuepool_loom))]
+#[inline]
+pub(super) fn at<M: Manager>(berths: &Berths<M>, index: usize) -> BayRef<M> {
+    berths[index]
+}
+
+#[cfg(queuepool_loom)]
+pub(super) fn at<M: Manager>(berths: &Berths<M>, index: usize) -> BayRef<M> {
+    berths[index].clone()
+}
+
+#[cfg(queuepool_loom)]
+pub(super) fn take<M: Manager>(count: usize) -> Berths<M> {
+    (0..count).map(Bay::new).map(Into::into).collect()
+}
+
+#[cfg(queuepool_loom)]
+pub(super) fn give_back<M: Manager>(_: &Berths<M>) {}
+
+#[cfg(not(queuepool_loom))]
+pub(super) use ever::{give_back, take};
+
+#[cfg(not(queuepool_loom))]
+mod ever {
+    use std::any::{Any, TypeId};
+    use std::collections::HashMap;
+    use std::sync::LazyLock;
+
+    use super::{Bay, Berths, Manager};
+    use crate::base::sync::Mutex;
+
+    /// The sets that no pool uses, by the type of the manager. All sets of a manager have the same number of bays.
+    static FREE: LazyLock<Mutex<HashMap<TypeId, Vec<Box<dyn Any + Send>>>>> =
+        LazyLock::new(Mutex::default);
+
+    pub(in crate::gate) fn take<M: Manager>(count: usize) -> Berths<M> {
+        let free = FREE.lock().get_mut(&TypeId::of::<M>()).and_then(Vec::pop);
+        match free.and_then(|free| free.downcast::<Berths<M>>().ok()) {
+            Some(free) => *free,
+            None => (0..count)
+                .map(|index| &*Box::leak(Box::new(Bay::new(index))))
+                .collect(),
+        }
+    }
+
+    /// The pool has ended: nothing is parked or held.
+    pub(in crate::gate) fn give_back<M: Manager>(bays: &Berths<M>) {
+        bays.iter().for_each(|bay| bay.clear());
+        let mut free = FREE.lock();
+        free.entry(TypeId::of::<M>())
+            .or_default()
+            .push(Box::new(bays.clone()));
+    }
+}
