@@ -1,4 +1,4 @@
-//! The figures in the documentation of `queuepool::sqlite`: `cargo bench --bench sqlite_figures`. Those of the first part
+//! The figures in the documentation of `queuepool::sqlite`: `cargo bench --bench sqlite_figures`. Those of the first two parts
 //! depend on the disk under the temporary folder: set TMPDIR to measure another one.
 
 use std::hint::black_box;
@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use queuepool::Driver;
-use queuepool::sqlite::{self, SqliteDriver, SqliteManager};
+use queuepool::sqlite::{self, SqliteDriver, SqliteManager, SqlitePool};
+use queuepool::{Driver, Mode, Settings};
 use r2d2::ManageConnection;
 use rusqlite::Connection;
 
 fn main() {
+    null_and_queue();
+    println!();
     kept_connection();
     switching_to_wal();
     println!();
@@ -24,6 +26,94 @@ fn each(times: u32, mut run: impl FnMut(u32)) -> Duration {
         run(turn);
     }
     start.elapsed() / times
+}
+
+/// The pragmas of a pool's connection, without the journal mode, which the file remembers.
+const PRAGMAS: &str = "PRAGMA synchronous=normal; PRAGMA temp_store=memory; PRAGMA cache_size=-16000; PRAGMA mmap_size=134217728; \
+                       PRAGMA foreign_keys=on; PRAGMA journal_size_limit=67108864";
+
+/// What both modes cost, and what a bare open with the same pragmas costs: medians over all turns. The rounds of all three
+/// alternate, so that a change in the load on the machine affects them alike.
+fn null_and_queue() {
+    println!(
+        "open, pragmas, work, close without a pool (bare), and checkout, work, return in both modes"
+    );
+    println!(
+        "  work                       |     bare |     null |    queue | null/bare | null/queue"
+    );
+    let one_row = |conn: &Connection| {
+        black_box(read(conn, 1).unwrap());
+    };
+    compare("SELECT one row, 1 table", 1, 100, one_row);
+    compare("SELECT one row, 20 tables", 20, 100, one_row);
+    compare("SELECT one row, 200 tables", 200, 20, one_row);
+    compare("INSERT one row", 1, 100, |conn| {
+        conn.execute("INSERT INTO t (v) VALUES (1)", []).unwrap();
+    });
+    compare("SELECT 50 rows, one by one", 1, 20, |conn| {
+        (1..=50).for_each(|id| {
+            black_box(read(conn, id).unwrap());
+        });
+    });
+    compare("scan 20,000 rows", 1, 5, |conn| {
+        let sum = conn.query_row("SELECT sum(v) FROM t", [], |row| row.get::<_, i64>(0));
+        black_box(sum.unwrap());
+    });
+}
+
+fn compare(work: &str, tables: u32, times: u32, run: impl Fn(&Connection)) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figures.db");
+    let pool = |mode| {
+        let builder = SqlitePool::builder(&*path).unwrap();
+        builder
+            .settings(Settings::default().mode(mode))
+            .build()
+            .unwrap()
+    };
+    let (null, queue) = (pool(Mode::Null), pool(Mode::Queue));
+    let filling = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n \
+                   WHERE i < 20000) INSERT INTO t SELECT i, i FROM n";
+    null.get().unwrap().execute_batch(filling).unwrap();
+    for table in 1..tables {
+        let sql = format!(
+            "CREATE TABLE t{table} (id INTEGER PRIMARY KEY, name TEXT NOT NULL, at TEXT, v INTEGER)"
+        );
+        null.get().unwrap().execute_batch(&sql).unwrap();
+    }
+    // In both pools one connection stays open on the file, so the bare one is never the last to close either.
+    run(&queue.get().unwrap());
+    let mut all = [const { Vec::new() }; 3];
+    for _ in 0..41 {
+        for _ in 0..times {
+            let start = Instant::now();
+            let conn = Connection::open(&path).unwrap();
+            conn.execute_batch(PRAGMAS).unwrap();
+            run(&conn);
+            drop(conn);
+            all[0].push(start.elapsed());
+        }
+        for (pool, times_of_pool) in [&null, &queue].into_iter().zip(&mut all[1..]) {
+            for _ in 0..times {
+                let start = Instant::now();
+                run(&pool.get().unwrap());
+                times_of_pool.push(start.elapsed());
+            }
+        }
+    }
+    let [bare, null, queue] = all.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    let ratio = |one: Duration, other: Duration| one.as_secs_f64() / other.as_secs_f64();
+    println!(
+        "  {work:26} | {:>8} | {:>8} | {:>8} | {:>9.2} | {:>10.1}",
+        format!("{bare:.1?}"),
+        format!("{null:.1?}"),
+        format!("{queue:.1?}"),
+        ratio(null, bare),
+        ratio(null, queue)
+    );
 }
 
 fn kept_connection() {

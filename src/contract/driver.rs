@@ -82,7 +82,8 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Resets a returned connection to a clean session, or says that this driver cannot, which is the default and which the pool
     /// remembers. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
     ///
-    /// A connection whose holder panicked is reset in full, or closed if that is not supported.
+    /// A connection whose holder panicked is reset in full, or closed if that is not supported. In null mode, where the connection
+    /// is closed next, `how` is always [`ResetOnReturn::Rollback`].
     ///
     /// # Errors
     /// The driver's own. The connection is then closed.

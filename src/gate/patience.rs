@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(crate) struct Patience {
     /// How long the last connects took that succeeded, the newest last.
     lately: VecDeque<Duration>,
+    /// Their median; `None` before the first, and where they take no time.
+    usual: Option<Duration>,
 }
 
 impl Patience {
@@ -20,14 +22,23 @@ impl Patience {
     pub(crate) fn new() -> Self {
         Patience {
             lately: VecDeque::with_capacity(Patience::LOOKED_AT),
+            usual: None,
         }
     }
 
+    /// It is asked more often than connects succeed, so the median is found here.
     pub(crate) fn note_connect(&mut self, took: Duration) {
         if self.lately.len() == Patience::LOOKED_AT {
             self.lately.pop_front();
         }
         self.lately.push_back(took);
+        let mut sorted = [Duration::MAX; Patience::LOOKED_AT];
+        for (place, took) in sorted.iter_mut().zip(&self.lately) {
+            *place = *took;
+        }
+        sorted.sort_unstable();
+        let median = sorted[self.lately.len() / 2];
+        self.usual = (!median.is_zero()).then_some(median);
     }
 
     pub(crate) fn limit(&self) -> Duration {
@@ -41,10 +52,7 @@ impl Patience {
 
     /// The median of the last connects; `None` before the first, and where they take no time.
     pub(crate) fn usual(&self) -> Option<Duration> {
-        let mut sorted: Vec<_> = self.lately.iter().copied().collect();
-        sorted.sort_unstable();
-        let median = *sorted.get(sorted.len() / 2)?;
-        (!median.is_zero()).then_some(median)
+        self.usual
     }
 
     fn twice_the_usual(&self) -> Option<Duration> {

@@ -12,7 +12,7 @@ use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
-use crate::settings::ResetOnReturn;
+use crate::settings::{Mode, ResetOnReturn};
 
 impl<M: Manager> Shared<M> {
     /// Runs the reset hook and the driver's reset. `None` means that the reset did not end in time and the connection is abandoned.
@@ -32,7 +32,7 @@ impl<M: Manager> Shared<M> {
         {
             return Some((lease, Some(CloseReason::HookFailed)));
         }
-        if !self.facts.resets(how) {
+        if !self.resets(how) {
             return Some((lease, panicked.then_some(CloseReason::Panicked)));
         }
         let doubts = self.doubts.load(Ordering::Acquire);
@@ -66,16 +66,27 @@ impl<M: Manager> Shared<M> {
     /// Whether the driver's reset must be called. If the driver panics when asked, its reset will say what is wrong.
     pub(crate) fn reset_is_due(&self, lease: &mut Lease<M>, how: ResetOnReturn) -> bool {
         let connection = &mut lease.live_mut().connection;
-        self.facts.resets(how)
+        self.resets(how)
             && catch(|| self.driver.reset_is_due(&self.manager, connection, how)).unwrap_or(true)
     }
 
+    /// How a returned connection is reset. In null mode it is closed next, so a rollback is all it can need: PostgreSQL holds the
+    /// locks of a session for some milliseconds after the client has closed it (255 of 500 closes, up to 10 ms), SQLite those of
+    /// a connection that cannot be closed because a statement on it was leaked.
     pub(crate) fn reset_for(&self, panicked: bool) -> ResetOnReturn {
-        if panicked {
-            ResetOnReturn::Full
-        } else {
-            self.settings.reset_on_return
+        match self.settings.reset_on_return {
+            _ if panicked && self.mode == Mode::Queue => ResetOnReturn::Full,
+            _ if panicked => ResetOnReturn::Rollback,
+            ResetOnReturn::Full if self.mode == Mode::Null => ResetOnReturn::Rollback,
+            how => how,
         }
+    }
+
+    /// Whether the driver's reset has to be called at all. Under `never` it only proves that no answer is owed, which is of no
+    /// interest in null mode.
+    fn resets(&self, how: ResetOnReturn) -> bool {
+        let is_proof_for_nobody = how == ResetOnReturn::Never && self.mode == Mode::Null;
+        self.facts.resets(how) && !is_proof_for_nobody
     }
 
     /// Why a returned connection cannot be kept, as far as that is known without asking the server. If it is lost, the consequences

@@ -76,7 +76,8 @@ impl From<bool> for PrePing {
 /// | attached databases, temporary tables, views and triggers | stays | stays | undone |
 /// | busy timeout, functions, collations, hooks | stays | stays | undone |
 ///
-/// In null mode every connection is closed when it is returned, so nothing stays.
+/// In null mode every connection is closed when it is returned, so nothing stays. Before that, `Rollback` and `Full` both roll
+/// back, so that no lock outlives the return, and `Never` sends nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResetOnReturn {

@@ -1,7 +1,7 @@
 //! PostgreSQL through the pool: what it shares with MariaDB, and what applies only to PostgreSQL.
 
-use queuepool::Database;
 use queuepool::postgres::PostgresPool;
+use queuepool::{Database, Mode};
 
 use crate::pool::size;
 use support::servers::{PASSWORD, PgBouncer, Postgres};
@@ -93,5 +93,29 @@ fn a_pool_works_behind_a_pgbouncer_of_either_mode() {
             }
         });
         assert_eq!(database.status().connection_errors, 0);
+    }
+}
+
+#[test]
+fn in_null_mode_no_lock_outlives_the_return() {
+    let server = Postgres::start();
+    let pool = PostgresPool::builder(server.url())
+        .unwrap()
+        .settings(size(1, 0).mode(Mode::Null))
+        .build()
+        .unwrap();
+    let mut other = ::postgres::Client::connect(&server.url(), ::postgres::NoTls).unwrap();
+    other
+        .batch_execute("CREATE TABLE t (v int); INSERT INTO t VALUES (1)")
+        .unwrap();
+    for _ in 0..50 {
+        let mut holder = pool.get().unwrap();
+        holder
+            .batch_execute("BEGIN; SELECT v FROM t FOR UPDATE")
+            .unwrap();
+        drop(holder);
+        other
+            .batch_execute("SELECT v FROM t FOR UPDATE NOWAIT")
+            .unwrap();
     }
 }

@@ -4,6 +4,7 @@ mod carried;
 mod driver;
 mod files;
 mod memory;
+mod null;
 mod permissions;
 mod pool;
 mod pragmas;

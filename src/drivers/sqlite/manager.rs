@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -10,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::busy::persist;
 use super::kept::Kept;
+use super::opener::Opener;
 use super::place::{Place, explain};
 use super::pragmas::Pragmas;
 use super::url;
@@ -36,6 +38,8 @@ pub struct SqliteManager {
     pub(super) connect_timeout: Duration,
     pub(super) log_target: String,
     echo: bool,
+    /// Built at the first connect, from the fields above.
+    pub(super) opener: OnceLock<Opener>,
     /// Locked while the journal mode is switched, and for the moment in which a connect checks for the kept connection. It is
     /// never locked while a caller's connection is in use, and a connect waits for it no longer than the connect may take.
     pub(super) kept: Mutex<Kept>,
@@ -116,6 +120,7 @@ impl SqliteManager {
             connect_timeout: Duration::from_secs(10),
             log_target: String::from("queuepool"),
             echo: false,
+            opener: OnceLock::new(),
             kept: Mutex::default(),
         }
     }
@@ -124,6 +129,7 @@ impl SqliteManager {
     #[must_use]
     pub fn pragmas(mut self, pragmas: Pragmas) -> Self {
         self.pragmas = pragmas;
+        self.opener = OnceLock::new();
         self
     }
 
@@ -131,6 +137,7 @@ impl SqliteManager {
     #[must_use]
     pub fn flags(mut self, flags: OpenFlags) -> Self {
         self.flags = flags;
+        self.opener = OnceLock::new();
         self
     }
 
@@ -183,28 +190,20 @@ impl SqliteManager {
         }
     }
 
-    /// Sets everything that is set per connection. It must not be called inside a transaction.
-    pub(super) fn set_pragmas(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let never_sync = matches!(self.place, Place::Memory { .. });
-        let sql = self.pragmas.per_connection(never_sync);
-        if !sql.is_empty() {
-            self.run(conn, &sql)?;
-        }
-        conn.busy_timeout(self.pragmas.busy_limit())
-    }
-
     /// As `connect`, but within `limit`.
     pub(super) fn connect_within(&self, limit: Duration) -> Result<Connection, rusqlite::Error> {
         let deadline = Instant::now() + limit.min(self.connect_limit());
-        let path = self.path_to_open(deadline)?;
+        let opener = self.opener(deadline)?;
         let ready = || {
-            let conn = self.open(&path)?;
-            self.settle_journal(&conn, &path, deadline)?;
-            persist(deadline, || self.set_pragmas(&conn))?;
+            let conn = opener.open()?;
+            self.settle_journal(&conn, opener, deadline)?;
+            persist(deadline, || opener.set_pragmas(self, &conn))?;
             Ok(conn)
         };
-        let creates = self.flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
-        ready().map_err(|error| explain(error, &path, creates))
+        ready().map_err(|error| {
+            let creates = self.flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
+            explain(error, &opener.path, creates)
+        })
     }
 
     /// Replaces this connection by a new one. The old one is closed only after the new one is open, so that a database which

@@ -5,6 +5,7 @@ mod driver;
 mod kept;
 mod manager;
 mod modes;
+mod opener;
 mod opening;
 mod place;
 mod pragmas;

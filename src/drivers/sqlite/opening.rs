@@ -1,25 +1,20 @@
 //! Opening a connection: setting the journal mode of the file once, and keeping one connection of the manager's own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::base::log::say;
 
 use parking_lot::MutexGuard;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use r2d2::ManageConnection;
-use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, ffi};
+use tempfile::TempDir;
 
 use super::busy::{failure, persist};
 use super::kept::{Kept, file_id};
 use super::manager::SqliteManager;
 use super::modes::JournalMode;
+use super::opener::Opener;
 use super::place::Place;
-
-/// While connecting, `persist` does the waiting, because it knows the deadline. SQLite's own wait of this length comes first,
-/// because it retries in finer steps.
-const BUSY_WHILE_CONNECTING: Duration = Duration::from_millis(20);
 
 impl SqliteManager {
     fn lock_kept(&self, deadline: Instant) -> rusqlite::Result<MutexGuard<'_, Kept>> {
@@ -31,10 +26,12 @@ impl SqliteManager {
         })
     }
 
-    /// The path of the file to open. The folder of a database in memory is created here.
-    pub(super) fn path_to_open(&self, deadline: Instant) -> rusqlite::Result<PathBuf> {
+    /// What opens the connections. The folder of a database in memory is created here.
+    pub(super) fn opener(&self, deadline: Instant) -> rusqlite::Result<&Opener> {
         let folder = match &self.place {
-            Place::File(path) => return Ok(path.clone()),
+            Place::File(path) => {
+                return Ok(self.opener.get_or_init(|| Opener::new(self, path.clone())));
+            }
             Place::Memory { folder } => folder,
         };
         let mut kept = self.lock_kept(deadline)?;
@@ -44,40 +41,11 @@ impl SqliteManager {
         }
         let made = match kept.folder.take() {
             Some(made) => made,
-            None => {
-                let folder = folder.clone().unwrap_or_else(std::env::temp_dir);
-                // It is created with mode 0700, so nobody else can read what is supposed to be in memory.
-                tempfile::Builder::new()
-                    .prefix("queuepool-")
-                    .tempdir_in(&folder)
-                    .map_err(|error| {
-                        let text = format!(
-                            "an SQLite database in memory needs a temporary folder, but none can be created in {} ({error}): \
-                             set TMPDIR, or use SqliteManager::memory_in",
-                            folder.display()
-                        );
-                        failure(ffi::SQLITE_CANTOPEN, &text)
-                    })?
-            }
+            None => folder_of_memory(folder.as_deref())?,
         };
-        let path = made.path().join("memory.db");
-        kept.folder = Some(made);
-        Ok(path)
-    }
-
-    pub(super) fn open(&self, path: &Path) -> rusqlite::Result<Connection> {
-        let mut flags = self.flags;
-        let file = if self.passed_on.is_empty() {
-            path.to_owned()
-        } else {
-            flags |= OpenFlags::SQLITE_OPEN_URI;
-            PathBuf::from(uri(path, &self.passed_on))
-        };
-        let conn = SqliteConnectionManager::file(file)
-            .with_flags(flags)
-            .connect()?;
-        conn.busy_timeout(BUSY_WHILE_CONNECTING)?;
-        Ok(conn)
+        let made = kept.folder.insert(made);
+        let opener = || Opener::new(self, made.path().join("memory.db"));
+        Ok(self.opener.get_or_init(opener))
     }
 
     /// How long a connect keeps trying while the file is busy. At least a second (but at most connect_timeout), because the
@@ -93,22 +61,27 @@ impl SqliteManager {
 
     /// Switches the file to the wanted journal mode if it can be written to, and keeps a connection of our own if it is in WAL
     /// mode.
+    ///
+    /// The file remembers its mode, so it is asked, for 0.8 µs, and told only if it is in another. It is asked at every
+    /// connect although nobody can take it out of WAL mode while the kept connection is open: another file may stand in its place,
+    /// and all locks of this process on it are gone as soon as other code of the process closes it
+    /// (<https://sqlite.org/howtocorrupt.html>).
     pub(super) fn settle_journal(
         &self,
         conn: &Connection,
-        path: &Path,
+        opener: &Opener,
         deadline: Instant,
     ) -> rusqlite::Result<()> {
         // This reads the header of the file, so a file that is not a database is found out here.
         let found = persist(deadline, || journal_mode(conn))?;
         let settled = match self.pragmas.journal_mode {
-            Some(wanted) if wanted.as_str() != found && !conn.is_readonly("main")? => {
+            Some(wanted) if wanted.as_str() != found && !conn.is_readonly(MAIN_DB)? => {
                 self.switch_journal(conn, wanted, deadline)?
             }
             _ => found,
         };
-        if settled == JournalMode::Wal.as_str() && !conn.is_readonly("main")? {
-            self.keep_one(path, deadline)?;
+        if settled == JournalMode::Wal.as_str() && !conn.is_readonly(MAIN_DB)? {
+            self.keep_one(opener, deadline)?;
         }
         Ok(())
     }
@@ -155,8 +128,8 @@ impl SqliteManager {
         Ok(settled)
     }
 
-    fn keep_one(&self, path: &Path, deadline: Instant) -> rusqlite::Result<()> {
-        let file = file_id(path);
+    fn keep_one(&self, opener: &Opener, deadline: Instant) -> rusqlite::Result<()> {
+        let file = file_id(&opener.path);
         let mut kept = self.lock_kept(deadline)?;
         // The kept connection may be open on another file: one that has taken its place may already have been in WAL mode, so that
         // nothing was switched.
@@ -164,8 +137,8 @@ impl SqliteManager {
             return Ok(());
         }
         // SQLite counts a connection as a user of the log only once it has read.
-        let opened = self
-            .open(path)
+        let opened = opener
+            .open()
             .and_then(|conn| journal_mode(&conn).map(|_| conn));
         match opened {
             Ok(conn) => {
@@ -190,24 +163,18 @@ fn journal_mode(conn: &Connection) -> rusqlite::Result<String> {
     conn.query_row("PRAGMA journal_mode", [], |row| row.get(0))
 }
 
-/// SQLite's URI for a path. It is the only way to pass SQLite its own parameters.
-fn uri(path: &Path, parameters: &[(&'static str, String)]) -> String {
-    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'-')
-        .remove(b'.')
-        .remove(b'_');
-    let mut uri = String::from("file://");
-    if !path.has_root() {
-        uri.push('/');
-    }
-    let encode = |bytes: &[u8]| percent_encode(bytes, ENCODED).to_string();
-    uri.push_str(&encode(path.as_os_str().as_encoded_bytes()));
-    for (index, (name, value)) in parameters.iter().enumerate() {
-        uri.push(if index == 0 { '?' } else { '&' });
-        uri.push_str(name);
-        uri.push('=');
-        uri.push_str(&encode(value.as_bytes()));
-    }
-    uri
+fn folder_of_memory(parent: Option<&Path>) -> rusqlite::Result<TempDir> {
+    let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+    // It is created with mode 0700, so nobody else can read what is supposed to be in memory.
+    tempfile::Builder::new()
+        .prefix("queuepool-")
+        .tempdir_in(&parent)
+        .map_err(|error| {
+            let text = format!(
+                "an SQLite database in memory needs a temporary folder, but none can be created in {} ({error}): set TMPDIR, or \
+                 use SqliteManager::memory_in",
+                parent.display()
+            );
+            failure(ffi::SQLITE_CANTOPEN, &text)
+        })
 }

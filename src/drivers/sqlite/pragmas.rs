@@ -178,7 +178,7 @@ impl Pragmas {
     }
 
     /// The SQL that sets the pragmas on each connection. It does not contain the journal mode, which is a property of the file, nor
-    /// the busy timeout, which must be in force before anything else touches the file.
+    /// the busy timeout and foreign_keys, for which SQLite has calls.
     pub(super) fn per_connection(&self, never_sync: bool) -> String {
         let Pragmas {
             journal_mode: _,
@@ -186,7 +186,7 @@ impl Pragmas {
             temp_store,
             cache_size,
             mmap_size,
-            foreign_keys,
+            foreign_keys: _,
             busy_timeout: _,
             journal_size_limit,
         } = self;
@@ -200,7 +200,6 @@ impl Pragmas {
             temp_store.map(|store| format!("temp_store={}", store.as_str())),
             cache_size.map(|size| format!("cache_size={size}")),
             mmap_size.map(|bytes| format!("mmap_size={bytes}")),
-            foreign_keys.map(|on| format!("foreign_keys={}", if on { "on" } else { "off" })),
             journal_size_limit.map(|bytes| format!("journal_size_limit={bytes}")),
         ]
         .into_iter()

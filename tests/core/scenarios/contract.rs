@@ -182,6 +182,38 @@ fn only_what_is_due_is_reset_and_all_of_it_after_a_panic() {
     }
 }
 
+/// Has to ask at each return whether an answer is owed.
+struct Proving(Arc<Mutex<Vec<ResetOnReturn>>>);
+
+impl Driver<Plain> for Proving {
+    fn proves(&self, _: &Plain) -> bool {
+        true
+    }
+
+    fn reset(&self, _: &Plain, _: &mut bool, how: ResetOnReturn) -> Result<Reset, NoError> {
+        self.0.lock().push(how);
+        Ok(Reset::Done)
+    }
+}
+
+#[test]
+fn under_never_a_driver_that_proves_is_asked_for_it_only_where_the_connection_has_a_next_user() {
+    for (mode, asked) in [
+        (Mode::Queue, vec![ResetOnReturn::Never]),
+        (Mode::Null, vec![]),
+    ] {
+        let resets = Arc::default();
+        let never = Settings::default().reset_on_return(ResetOnReturn::Never);
+        let pool = Pool::builder(Plain)
+            .driver(Proving(Arc::clone(&resets)))
+            .settings(never.mode(mode))
+            .build()
+            .unwrap();
+        drop(pool.get().unwrap());
+        assert_eq!(*resets.lock(), asked, "{mode:?}");
+    }
+}
+
 enum Asked {
     Bounded,
     Mode,

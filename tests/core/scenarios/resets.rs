@@ -116,6 +116,35 @@ fn scenario_13_null_mode_opens_at_checkout_and_closes_at_checkin() {
 }
 
 #[test]
+fn in_null_mode_a_return_is_rolled_back_at_most_since_the_connection_is_closed_next() {
+    for (how, after_a_return) in [
+        (ResetOnReturn::Rollback, vec![ResetOnReturn::Rollback]),
+        (ResetOnReturn::Full, vec![ResetOnReturn::Rollback]),
+        (ResetOnReturn::Never, vec![]),
+    ] {
+        let server = Server::new();
+        let pool = server.pool(Settings::default().mode(Mode::Null).reset_on_return(how));
+        drop(pool.get().unwrap());
+        assert_eq!(
+            std::mem::take(&mut *server.resets_are.lock()),
+            after_a_return
+        );
+        catch_unwind(AssertUnwindSafe(|| {
+            let _held = pool.get().unwrap();
+            panic!("the user's code panics");
+        }))
+        .unwrap_err();
+        assert_eq!(*server.resets_are.lock(), [ResetOnReturn::Rollback]);
+        let status = pool.status();
+        assert_eq!(
+            status.closed_by_reason.get(&CloseReason::NullPool),
+            Some(&2)
+        );
+        assert_laws(&status);
+    }
+}
+
+#[test]
 fn null_mode_opens_no_more_than_its_capacity_and_waiters_open_their_own() {
     let server = Server::new();
     let pool = server.pool(
