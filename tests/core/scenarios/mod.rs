@@ -1,6 +1,7 @@
 //! The scenarios of the QueuePool semantics, by their numbers, against a driver that obeys the test.
 
 mod aborts;
+mod bays;
 mod capacity;
 mod contract;
 mod corners;

@@ -167,6 +167,20 @@ fn scenario_19_without_hooks_and_resets() {
     .play();
 }
 
+/// Without overflow, hooks and resets nearly every way is the short one.
+#[test]
+fn scenario_19_on_the_short_ways() {
+    Run {
+        settings: quick()
+            .pool_size(5)
+            .max_overflow(0)
+            .reset_on_return(ResetOnReturn::Never),
+        hooks: false,
+        ..Run::default()
+    }
+    .play();
+}
+
 #[test]
 fn scenario_19_with_calls_that_are_abandoned() {
     Run {
