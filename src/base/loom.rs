@@ -10,8 +10,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::ops::{Add, Deref, DerefMut, Sub};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
+
+pub(crate) use crate::base::fault::is_broken;
+pub use crate::base::fault::{Fault, break_core};
 
 // loom's threads are coroutines of one thread of the system, which is the test's.
 thread_local! {
@@ -298,8 +301,8 @@ pub(crate) fn let_time_pass<G>(by: Duration, lock: impl FnOnce() -> G) {
     }
 }
 
-/// Before the first step of each interleaving. Strict: every connection that comes back is handed to the oldest waiter, as if that one
-/// had waited long enough. Not strict: none is, since time stands still.
+/// Before the first step of each interleaving. Strict: every connection that comes back is handed to the oldest waiter, as if that
+/// one had waited long enough. Not strict: none is, since time stands still.
 pub fn begin(strict: bool) {
     IS_STRICT.set(strict);
     NOW.set(Duration::ZERO);
@@ -309,54 +312,4 @@ pub fn begin(strict: bool) {
 
 pub(crate) fn is_strict() -> bool {
     IS_STRICT.get()
-}
-
-/// What can be broken, so that the models show that they would notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// A caller leaves at its deadline without a look at what was handed to it at the last moment.
-    IgnoresLastMoment,
-    /// What is posted to a waiter does not wake it.
-    GivesWithoutWaking,
-    /// A caller looks under one hold of the lock whether it still waits, and leaves under another.
-    LeavesInTwoHolds,
-    /// A caller looks for an idle connection under one hold of the lock, and joins the queue under another without a second look.
-    JoinsInTwoHolds,
-    /// A connection becomes idle beside those who wait, and nobody is told.
-    ParksWithoutNudging,
-    /// A caller joins the queue and leaves the bays open.
-    JoinsWithoutGathering,
-    /// A connection that comes back is parked without a look whether the bay is open.
-    ParksInClosedBay,
-    /// A caller leaves that was told of an idle connection, and the next one is not.
-    LeavesWithoutPassingOn,
-}
-
-impl Fault {
-    /// Every one.
-    pub const ALL: [Fault; 8] = [
-        Fault::IgnoresLastMoment,
-        Fault::GivesWithoutWaking,
-        Fault::LeavesInTwoHolds,
-        Fault::JoinsInTwoHolds,
-        Fault::ParksWithoutNudging,
-        Fault::LeavesWithoutPassingOn,
-        Fault::JoinsWithoutGathering,
-        Fault::ParksInClosedBay,
-    ];
-}
-
-static FAULT: OnceLock<Fault> = OnceLock::new();
-
-/// Breaks the core for the rest of this process.
-pub fn break_core(fault: Fault) {
-    assert_eq!(
-        *FAULT.get_or_init(|| fault),
-        fault,
-        "bug: the core is broken once"
-    );
-}
-
-pub(crate) fn is_broken(fault: Fault) -> bool {
-    FAULT.get() == Some(&fault)
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod abort;
 pub(crate) mod clock;
+#[cfg(queuepool_loom)]
+pub(crate) mod fault;
 pub(crate) mod fork;
 pub(crate) mod helpers;
 pub(crate) mod histogram;

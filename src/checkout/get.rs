@@ -44,8 +44,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The short way: an idle connection that needs neither a ping nor a hook is handed out under one hold of the lock. Otherwise the
-    /// long way must be taken, with this ticket; 0: none yet.
+    /// The short way: an idle connection that needs neither a ping nor a hook is handed out under one hold of the lock. Otherwise
+    /// the long way must be taken, with this ticket; 0: none yet.
     fn take_ready(
         self: &Arc<Self>,
         started: Instant,

@@ -96,9 +96,9 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         Ok(Reset::NotSupported)
     }
 
-    /// Whether [`reset`](Driver::reset) has anything to do on this connection, which has just come back. The default says yes. A driver
-    /// that knows better without a round trip saves the call, and with it the way to a helper thread; it must be sure. Asked on the
-    /// thread that returns the connection, and not for one whose holder panicked. It must not block.
+    /// Whether [`reset`](Driver::reset) has anything to do on this connection, which has just come back. The default says yes. A
+    /// driver that knows better without a round trip saves the call, and with it the way to a helper thread; it must be sure. Asked
+    /// on the thread that returns the connection, and not for one whose holder panicked. It must not block.
     fn reset_is_due(
         &self,
         _manager: &M,

@@ -2,16 +2,18 @@
 //!
 //! A caller that sleeps needs microseconds to wake up. If every connection that comes back were handed to the oldest of them,
 //! threads that hold their connections for nanoseconds would spend nearly all their time on waking one another. So a connection
-//! that was held for less than [`SHORT`] becomes idle although somebody waits, as long as the oldest waiter has waited for less than
-//! [`YIELD`]. Whoever comes first takes it. From then on, and after every longer hold, it is strictly first come, first served.
+//! that was held for less than [`SHORT`] is parked or becomes idle although somebody waits, as long as the oldest waiter has waited
+//! for less than [`YIELD`]. Whoever comes first takes it. From then on, and after every longer hold, it is strictly first come,
+//! first served.
 //!
-//! The oldest waiter is *nudged* when a connection becomes idle beside it: it wakes up and looks. One nudge is under way at a
-//! time, and it is never lost:
-//! - While a connection is idle and somebody waits, the oldest has been nudged, or is awake and will look.
+//! The oldest waiter is *nudged* when a connection becomes idle beside it, or when a bay is opened for one: it wakes up and looks.
+//! One nudge is under way at a time, and it is never lost:
+//! - While a connection is idle, or a bay is open, and somebody waits, the oldest has been nudged, or is awake and will look.
 //! - A nudge is answered in one of three ways. The waiter takes a connection. It finds none, and then looks again of its own accord
-//!   until it has waited for [`YIELD`]. Or it leaves for another reason; then the next one is nudged ([`State::pass_on`]).
-//! - Whoever joins the queue hands what is idle to those who wait, the oldest first ([`State::serve_from_idle`]). So nobody goes to
-//!   sleep beside an idle connection, and nobody opens one.
+//!   until it has waited for [`YIELD`], and closes the bays with its last look. Or it leaves for another reason; then the next one
+//!   is nudged ([`State::pass_on`]).
+//! - Whoever joins the queue closes the bays, and hands what is idle to those who wait, the oldest first
+//!   ([`State::serve_from_idle`]). So nobody goes to sleep beside an idle connection, and nobody opens one.
 
 use std::time::Duration;
 
@@ -66,8 +68,8 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Takes a connection back after a checkout that took so long, if nobody waits or if those who wait may be passed over: it is parked in
-    /// this bay, or becomes idle, and the oldest waiter is nudged. `Err`: it must be [given](State::give).
+    /// Takes a connection back after a checkout that took so long, if nobody waits or if those who wait may be passed over: it is
+    /// parked in this bay, or becomes idle, and the oldest waiter is nudged. `Err`: it must be [given](State::give).
     pub(crate) fn park(
         &mut self,
         bay: usize,
@@ -80,7 +82,7 @@ impl<M: Manager> State<M> {
         if somebody_waits && !(held.is_some_and(|held| held < SHORT) && self.may_barge(now)) {
             return Err(lease);
         }
-        if self.has_bays() {
+        if self.may_open_a_bay() {
             lease.live_mut().unused = false;
             lease.live_mut().keeper = Some(keeper.clone());
             self.park_in(bay, lease);

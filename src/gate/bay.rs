@@ -7,17 +7,16 @@
 //!
 //! # What the gate can rely on
 //!
-//! The lock of the gate comes first, then those of the bays, one at a time. Whoever holds the lock of a bay alone never takes that of
-//! the gate. A bay is *open* or closed, and is opened and closed only by somebody who holds both locks:
+//! The lock of the gate comes first, then those of the bays, one at a time. Whoever holds the lock of a bay alone never takes that
+//! of the gate. A bay is *open* or closed, and is opened and closed only by somebody who holds both locks:
 //!
 //! - Nothing is parked in a closed bay, and nothing is counted there: what came before was *gathered*, which is to say moved into
 //!   the list of idle connections and into the counters of the pool. The holders stay; their records are read and removed
 //!   under both locks.
-//! - Whoever takes the gate's lock gathers all bays, and thereby closes them ([`Gate::lock`](super::Gate::lock)). From then on he has
-//!   the whole pool before him, at one instant: a bay that is closed does not change until he lets go. The bays open again one by
-//!   one, as connections come back. Only four steps leave the bays as they are, because they are frequent: the
-//!   checkout of what is idle, the hand-out, the return and the look of a nudged waiter
-//!   ([`Gate::lock_queue`](super::Gate::lock_queue)).
+//! - Whoever takes the gate's lock gathers all bays, and thereby closes them ([`Gate::lock`](super::Gate::lock)). From then on he
+//!   has the whole pool before him, at one instant: a bay that is closed does not change until he lets go. The bays open again one
+//!   by one, as connections come back. Only four steps leave the bays as they are, because they are frequent: the checkout of what
+//!   is idle, the hand-out, the return and the look of a nudged waiter ([`Gate::lock_queue`](super::Gate::lock_queue)).
 //!
 //! # Why no connection is missed
 //!
@@ -25,8 +24,9 @@
 //! return into it comes first, and the joiner finds the connection; or the bay was closed first, and the return takes the long
 //! way, where it finds the waiter. There is nothing in between, as both look at the bay under its lock.
 //!
-//! While somebody waits, a bay is opened only by a return that nudges the oldest waiter in the same step, and only until that waiter
-//! has waited for [`YIELD`](super::barging): the rule of [`barging`](super::barging) holds in the bays as it does at the gate.
+//! While somebody waits, a bay is opened only by a return that nudges the oldest waiter in the same step, and only until that
+//! waiter has waited for [`YIELD`](super::barging): the rule of [`barging`](super::barging) holds in the bays as it does at the
+//! gate.
 //!
 //! # Why the peaks are exact
 //!
@@ -75,6 +75,26 @@ impl<M: Manager> Inside<M> {
             tally: Tally::default(),
             holders: Holders::default(),
         }
+    }
+
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    #[cfg_attr(not(queuepool_counting), inline)]
+    fn count_checkout(
+        &mut self,
+        connection_id: u64,
+        location: &'static Location<'static>,
+        waited: Duration,
+        at: Instant,
+    ) -> usize {
+        self.tally.checked_out(waited);
+        self.holders.add(connection_id, location, at)
+    }
+
+    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
+    #[cfg_attr(not(queuepool_counting), inline)]
+    fn count_checkin(&mut self, holder: usize, held: Duration, now: Instant) {
+        self.holders.remove(holder);
+        self.tally.checked_in(held, now);
     }
 }
 
@@ -128,8 +148,7 @@ impl<M: Manager> Bay<M> {
         let live = lease.live_mut();
         live.info.checkouts += 1;
         let id = live.info.id;
-        inside.tally.checked_out(waited);
-        let holder = inside.holders.add(id, location, at);
+        let holder = inside.count_checkout(id, location, waited, at);
         Some((lease, holder))
     }
 
@@ -157,8 +176,7 @@ impl<M: Manager> Bay<M> {
         {
             return Err(lease);
         }
-        inside.holders.remove(holder);
-        inside.tally.checked_in(held, now);
+        inside.count_checkin(holder, held, now);
         let live = lease.live_mut();
         live.proven = at;
         live.idle_since = at;

@@ -152,7 +152,6 @@ impl<M: Manager> State<M> {
 
     /// The long way out: counts a checkout, and notes in this bay who holds the connection. The number that is returned names that
     /// record at the checkin.
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     pub(crate) fn count_checkout(
         &mut self,
         lease: &mut Lease<M>,
@@ -176,7 +175,6 @@ impl<M: Manager> State<M> {
     }
 
     /// The long way back: counts a checkin. Returns how long the connection was held.
-    #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     pub(crate) fn count_checkin(&mut self, bay: usize, holder: usize, now: Instant) -> Duration {
         let since = self.bays.look_into(bay, &mut self.counters, |inside| {
             inside.holders.remove(holder)
@@ -187,10 +185,10 @@ impl<M: Manager> State<M> {
         held
     }
 
-    /// Whether a connection that has come back may be parked at all: not if its place in the order of the idle ones, or their number,
-    /// is of consequence, and not if it would raise the bound.
+    /// Whether a connection that has come back may be parked at all. It may not while more connections are open than may be idle,
+    /// while a possible leak is watched, or if it would raise the bound above the recent peak.
     #[inline]
-    pub(super) fn has_bays(&self) -> bool {
+    pub(super) fn may_open_a_bay(&self) -> bool {
         self.rules.parks
             && !self.closed
             && self.counters.total() <= self.rules.pool_size as u64

@@ -24,8 +24,8 @@ pub(crate) struct Holders {
     free: Vec<usize>,
 }
 
-/// A record that is free keeps the name of its last thread, which is likely to be the next one: a clone of it and a drop would be two
-/// writes to memory that all threads of that name share.
+/// A record that is free keeps the name of its last thread, which is likely to be the next one: a clone of it and a drop would be
+/// two writes to memory that all threads of that name share.
 struct Slot {
     record: HolderRecord,
     thread: u64,

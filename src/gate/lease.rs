@@ -34,8 +34,8 @@ impl<M: Manager> Lease<M> {
     }
 }
 
-/// The pool itself, kept alive by a connection that is out. It stays with a connection that is parked in a bay: to count a reference
-/// at each checkout would make all threads write to the same memory. The gate does not know the pool's type.
+/// The pool itself, kept alive by a connection that is out. It stays with a connection that is parked in a bay: to count a
+/// reference at each checkout would make all threads write to the same memory. The gate does not know the pool's type.
 pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
 
 /// A driver's connection with what the pool knows of it.

@@ -1,5 +1,8 @@
 //! The gate: the pool's one lock, and everything that is guarded by it.
 //!
+//! Most checkouts and returns do not come here: they take a [bay]'s lock instead. Whoever takes the gate's lock gathers what is in
+//! the bays first, so all that follows is true of the whole pool.
+//!
 //! # How a connection moves
 //!
 //! ```text
@@ -20,24 +23,25 @@
 //! most as many calls may hang without a place as there are places, so a dead server costs a bounded number of threads.
 //!
 //! A caller that finds nothing idle has a ticket, which is its place in the order of arrival, and becomes a *waiter*. Its
-//! [`Standing`](waiter::Standing) says what it waits for: a connection that comes back (at capacity), a connect of its own, a connect
-//! that was started for somebody else who no longer needs it, the end of a pause between two attempts; or it is deciding what to do
-//! about a failure. What it is told is a [`Signal`](waiter::Signal).
+//! [`Standing`](waiter::Standing) says what it waits for: a connection that comes back (at capacity), a connect of its own, a
+//! connect that was started for somebody else who no longer needs it, the end of a pause between two attempts; or it is deciding
+//! what to do about a failure. What it is told is a [`Signal`](waiter::Signal).
 //!
 //! # The laws, at every instant under the lock
 //!
 //! 1. `created = closed + detached + total`, and `checkouts = checkins + checked_out`.
 //! 2. Open connections, connects that hold a place, and free places add up to `pool_size + max_overflow`.
-//! 3. No idle connection stands here while a caller waits: what comes in goes to the oldest waiter, and becomes idle only if there is
-//!    none. The one exception is a connection that was held for microseconds, while the oldest waiter has waited for less than a
+//! 3. No idle connection stands here while a caller waits: what comes in goes to the oldest waiter, and becomes idle only if there
+//!    is none. The one exception is a connection that was held for microseconds, while the oldest waiter has waited for less than a
 //!    millisecond; that waiter is then told to look ([`barging`]).
 //! 4. Every waiter hears something: it is given a connection, leave to open one, a failure, or the news that the pool has
 //!    closed; or it leaves of its own accord at its deadline.
-//! 5. At most `pool_size` connections are idle, in the order of their last use.
+//! 5. At most `pool_size` connections are idle, in the order of their last use. Those that are parked in bays count as idle.
 //!
 //! # Why no wake-up is lost
 //!
-//! A caller looks for an idle connection and joins the queue under one hold of the lock, so nothing can come in between the two.
+//! A caller looks for an idle connection, closes the bays and joins the queue under one hold of the lock, so nothing can come in
+//! between.
 //! Whoever brings something (a connection, a free place, a failure) takes the waiter out of the queue, or marks it as deciding, and
 //! posts the signal under that same hold. A caller whose deadline has passed checks under the lock whether it still stands in
 //! the queue. If it does not, its last signal has been posted already, and it takes that. `tests/model` checks all interleavings.
@@ -54,11 +58,12 @@
 //!
 //! # The order of locks
 //!
-//! The gate's lock comes first. Two locks are taken inside it, each for an instant: a waiter's own, which guards its signal, and
-//! r2d2's, which guards the free places. All others (the helpers', the timer's, those of the history, the health check, the hooks and
-//! the notices for the log) are taken neither inside the gate's lock nor around it, with one exception: a slot's, in which a helper
-//! leaves the result of a driver call, is taken inside it to decide whether that result came in time (`lifecycle::call`).
-//! crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt reports how it ended.
+//! The gate's lock comes first. Three are taken inside it, one at a time and each for an instant: that of a bay, a waiter's own,
+//! which guards its signal, and r2d2's, which guards the free places. All others (the helpers', the timer's, those of the history,
+//! the health check, the hooks and the notices for the log) are taken neither inside the gate's lock nor around it, with one
+//! exception: a slot's, in which a helper leaves the result of a driver call, is taken inside it to decide whether that result came
+//! in time (`lifecycle::call`). crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt
+//! reports how it ended.
 
 pub(crate) mod attempt;
 pub(crate) mod barging;
@@ -73,6 +78,7 @@ pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
 mod faults;
+mod fullness;
 pub(crate) mod holders;
 mod idle;
 pub(crate) mod lease;

@@ -72,8 +72,8 @@ impl Rules {
     }
 }
 
-/// How many bays a pool has: two for each processor, so that two threads seldom have the same one, and no more than a mask of 32 bits can
-/// tell apart.
+/// How many bays a pool has: two for each processor, so that two threads seldom have the same one, and no more than a mask of 32
+/// bits can tell apart.
 fn bays() -> usize {
     #[cfg(queuepool_loom)]
     return 2;

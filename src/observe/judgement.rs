@@ -33,8 +33,8 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
 /// From so many connections on the null mode counts as a choice that was not thought about.
 const MANY_OPENED: u64 = 1000;
 
-/// The null mode opens a connection for each checkout. On SQLite that makes a query of one row 15 times as dear with one table in the
-/// schema and 170 times with 200 (`cargo bench --bench sqlite_figures`), and on a server dearer still.
+/// The null mode opens a connection for each checkout. On SQLite that makes a query of one row 15 times as dear with one table in
+/// the schema and 170 times with 200 (`cargo bench --bench sqlite_figures`), and on a server dearer still.
 fn on_null_mode(status: &Status) -> Option<String> {
     let opened = status.total_connections_created;
     (status.size == 0 && opened >= MANY_OPENED).then(|| {

@@ -89,8 +89,8 @@ impl<M: Manager> Pool<M> {
     }
 
     /// An idle connection, or `None`. It never waits for a connection, and callers that wait go first, as with `get`. If a ping is
-    /// due, it is made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's connect
-    /// is local.
+    /// due, it is made, within `health_check_timeout`. In null mode a connection is opened if there is room and the driver's
+    /// connect is local.
     ///
     /// # Errors
     /// As [`get`](Pool::get), without Timeout.
