@@ -2,9 +2,13 @@
 
 pub(crate) mod abort;
 pub(crate) mod clock;
+#[cfg(not(queuepool_loom))]
+mod counter;
 pub(crate) mod fork;
 pub(crate) mod helpers;
 pub(crate) mod histogram;
+#[cfg(not(queuepool_loom))]
+pub(crate) mod instant;
 pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
