@@ -289,3 +289,37 @@ fn time_never_goes_back_from_thread_to_thread_whatever_the_counter_does() {
         }
     });
 }
+
+/// Both clocks move in one step, and the one thread sets an anchor after each.
+#[test]
+fn an_anchor_is_read_as_a_whole() {
+    struct Steady<'a>(&'a AtomicU64);
+    impl Clocks for Steady<'_> {
+        fn ticks(&self) -> u64 {
+            2 * self.system()
+        }
+
+        fn system(&self) -> u64 {
+            self.0.load(SeqCst)
+        }
+    }
+    let (time, done) = (AtomicU64::new(SECOND), AtomicU64::new(0));
+    let counter = Counter::new(Steady(&time), RATE).expect("a steady counter");
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while done.load(SeqCst) == 0 {
+                    let before = time.load(SeqCst) - LAG;
+                    let now = counter.now();
+                    let after = time.load(SeqCst);
+                    assert!((before..=after).contains(&now), "{before} {now} {after}");
+                }
+            });
+        }
+        for _ in 0..2_000_000 {
+            time.fetch_add(2 * MILLI, SeqCst);
+            counter.now();
+        }
+        done.store(1, SeqCst);
+    });
+}
