@@ -1,14 +1,16 @@
 //! Time by the processor's counter, which the system's clock sets right every millisecond.
 //!
-//! The system's clock is right but takes 2.5 times as long to read as the counter. So the counter only measures what has passed since
+//! The system's clock is right but takes twice as long to read (23 ns, and 12 by the counter). So the counter only measures what has passed since
 //! an **anchor**: a reading of both clocks, at most a millisecond old. The first reading after that millisecond sets a new anchor.
 //! Nothing that happens to the counter can therefore do harm for longer: a suspend that it slept through, did not sleep through, or
 //! came back from at zero; a move of the virtual machine to another host; drift.
 //!
 //! - **Time never goes back**, in one thread or from thread to thread. Under one anchor, no reading is later than a millisecond
 //!   after it, and no new anchor is earlier than that. If the counter ran ahead, time waits for the system's clock instead: it runs
-//!   slower by 1/1024 until they agree. (The processor may read its counter some nanoseconds before a lock is taken that stands
-//!   before the reading. The subtractions of [`Instant`](crate::base::instant::Instant) saturate, as those of std do.)
+//!   slower by 1/1024 until they agree. There are two exceptions, and for both the subtractions of
+//!   [`Instant`](crate::base::instant::Instant) saturate, as those of std do. A counter that steps back by less than a millisecond
+//!   takes time back by as much. And the processor may read its counter early: of 80 million readings that only an atomic set in
+//!   order, 15 were too early, by 80 ns at most; of 80 million that a mutex did, none.
 //! - **Nobody waits.** Whoever cannot set a new anchor, because another thread is at it, reads the system's clock. This also holds in
 //!   a forked child, where that other thread does not exist.
 //! - **A counter that is not steady is not used.** If the two clocks disagree, the system's alone is read for a second, after the
@@ -28,7 +30,7 @@ pub(super) trait Clocks {
     fn system(&self) -> u64;
 }
 
-/// In nanoseconds, how long an anchor is used. Two system calls a millisecond are 0.005% of its time.
+/// In nanoseconds, how long an anchor is used. To set one takes 0.2 µs, 0.02% of that.
 const WINDOW: u64 = 1_000_000;
 
 /// In nanoseconds. If it took longer to read both clocks, the thread was interrupted in between, and the reading is no anchor. On an
