@@ -1,18 +1,18 @@
 //! Time by the processor's counter, which the system's clock sets right every millisecond.
 //!
-//! The system's clock is right but takes twice as long to read (23 ns, and 12 by the counter). So the counter only measures what has passed since
-//! an **anchor**: a reading of both clocks, at most a millisecond old. The first reading after that millisecond sets a new anchor.
-//! Nothing that happens to the counter can therefore do harm for longer: a suspend that it slept through, did not sleep through, or
-//! came back from at zero; a move of the virtual machine to another host; drift.
+//! The system's clock is right but takes twice as long to read (23 ns, and 12 by the counter). So the counter only measures what
+//! has passed since an **anchor**: a reading of both clocks, at most a millisecond old. The first reading after that millisecond
+//! sets a new anchor. Nothing that happens to the counter can therefore do harm for longer: a suspend that it slept through, did
+//! not sleep through, or came back from at zero; a move of the virtual machine to another host; drift.
 //!
 //! - **Time never goes back**, in one thread or from thread to thread. Under one anchor, no reading is later than a millisecond
-//!   after it, and no new anchor is earlier than that. If the counter ran ahead, time waits for the system's clock instead: it runs
-//!   slower by 1/1024 until they agree. There are two exceptions, and for both the subtractions of
-//!   [`Instant`](crate::base::instant::Instant) saturate, as those of std do. A counter that steps back by less than a millisecond
-//!   takes time back by as much. And the processor may read its counter early: of 80 million readings that only an atomic set in
-//!   order, 15 were too early, by 80 ns at most; of 80 million that a mutex did, none.
-//! - **Nobody waits.** Whoever cannot set a new anchor, because another thread is at it, reads the system's clock. This also holds in
-//!   a forked child, where that other thread does not exist.
+//!   after it, and no new anchor is earlier than that. If the counter ran ahead, time waits for the system's clock instead: it
+//!   runs slower by 1/1024 until they agree. There are two exceptions, and for both the subtractions of
+//!   [`Instant`](crate::base::instant::Instant) saturate, as those of std do. A counter that steps back by less than a
+//!   millisecond takes time back by as much. And the processor may read its counter early: of 80 million readings that only an
+//!   atomic set in order, 15 were too early, by 80 ns at most; of 80 million that a mutex did, none.
+//! - **Nobody waits.** Whoever cannot set a new anchor, because another thread is at it, reads the system's clock. This also
+//!   holds in a forked child, where that other thread does not exist.
 //! - **A counter that is not steady is not used.** If the two clocks disagree, the system's alone is read for a second, after the
 //!   next disagreement for two, and so on, and in the end for good. Each second of agreement forgives one.
 
@@ -33,8 +33,8 @@ pub(super) trait Clocks {
 /// In nanoseconds, how long an anchor is used. To set one takes 0.2 µs, 0.02% of that.
 const WINDOW: u64 = 1_000_000;
 
-/// In nanoseconds. If it took longer to read both clocks, the thread was interrupted in between, and the reading is no anchor. On an
-/// idle machine it takes 50.
+/// In nanoseconds. If it took longer to read both clocks, the thread was interrupted in between, and the reading is no anchor. On
+/// an idle machine it takes 50.
 const LONGEST_READING: u64 = 10_000;
 
 /// In nanoseconds: no reading by the counter is further behind the system's clock. That is a reading of both, and twice the 1/1024
@@ -42,8 +42,8 @@ const LONGEST_READING: u64 = 10_000;
 const LAG: u64 = 2 * LONGEST_READING;
 
 /// The clocks agree if they differ by less than 1/1024. The calibration is good to 0.005%, and NTP shifts the system's clock by
-/// 0.05% at most (chrony may do so by 8%, which is a disagreement). The counter is run slower by the same 1/1024, so that a new anchor
-/// is a step forward and not a wait.
+/// 0.05% at most (chrony may do so by 8%, which is a disagreement). The counter is run slower by the same 1/1024, so that a new
+/// anchor is a step forward and not a wait.
 const TOLERANCE_SHIFT: u32 = 10;
 
 const SECOND: u64 = 1_000_000_000;
@@ -137,8 +137,8 @@ impl<C: Clocks> Counter<C> {
         self.paused_until.load(Relaxed) == u64::MAX
     }
 
-    /// `Err`: there is no anchor of the last millisecond. Then it is no later than any moment that will be read from now on, and no earlier
-    /// than any that was.
+    /// `Err`: there is no anchor of the last millisecond. Then it is no later than any moment that will be read from now on, and
+    /// no earlier than any that was.
     #[inline]
     fn by_anchor(&self) -> Result<u64, u64> {
         let Anchor {

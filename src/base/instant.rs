@@ -62,8 +62,8 @@ impl Sub for Instant {
     }
 }
 
-/// What moments are read from, chosen at the first. That is when the first pool is built, and there the counter is calibrated, which
-/// takes 0.6 ms and may take 200 on a busy machine.
+/// What moments are read from, chosen at the first. That is when the first pool is built, and there the counter is calibrated,
+/// which takes 0.6 ms and may take 200 on a busy machine.
 static SOURCE: LazyLock<Source> = LazyLock::new(|| {
     let system = System(std::time::Instant::now());
     Source {
@@ -109,9 +109,9 @@ impl Clocks for TimeStampCounter {
     }
 }
 
-/// `None` where the kernel itself does not take its time from the time-stamp counter: then the processor's is not steady, or not the
-/// same on all processors, or the kernel has found it wrong. With kvm-clock and its like the host says how the counter is to be read,
-/// and changes that when the machine moves. Also where this cannot be asked, as in some sandboxes, and under Miri.
+/// `None` where the kernel itself does not take its time from the time-stamp counter: then the processor's is not steady, or not
+/// the same on all processors, or the kernel has found it wrong. With kvm-clock and its like the host says how the counter is to
+/// be read, and changes that when the machine moves. Also where this cannot be asked, as in some sandboxes, and under Miri.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn fast_counter(system: System) -> Option<FastCounter> {
     const KERNELS: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
