@@ -2,11 +2,15 @@
 
 pub(crate) mod abort;
 pub(crate) mod clock;
+#[cfg(not(queuepool_loom))]
+mod counter;
 #[cfg(queuepool_loom)]
 pub(crate) mod fault;
 pub(crate) mod fork;
 pub(crate) mod helpers;
 pub(crate) mod histogram;
+#[cfg(not(queuepool_loom))]
+pub(crate) mod instant;
 pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;

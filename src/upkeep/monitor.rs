@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::base::clock::later;
 use crate::base::panics::let_go;
-use crate::base::sync::{Instant, spawn};
+use crate::base::sync::{Instant, spawn, tell_if_slow};
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::shared::Shared;
@@ -91,6 +91,7 @@ fn watch<M: Manager>(
         let now = Instant::now();
         if next_sample <= now {
             sample(&shared, care);
+            tell_if_slow();
             // Samples keep in step with their interval unless this thread or the machine has slept through one.
             next_sample = later(next_sample, sampling);
             if next_sample <= now {
