@@ -41,6 +41,7 @@ impl Home {
     }
 
     /// Whether this process is another, forked off from that one.
+    #[inline]
     pub(crate) fn is_left(&self) -> bool {
         self.0.clone().detected_fork()
     }

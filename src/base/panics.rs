@@ -60,6 +60,7 @@ pub(crate) fn keep_panic<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
 }
 
 /// Runs somebody else's code; where it panics, what it said.
+#[inline]
 pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     keep_panic(run).map_err(|panic| panic.words().to_owned())
 }

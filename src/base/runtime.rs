@@ -2,10 +2,16 @@
 
 /// Whether blocking here would block an async runtime; `spawn_blocking` and `block_in_place` are fine. The postgres
 /// driver aborts the process there.
+#[inline]
 pub(crate) fn on_async_runtime_thread() -> bool {
-    let Ok(handle) = tokio::runtime::Handle::try_current() else {
-        return false;
-    };
+    match tokio::runtime::Handle::try_current() {
+        Ok(handle) => must_not_block(&handle),
+        Err(_) => false,
+    }
+}
+
+#[cold]
+fn must_not_block(handle: &tokio::runtime::Handle) -> bool {
     if cfg!(panic = "abort") {
         // The trial would end the process where it finds something.
         return false;

@@ -167,6 +167,7 @@ impl<M: Manager> DerefMut for Connection<M> {
 }
 
 impl<M: Manager> Drop for Connection<M> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(mut lease) = self.lease.take() {
             let pool = Shared::end_keeping(lease.live_mut());

@@ -21,8 +21,8 @@ use crate::lifecycle::shared::Shared;
 use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
-    /// The main path: take the connection whose turn it is and make it ready; if it turns out unfit, take the next. One deadline
-    /// covers all of it.
+    /// The main path: a connection that this thread has parked and that is ready; else the one whose turn it is.
+    #[inline]
     pub(crate) fn checkout(
         self: &Arc<Self>,
         timeout: Duration,
@@ -30,6 +30,39 @@ impl<M: Manager> Shared<M> {
     ) -> Result<Connection<M>, Error> {
         self.may_block_here("get")?;
         let started = Instant::now();
+        match self.take_parked(started, location) {
+            Some(connection) => Ok(connection),
+            None => self.checkout_at_the_gate(started, timeout, location),
+        }
+    }
+
+    /// The short way: by the lock of this thread's bay alone.
+    #[inline]
+    fn take_parked(
+        &self,
+        started: Instant,
+        location: &'static Location<'static>,
+    ) -> Option<Connection<M>> {
+        let bay = self.gate.own_bay();
+        let is_ready = |live: &Live<M>, at| self.is_ready(live, at);
+        let (lease, holder) = bay.take(started, &self.clock, location, is_ready)?;
+        Some(Connection::new(lease, bay, holder))
+    }
+
+    /// Whether a connection needs neither a ping nor to be replaced.
+    #[inline]
+    fn is_ready(&self, live: &Live<M>, at: Instant) -> bool {
+        self.staleness(live, at).is_none() && !self.ping_is_due(live, at)
+    }
+
+    /// Takes the connection whose turn it is and makes it ready; if it turns out unfit, takes the next. One deadline covers all of it.
+    #[inline(never)]
+    fn checkout_at_the_gate(
+        self: &Arc<Self>,
+        started: Instant,
+        timeout: Duration,
+        location: &'static Location<'static>,
+    ) -> Result<Connection<M>, Error> {
         let ticket = match self.take_ready(started, location) {
             Ok(connection) => return Ok(connection),
             Err(ticket) => ticket,
@@ -44,8 +77,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// The short way: an idle connection that needs neither a ping nor a hook is handed out under one hold of the lock. Otherwise
-    /// the long way must be taken, with this ticket; 0: none yet.
+    /// An idle connection that needs neither a ping nor a hook is handed out under one hold of the gate's lock. Otherwise it must be
+    /// waited for or made ready, with this ticket; 0: none yet.
     fn take_ready(
         self: &Arc<Self>,
         started: Instant,
@@ -54,12 +87,8 @@ impl<M: Manager> Shared<M> {
         if self.hooks.has_checkout {
             return Err(0);
         }
-        let is_ready =
-            |live: &Live<M>, at| self.staleness(live, at).is_none() && !self.ping_is_due(live, at);
         let bay = self.gate.own_bay();
-        if let Some((lease, holder)) = bay.take(started, &self.clock, location, is_ready) {
-            return Ok(Connection::new(lease, bay, holder));
-        }
+        // The clock is read once more only if the lock had to be waited for.
         let (mut gate, now, waited) = match self.gate.try_lock_queue() {
             Some(gate) => (gate, started, Duration::ZERO),
             None => {
@@ -70,7 +99,7 @@ impl<M: Manager> Shared<M> {
         };
         let ticket = gate.take_ticket();
         let at = self.clock.at(now);
-        let ready = gate.take_ready(bay.index, now, |live| is_ready(live, at));
+        let ready = gate.take_ready(bay.index, now, |live| self.is_ready(live, at));
         let mut lease = ready.ok_or(ticket)?;
         let holder = gate.count_checkout(&mut lease, bay.index, location, waited, now);
         drop(gate);
@@ -271,6 +300,9 @@ impl<M: Manager> Shared<M> {
     ) -> Result<Option<Connection<M>>, Error> {
         self.may_block_here("try_get")?;
         let started = Instant::now();
+        if let Some(connection) = self.take_parked(started, location) {
+            return Ok(Some(connection));
+        }
         let ticket = match self.take_ready(started, location) {
             Ok(connection) => return Ok(Some(connection)),
             Err(ticket) => ticket,

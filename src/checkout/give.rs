@@ -13,7 +13,8 @@ use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
 
 impl<M: Manager> Shared<M> {
-    /// The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
+    /// The way back: reset hook, reset, checkin hook, then the bay, the oldest waiter, else idle, else closed.
+    #[inline]
     pub(super) fn check_in(
         self: Arc<Self>,
         mut lease: Lease<M>,
@@ -22,18 +23,42 @@ impl<M: Manager> Shared<M> {
         panicked: bool,
     ) {
         let now = Instant::now();
-        let unfit = self.unfitness(&mut lease, self.clock.at(now));
+        let at = self.clock.at(now);
+        let unfit = self.unfitness(&mut lease, at);
         let how = self.reset_for(panicked);
-        if unfit.is_none()
-            && !panicked
-            && !self.hooks.has_reset
-            && !self.hooks.has_checkin
-            && !self.reset_is_due(&mut lease, how)
+        if unfit.is_some()
+            || panicked
+            || self.hooks.has_reset
+            || self.hooks.has_checkin
+            || self.reset_is_due(&mut lease, how)
         {
-            self.put_or_hand_back(lease, bay, holder, now);
-            return;
+            return self.restore(lease, bay.index, holder, now, unfit, how, panicked);
         }
-        let bay = bay.index;
+        lease.live_mut().keeper = Some(self);
+        if let Err(lease) = bay.put(lease, holder, now, at) {
+            Shared::put_at_the_gate(lease, bay.index, holder, now);
+        }
+    }
+
+    #[inline(never)]
+    fn put_at_the_gate(mut lease: Lease<M>, bay: usize, holder: usize, now: Instant) {
+        let pool = Shared::end_keeping(lease.live_mut());
+        pool.hand_back(lease, bay, now, Some(holder));
+    }
+
+    /// The return of a connection on which something has to be done first.
+    #[expect(clippy::too_many_arguments)]
+    #[inline(never)]
+    fn restore(
+        self: Arc<Self>,
+        lease: Lease<M>,
+        bay: usize,
+        holder: usize,
+        now: Instant,
+        unfit: Option<CloseReason>,
+        how: ResetOnReturn,
+        panicked: bool,
+    ) {
         self.gate.lock_queue().count_checkin(bay, holder, now);
         if self.facts.is_bounded(Call::Reset) || !on_a_runtime() {
             self.reset_and_give(lease, bay, unfit, how, panicked);
@@ -45,23 +70,6 @@ impl<M: Manager> Shared<M> {
             .run(move || shared.reset_and_give(lease, bay, unfit, how, panicked))
         {
             (unrun.job)();
-        }
-    }
-
-    /// The short way back if it is open, else the long one.
-    #[inline]
-    fn put_or_hand_back(
-        self: Arc<Self>,
-        mut lease: Lease<M>,
-        bay: &BayRef<M>,
-        holder: usize,
-        now: Instant,
-    ) {
-        let at = self.clock.at(now);
-        lease.live_mut().keeper = Some(self);
-        if let Err(mut lease) = bay.put(lease, holder, now, at) {
-            let pool = Shared::end_keeping(lease.live_mut());
-            pool.hand_back(lease, bay.index, now, Some(holder));
         }
     }
 

@@ -97,6 +97,29 @@ fn tell_each<C>(
 }
 
 impl<M: Manager> Hooks<M> {
+    fn has_any(&self) -> bool {
+        let Hooks {
+            connect,
+            checkout,
+            checkin,
+            reset,
+            invalidate,
+            close,
+            timeout,
+            error,
+            customizer,
+        } = self;
+        !(connect.is_empty()
+            && checkout.is_empty()
+            && checkin.is_empty()
+            && reset.is_empty()
+            && invalidate.is_empty()
+            && close.is_empty()
+            && timeout.is_empty()
+            && error.is_empty()
+            && customizer.is_none())
+    }
+
     pub(crate) fn connected(
         &self,
         connection: &mut M::Connection,
@@ -161,6 +184,8 @@ pub(crate) enum HookFailure {
 /// The hooks of a pool. They are dropped when the pool is closed, because one of them may have captured the pool.
 pub(crate) struct HookSet<M: Manager> {
     hooks: RwLock<Option<Arc<Hooks<M>>>>,
+    /// There is at least one, or a customizer.
+    has_any: bool,
     /// These say which hooks there are, so that a pool without such hooks never takes the lock.
     pub(crate) has_checkout: bool,
     pub(crate) has_checkin: bool,
@@ -198,6 +223,7 @@ impl Drop for Inside {
 impl<M: Manager> HookSet<M> {
     pub(crate) fn new(hooks: Hooks<M>, pool: PoolId) -> Self {
         HookSet {
+            has_any: hooks.has_any(),
             has_checkout: !hooks.checkout.is_empty(),
             has_checkin: !hooks.checkin.is_empty(),
             has_reset: !hooks.reset.is_empty(),
@@ -209,10 +235,12 @@ impl<M: Manager> HookSet<M> {
     }
 
     /// Whether this thread is running one of this pool's hooks.
+    #[inline]
     pub(crate) fn inside(&self) -> bool {
-        INSIDE
-            .try_with(|inside| inside.borrow().contains(&self.pool))
-            .unwrap_or(false)
+        self.has_any
+            && INSIDE
+                .try_with(|inside| inside.borrow().contains(&self.pool))
+                .unwrap_or(false)
     }
 
     pub(crate) fn discard(&self) {

@@ -64,6 +64,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Whether the driver's reset must be called. If the driver panics when asked, its reset will say what is wrong.
+    #[inline]
     pub(crate) fn reset_is_due(&self, lease: &mut Lease<M>, how: ResetOnReturn) -> bool {
         let connection = &mut lease.live_mut().connection;
         self.resets(how)
@@ -91,6 +92,7 @@ impl<M: Manager> Shared<M> {
 
     /// Why a returned connection cannot be kept, as far as that is known without asking the server. If it is lost, the consequences
     /// for other connections are drawn here.
+    #[inline]
     pub(crate) fn unfitness(
         self: &Arc<Self>,
         lease: &mut Lease<M>,

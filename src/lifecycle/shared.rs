@@ -58,7 +58,16 @@ const MOST_NOTICES: usize = 100;
 impl<M: Manager> Shared<M> {
     /// Refuses a call that may wait where it must not: in a forked child, inside a hook of this pool, and on a thread of an async
     /// runtime.
+    #[inline]
     pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
+        if self.home.is_left() || self.hooks.inside() || on_async_runtime_thread() {
+            return self.must_not_block_here(call);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn must_not_block_here(&self, call: &str) -> Result<(), Error> {
         if self.home.is_left() {
             return Err(Error::unsupported(format!(
                 "{call}: the pool {} was built before this process was forked off, and its connections are the \

@@ -137,6 +137,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Lets a connection that is closed for this verdict speak for those opened before it.
+    #[inline]
     pub(crate) fn speak_for_others(self: &Arc<Self>, live: &Live<M>, verdict: Verdict) {
         match verdict {
             Verdict::Sound | Verdict::Owed | Verdict::Ended => {}

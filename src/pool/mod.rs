@@ -70,6 +70,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Panics
     /// With a connect or checkout hook's own panic.
+    #[inline]
     #[track_caller]
     pub fn get(&self) -> Result<Connection<M>, Error> {
         self.get_timeout(self.shared.settings.timeout)
@@ -83,6 +84,7 @@ impl<M: Manager> Pool<M> {
     ///
     /// # Panics
     /// As [`get`](Pool::get).
+    #[inline]
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<Connection<M>, Error> {
         self.shared.checkout(timeout, Location::caller())
