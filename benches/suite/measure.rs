@@ -162,23 +162,35 @@ fn lower_bound(bucket: u64) -> u64 {
     (BUCKETS + bucket % BUCKETS) << (bucket / BUCKETS)
 }
 
-/// Lets those compared take turns: one window of each, then again. Returns what each showed, by round.
-pub fn take_turns(
-    entrants: &mut [(&'static str, Box<dyn Entrant + '_>)],
-    load: &Load,
+/// Those that take turns, by name. queuepool is the first.
+pub type Entrants<'a> = Vec<(&'static str, Box<dyn Entrant + 'a>)>;
+/// What each showed, by round.
+pub type Series<T> = Vec<(&'static str, Vec<T>)>;
+
+/// Lets those compared take turns: one window of each, then again.
+pub fn take_turns(entrants: &mut Entrants, load: &Load, rounds: usize) -> Series<Sample> {
+    turns(entrants, rounds, |entrant| entrant.window(load))
+}
+
+/// There and back, so that neither slow changes nor what somebody leaves behind for the next one favours anybody.
+fn turns<E, T>(
+    entrants: &mut [(&'static str, E)],
     rounds: usize,
-) -> Vec<(&'static str, Vec<Sample>)> {
-    let mut series: Vec<(&'static str, Vec<Sample>)> = entrants
+    mut measure: impl FnMut(&mut E) -> T,
+) -> Series<T> {
+    // What a process does only once, such as compiling, is in none of the rounds.
+    for (_, entrant) in entrants.iter_mut() {
+        measure(entrant);
+    }
+    let mut series: Series<T> = entrants
         .iter()
         .map(|(name, _)| (*name, Vec::new()))
         .collect();
-    // What a process does only once, such as compiling, is none of the rounds.
-    for (_, entrant) in entrants.iter_mut() {
-        entrant.window(load);
-    }
-    for _ in 0..rounds {
-        for ((_, entrant), (_, samples)) in entrants.iter_mut().zip(&mut series) {
-            samples.push(entrant.window(load));
+    for round in 0..rounds {
+        let count = entrants.len();
+        for at in 0..count {
+            let at = if round % 2 == 0 { at } else { count - 1 - at };
+            series[at].1.push(measure(&mut entrants[at].1));
         }
     }
     series
@@ -198,28 +210,19 @@ pub fn cost(window: Duration, operation: &mut dyn FnMut()) -> f64 {
     began.elapsed().as_secs_f64() * 1e9 / f64::from(operations)
 }
 
+/// What one thread does again and again, by name.
+pub type Operations<'a> = Vec<(&'static str, Box<dyn FnMut() + 'a>)>;
+
 /// Lets operations of one thread take turns. Returns the nanoseconds of each, by round.
 pub fn operations_take_turns(
-    operations: &mut [(&'static str, Box<dyn FnMut() + '_>)],
+    operations: &mut Operations,
     window: Duration,
     rounds: usize,
-) -> Vec<(&'static str, Vec<f64>)> {
-    let mut series: Vec<(&'static str, Vec<f64>)> = operations
-        .iter()
-        .map(|(name, _)| (*name, Vec::new()))
-        .collect();
-    for (_, operation) in operations.iter_mut() {
-        cost(window / 4, operation);
-    }
-    for _ in 0..rounds {
-        for ((_, operation), (_, costs)) in operations.iter_mut().zip(&mut series) {
-            costs.push(cost(window, operation));
-        }
-    }
-    series
+) -> Series<f64> {
+    turns(operations, rounds, |operation| cost(window, operation))
 }
 
-/// One operation of each in turns, each timed as a whole, in nanoseconds.
+/// The time of one operation as a whole, in nanoseconds.
 pub fn time(operation: impl FnOnce()) -> f64 {
     let began = Instant::now();
     operation();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Suite;
-use crate::measure::{Entrant, Load, Sample, take_turns};
+use crate::measure::{Entrants, Load, Sample, take_turns};
 use crate::nothing::{self, Deadpool};
 use crate::peer::{self, Found};
 use crate::row::{Bar, Row};
@@ -52,7 +52,7 @@ impl Peers {
         found.map(|peer| peer.name.clone()).collect()
     }
 
-    pub fn add_to<'a>(&'a mut self, entrants: &mut Vec<(&'static str, Box<dyn Entrant + 'a>)>) {
+    pub fn add_to<'a>(&'a mut self, entrants: &mut Entrants<'a>) {
         if let Ok(peer) = &mut self.hikari {
             entrants.push(("HikariCP", Box::new(peer)));
         }
@@ -95,13 +95,13 @@ pub fn rows(suite: &mut Suite) {
         .expect("a runtime");
     let mut peers = Peers::all(&suite.options.python);
     suite.peers = peers.names();
-    let rounds = suite.pick(11, 3);
+    let rounds = suite.pick(12, 2);
     for (threads, connections, bar, of_hikari) in ROWS {
         let name = format!("pairs/{threads}-on-{connections}");
         if !suite.wants(&name) {
             continue;
         }
-        let mut entrants: Vec<(&'static str, Box<dyn Entrant>)> = vec![
+        let mut entrants: Entrants = vec![
             ("queuepool", Box::new(nothing::queuepool(connections))),
             ("r2d2", Box::new(nothing::r2d2(connections))),
         ];

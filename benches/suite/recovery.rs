@@ -223,14 +223,14 @@ fn add(suite: &mut Suite, name: &str, outcomes: &[[Outcome; 2]]) {
             .map(|outcomes| figure(&outcomes[pool]))
             .collect()
     };
-    let (first, last): (fn(&Outcome) -> f64, fn(&Outcome) -> f64) =
-        (|one| one.first, |one| one.last);
+    let first = |one: &Outcome| one.first;
+    let last = |one: &Outcome| one.last;
     let row = Row::new(format!("{name} first served"), "ms", of(0, first));
     suite.add(row.against("r2d2", &of(1, first), Bar::AtMost(1.0)));
     let row = Row::new(format!("{name} all served"), "ms", of(0, last));
     suite.add(row.against("r2d2", &of(1, last), Bar::AtMost(1.0)));
     // No bar: a pool that lets its callers wait for 30 s reports no error for as long.
-    let failures: fn(&Outcome) -> f64 = |one| one.failures;
+    let failures = |one: &Outcome| one.failures;
     let row = Row::new(format!("{name} errors seen"), "errors", of(0, failures));
     suite.add(row.against("r2d2", &of(1, failures), None));
 }

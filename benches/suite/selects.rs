@@ -15,7 +15,7 @@ use r2d2_postgres::PostgresConnectionManager;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::certificates::Authority;
-use crate::measure::operations_take_turns;
+use crate::measure::{Operations, Series, operations_take_turns};
 use crate::row::{Bar, Row};
 use crate::servers::{MariaDb, Postgres};
 use crate::{Suite, servers_here};
@@ -24,8 +24,6 @@ use crate::{Suite, servers_here};
 const OF_R2D2_OVER_TLS: f64 = 1.0 / 1.6;
 /// Against a held connection: 0.95 of its speed.
 const OF_HELD_OVER_TLS: f64 = 1.0 / 0.95;
-
-type Operation<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 /// queuepool's settings for the three promises, in the order of the rows.
 fn promises() -> [Settings; 3] {
@@ -77,7 +75,7 @@ fn postgres(suite: &mut Suite, name: &str, is_encrypted: bool) {
         }
     });
     let url = server.url();
-    let rounds = (suite.window(300), suite.pick(11, 3));
+    let rounds = (suite.window(300), suite.pick(12, 2));
     let series = suite.processors.measure(|| {
         if is_encrypted {
             let folder = tempfile::tempdir().expect("a temporary folder");
@@ -114,7 +112,7 @@ fn turns_on_postgres<T>(
     ours: &str,
     tls: T,
     (window, rounds): (Duration, usize),
-) -> Vec<(&'static str, Vec<f64>)>
+) -> Series<f64>
 where
     T: postgres::tls::MakeTlsConnect<postgres::Socket> + Clone + Send + Sync + 'static,
     T::TlsConnect: Send,
@@ -139,7 +137,7 @@ where
     };
     let (tested, untested) = (r2d2(true), r2d2(false));
     let mut held = config.connect(tls.clone()).expect("a connection");
-    let mut operations: [Operation; 6] = [
+    let mut operations: Operations = vec![
         (
             "defaults",
             Box::new(|| select(&mut defaults.get().unwrap())),
@@ -180,7 +178,7 @@ impl r2d2::ManageConnection for R2d2MySql {
 fn mariadb(suite: &mut Suite, name: &str) {
     let server = suite.processors.start(MariaDb::start);
     let url = server.url();
-    let (window, rounds) = (suite.window(300), suite.pick(11, 3));
+    let (window, rounds) = (suite.window(300), suite.pick(12, 2));
     let series = suite.processors.measure(|| {
         let select = |connection: &mut mysql::Conn| {
             connection.query_drop("SELECT 1").expect("an answer");
@@ -200,7 +198,7 @@ fn mariadb(suite: &mut Suite, name: &str) {
         let (tested, untested) = (r2d2(true), r2d2(false));
         let own = mysql::Pool::new(opts.clone()).expect("a pool");
         let mut held = mysql::Conn::new(opts.clone()).expect("a connection");
-        let mut operations: [Operation; 7] = [
+        let mut operations: Operations = vec![
             (
                 "defaults",
                 Box::new(|| select(&mut defaults.get().unwrap())),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Suite;
-use crate::measure::{Entrant, Load, take_turns};
+use crate::measure::{Entrants, Load, take_turns};
 use crate::nothing;
 use crate::row::{Bar, Row};
 
@@ -14,7 +14,7 @@ const OURS: [&str; 4] = ["1", "10", "100", "1000"];
 
 pub fn rows(suite: &mut Suite) {
     for threads in [1, 2] {
-        let mut entrants: Vec<(&'static str, Box<dyn Entrant>)> = Vec::new();
+        let mut entrants: Entrants = Vec::new();
         for (name, size) in OURS.into_iter().zip(SIZES) {
             entrants.push((name, Box::new(nothing::queuepool(size))));
             entrants.push(("r2d2", Box::new(nothing::r2d2(size))));
@@ -26,7 +26,7 @@ pub fn rows(suite: &mut Suite) {
             window: suite.window(200),
             timed: false,
         };
-        let series = take_turns(&mut entrants, &load, suite.pick(11, 3));
+        let series = take_turns(&mut entrants, &load, suite.pick(12, 2));
         let costs: Vec<Vec<f64>> = series
             .iter()
             .map(|(_, samples)| samples.iter().map(|sample| sample.cost).collect())

@@ -14,15 +14,13 @@ use r2d2::ManageConnection;
 use rusqlite::Connection;
 
 use crate::Suite;
-use crate::measure::operations_take_turns;
+use crate::measure::{Operations, operations_take_turns};
 use crate::row::{Bar, Row};
 
 /// The pragmas that the pool sets, which are what its own opening costs beyond SQLite's.
 const PRAGMAS: &str = "PRAGMA busy_timeout=5000; PRAGMA journal_mode=wal; PRAGMA synchronous=normal; PRAGMA temp_store=memory; \
                        PRAGMA cache_size=-16000; PRAGMA mmap_size=134217728; PRAGMA foreign_keys=on; \
                        PRAGMA journal_size_limit=67108864";
-
-type Operation<'a> = (&'static str, Box<dyn FnMut() + 'a>);
 
 pub fn rows(suite: &mut Suite) {
     if suite.wants("sqlite/read") || suite.wants("sqlite/write") {
@@ -78,7 +76,7 @@ fn modes(suite: &mut Suite) {
     let reads = |connection: &Connection| {
         black_box(read(connection, 1).expect("a row"));
     };
-    let (window, rounds) = (suite.window(150), suite.pick(11, 3));
+    let (window, rounds) = (suite.window(150), suite.pick(12, 2));
     for (name, run) in [
         ("sqlite/read", &reads as &dyn Fn(&Connection)),
         ("sqlite/write", &write),
@@ -86,7 +84,7 @@ fn modes(suite: &mut Suite) {
         if !suite.wants(name) {
             continue;
         }
-        let mut operations: [Operation; 6] = [
+        let mut operations: Operations = vec![
             ("null mode", Box::new(|| run(&null.get().unwrap()))),
             ("queue mode", Box::new(|| run(&queue.get().unwrap()))),
             ("r2d2", Box::new(|| run(&r2d2.get().unwrap()))),

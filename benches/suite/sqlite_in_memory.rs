@@ -24,6 +24,8 @@ struct Figures {
     beside: String,
 }
 
+/// One of them.
+type Figure = fn(&Figures) -> f64;
 type Arrangement = (&'static str, Box<dyn Fn(u32) -> Figures>);
 
 pub fn rows(suite: &mut Suite) {
@@ -63,7 +65,7 @@ pub fn rows(suite: &mut Suite) {
             figures.push(arrangement(less));
         }
     }
-    let whats: [(&str, &'static str, fn(&Figures) -> f64); 5] = [
+    let whats: [(&str, &'static str, Figure); 5] = [
         ("open-insert-close", "us", |figures| figures.cycle),
         ("insert", "us", |figures| figures.insert),
         ("select", "us", |figures| figures.select),

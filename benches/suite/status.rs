@@ -151,7 +151,7 @@ pub fn rows(suite: &mut Suite) {
             // With the drop of what is returned.
             let all = time(|| (0..CALLS).for_each(|_| drop(black_box(pool.status()))));
             ours.push(all / f64::from(CALLS) / 1e3);
-            let all = time(|| (0..CALLS).for_each(|_| drop(black_box(r2d2.state()))));
+            let all = time(|| (0..CALLS).for_each(|_| _ = black_box(r2d2.state())));
             theirs.push(all / f64::from(CALLS) / 1e3);
         }
         drop(held);

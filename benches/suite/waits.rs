@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Suite;
-use crate::measure::{Entrant, Load, take_turns};
+use crate::measure::{Entrants, Load, take_turns};
 use crate::nothing;
 use crate::pairs::{Peers, row};
 use crate::row::Bar;
@@ -32,7 +32,7 @@ fn one(
     name: &str,
     (threads, connections, held): (u32, u32, u64),
 ) {
-    let mut entrants: Vec<(&'static str, Box<dyn Entrant>)> = vec![
+    let mut entrants: Entrants = vec![
         ("queuepool", Box::new(nothing::queuepool(connections))),
         ("r2d2", Box::new(nothing::r2d2(connections))),
     ];
@@ -44,7 +44,7 @@ fn one(
         window: suite.window(400),
         timed: true,
     };
-    let series = take_turns(&mut entrants, &load, suite.pick(7, 3));
+    let series = take_turns(&mut entrants, &load, suite.pick(8, 2));
     drop(entrants);
     // What issue 14 asks for by name; nowhere more than r2d2.
     let (p99, longest, throughput) = match (threads, connections, held) {
