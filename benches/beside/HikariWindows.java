@@ -36,7 +36,9 @@ public class HikariWindows {
             String[] words = line.split(" ");
             int threads = Integer.parseInt(words[0]);
             int connections = Integer.parseInt(words[1]);
-            System.out.println(window(threads, connections, Long.parseLong(words[2]), Long.parseLong(words[3]), words[4].equals("1")));
+            long held = Long.parseLong(words[2]);
+            long length = Long.parseLong(words[3]);
+            System.out.println(window(threads, connections, held, length, words[4].equals("1")));
         }
         // Its threads would keep the process.
         System.exit(0);

@@ -118,6 +118,7 @@ pub fn rows(suite: &mut Suite) {
         load.timed = true;
         // With more connections than threads there is nothing to wait for.
         load.window = suite.window(400);
+        let rounds = suite.pick(8, 2);
         let timed = (threads >= connections).then(|| take_turns(&mut entrants, &load, rounds));
         drop(entrants);
         let cost = row(
