@@ -42,15 +42,25 @@ pub fn hikari(folder: &Path) -> Found {
     let compiled = compiler.output().map_err(|_| how.to_owned())?;
     let errors = String::from_utf8_lossy(&compiled.stderr);
     assert!(compiled.status.success(), "javac: {errors}");
-    // Debian's file is a link to one whose name has the version.
-    let file = std::fs::canonicalize(JARS[0]).unwrap_or_default();
-    let version = file.file_stem().unwrap_or_default();
     let mut java = Command::new("java");
     java.arg("-cp")
         .arg(format!("{}:{classes}", folder.display()))
         .arg("HikariWindows")
-        .arg(version);
+        .arg(version());
     Peer::start(java, how)
+}
+
+/// Debian has the library under a second name, which ends with its version.
+fn version() -> String {
+    let files = std::fs::read_dir("/usr/share/java").into_iter().flatten();
+    let mut names = files
+        .flatten()
+        .map(|file| file.file_name().to_string_lossy().into_owned());
+    let name = names.find(|name| name.starts_with("HikariCP-"));
+    name.as_deref()
+        .and_then(|name| name.strip_suffix(".jar"))
+        .unwrap_or("HikariCP")
+        .to_owned()
 }
 
 /// SQLAlchemy's QueuePool, for this Python.
