@@ -8,7 +8,7 @@
 //! Null mode costs what opening a connection costs, and most of that is SQLite's own: it sets the connection up, opens the file and
 //! its log, and reads the whole schema, so it grows with the number of tables. The pragmas take 3 µs of it. The pool adds one
 //! question for the journal mode, a look at whether the file is still the same one, and its own accounting. Queue mode pays this
-//! once for each connection that it keeps (medians, file on ext4, 2 cores; `cargo bench --bench sqlite_figures`):
+//! once for each connection that it keeps (medians, file on ext4, 2 cores; `cargo bench -p queuepool-benches -- sqlite`):
 //!
 //! | work of one checkout | no pool: open, the same pragmas, work, close | null mode | queue mode | null / queue |
 //! |---|---|---|---|---|

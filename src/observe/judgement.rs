@@ -34,7 +34,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
 const MANY_OPENED: u64 = 1000;
 
 /// The null mode opens a connection for each checkout. On SQLite that makes a query of one row 15 times as dear with one table in
-/// the schema and 170 times with 200 (`cargo bench --bench sqlite_figures`), and on a server dearer still.
+/// the schema and 170 times with 200 (`cargo bench -p queuepool-benches -- sqlite`), and on a server dearer still.
 fn on_null_mode(status: &Status) -> Option<String> {
     let opened = status.total_connections_created;
     (status.size == 0 && opened >= MANY_OPENED).then(|| {

@@ -21,11 +21,11 @@ use crate::error::Error;
 /// Opens SQLite connections with their [`Pragmas`], on a file or in memory.
 ///
 /// # One connection of its own
-/// When the last connection to a file in WAL mode closes, SQLite copies the log into the file, syncs, and deletes the log. In
-/// null mode this would happen at every return: opening, writing a row and closing took 67 to 104 µs with another connection
-/// kept open on the file and 0.9 to 10.6 ms without it on ext4, and 67 to 78 µs against 190 µs on tmpfs (`cargo bench --bench
-/// sqlite_figures`, 2 cores). So the manager keeps one idle connection of its own, from the first connect until the pool has
-/// closed. No counter includes it. While it is open, no program can take the file out of WAL mode.
+/// When the last connection to a file in WAL mode closes, SQLite copies the log into the file, syncs, and deletes the log. In null
+/// mode this would happen at every return: opening, writing a row and closing took 67 to 104 µs with another connection kept open
+/// on the file and 0.9 to 10.6 ms without it on ext4, and 67 to 78 µs against 190 µs on tmpfs (`cargo bench -p queuepool-benches --
+/// sqlite`, 2 cores). So the manager keeps one idle connection of its own, from the first connect until the pool has closed. No
+/// counter includes it. While it is open, no program can take the file out of WAL mode.
 ///
 /// # Memory
 /// A manager has one database in memory. All its connections share it, and it lives until the pool is closed or the manager is
@@ -60,10 +60,11 @@ impl SqliteManager {
     /// `static` and never closes it, leaves the folder `queuepool-…` behind.)
     ///
     /// SQLite's own memory databases do not allow that. With a shared cache, 38 to 618 of 2,400 write transactions of 8 threads
-    /// failed immediately with "table is locked", whatever busy_timeout said. With the memdb VFS none failed, but a reader
-    /// and a writer lock each other out for as long as the other's transaction lasts. The price of the file: opening, writing a
-    /// row and closing takes 67 to 73 µs, compared with 22 to 34 µs for memdb; an insert on an open connection takes 9 µs instead
-    /// of 2, and a select 3.3 µs instead of 1.7 (`cargo bench --bench sqlite_figures`); and it needs space for temporary files.
+    /// failed immediately with "table is locked", whatever busy_timeout said. With the memdb VFS none failed, but a reader and a
+    /// writer lock each other out for as long as the other's transaction lasts. The price of the file: opening, writing a row and
+    /// closing takes 67 to 73 µs, compared with 22 to 34 µs for memdb; an insert on an open connection takes 9 µs instead of 2, and
+    /// a select 3.3 µs instead of 1.7 (`cargo bench -p queuepool-benches -- sqlite-in-memory`); and it needs space for temporary
+    /// files.
     ///
     /// If the temporary directory cannot be written to or must not hold the data, name another one with
     /// [`memory_in`](SqliteManager::memory_in).

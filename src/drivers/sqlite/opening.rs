@@ -87,8 +87,8 @@ impl SqliteManager {
     }
 
     /// busy_timeout does not cover the switch to WAL: when 8 threads switched 60 new files at the same time, 7 to 19 of the 480
-    /// switches failed in spite of a busy_timeout of 5 s (`cargo bench --bench sqlite_figures`). So only one thread at a time
-    /// switches, and it retries while the file is busy.
+    /// switches failed in spite of a busy_timeout of 5 s (`cargo bench -p queuepool-benches -- sqlite`). So only one thread at a
+    /// time switches, and it retries while the file is busy.
     fn switch_journal(
         &self,
         conn: &Connection,
