@@ -13,8 +13,9 @@
 //!   atomic set in order, 15 were too early, by 80 ns at most; of 80 million that a mutex did, none.
 //! - **Nobody waits.** Whoever cannot set a new anchor, because another thread is at it, reads the system's clock. This also
 //!   holds in a forked child, where that other thread does not exist.
-//! - **A counter that is not steady is not used.** If the two clocks disagree, the system's alone is read for a second, after the
-//!   next disagreement for two, and so on, and in the end for good. Each second of agreement forgives one.
+//! - **A counter that is not steady, or not known well, is not used.** If the two clocks disagree, the system's alone is read for a
+//!   second, after the next disagreement for two, and so on, and in the end for good. Each second of agreement forgives one.
+//!   Meanwhile the rate of the counter is measured anew.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -46,6 +47,12 @@ const LAG: u64 = 2 * LONGEST_READING;
 /// anchor is a step forward and not a wait.
 const TOLERANCE_SHIFT: u32 = 10;
 
+/// A calibration is wrong by less than 1/16, however often the thread was interrupted.
+const CALIBRATION_SHIFT: u32 = 4;
+
+/// In nanoseconds: both readings of the clocks together are off by less than a quarter of the tolerance of so long a time.
+const LONG_ENOUGH: u64 = 100_000_000;
+
 const SECOND: u64 = 1_000_000_000;
 
 /// How many disagreements end the use of the counter. The pauses before that add up to two minutes.
@@ -54,10 +61,6 @@ const MOST_FAULTS: u32 = 8;
 /// See the [module](self).
 pub(super) struct Counter<C> {
     clocks: C,
-    /// Nanoseconds in 2³² ticks.
-    rate: u64,
-    /// The same, less 1/1024.
-    slower_rate: u64,
     /// [`WINDOW`] in ticks.
     window: u64,
     /// [`LONGEST_READING`] in ticks.
@@ -76,6 +79,8 @@ struct Anchor {
     version: AtomicU64,
     ticks: AtomicU64,
     nanos: AtomicU64,
+    /// Nanoseconds in 2³² ticks, less 1/1024.
+    slower_rate: AtomicU64,
     /// While the version is odd: the earliest moment that the next anchor can show, and no earlier than any that was read.
     next: AtomicU64,
 }
@@ -90,6 +95,8 @@ struct Both {
 struct Trust {
     /// What the clocks are compared with: at most about a second old, unless nobody asked for the time.
     since: Both,
+    /// Nanoseconds in 2³² ticks.
+    rate: u64,
     faults: u32,
 }
 
@@ -105,19 +112,19 @@ impl<C: Clocks> Counter<C> {
         let both = read_both(&clocks, longest_reading)?;
         Some(Counter {
             clocks,
-            rate,
-            slower_rate: rate - (rate >> TOLERANCE_SHIFT),
             window: in_ticks(WINDOW),
             longest_reading,
             anchor: Anchor {
                 version: AtomicU64::new(0),
                 ticks: AtomicU64::new(both.ticks),
                 nanos: AtomicU64::new(both.system),
+                slower_rate: AtomicU64::new(slower(rate)),
                 next: AtomicU64::new(0),
             },
             paused_until: AtomicU64::new(0),
             trust: Mutex::new(Trust {
                 since: both,
+                rate,
                 faults: 0,
             }),
         })
@@ -145,6 +152,7 @@ impl<C: Clocks> Counter<C> {
             version,
             ticks,
             nanos,
+            slower_rate,
             next,
         } = &self.anchor;
         // A turn is repeated only if another thread has set an anchor meanwhile.
@@ -158,13 +166,14 @@ impl<C: Clocks> Counter<C> {
                 continue;
             }
             let (anchor, nanos) = (ticks.load(Acquire), nanos.load(Acquire));
+            let rate = slower_rate.load(Acquire);
             let now = self.clocks.ticks();
             if version.load(Relaxed) != seen {
                 continue;
             }
             let passed = now.wrapping_sub(anchor);
             if passed <= self.window {
-                return Ok(nanos + ((passed * self.slower_rate) >> 32));
+                return Ok(nanos + ((passed * rate) >> 32));
             }
             // Another processor's counter may be a little behind.
             if passed.wrapping_neg() <= self.longest_reading {
@@ -196,7 +205,7 @@ impl<C: Clocks> Counter<C> {
         if both.system < self.paused_until.load(Relaxed) {
             return without_anchor;
         }
-        if let Some(pause) = trust.compare(both, self.rate) {
+        if let Some(pause) = trust.compare(both) {
             self.anchor.close(earliest);
             let end = both.system.saturating_add(pause);
             self.paused_until.store(end, Relaxed);
@@ -204,9 +213,14 @@ impl<C: Clocks> Counter<C> {
         }
         let nanos = earliest.max(both.system);
         self.anchor.close(nanos);
-        self.anchor.open(both.ticks, nanos);
+        self.anchor.open(both.ticks, nanos, slower(trust.rate));
         nanos
     }
+}
+
+/// The rate at which the counter is run.
+fn slower(rate: u64) -> u64 {
+    rate - (rate >> TOLERANCE_SHIFT)
 }
 
 /// `None` if the thread is interrupted again and again.
@@ -230,22 +244,32 @@ impl Anchor {
         }
     }
 
-    fn open(&self, ticks: u64, nanos: u64) {
+    fn open(&self, ticks: u64, nanos: u64, slower_rate: u64) {
         let version = self.version.load(Relaxed);
         self.ticks.store(ticks, Release);
         self.nanos.store(nanos, Release);
+        self.slower_rate.store(slower_rate, Release);
         self.version.store(version + 1, Release);
     }
 }
 
 impl Trust {
-    /// How long the counter is not to be used because the clocks disagree.
-    fn compare(&mut self, now: Both, rate: u64) -> Option<u64> {
+    /// How long the counter is not to be used because the clocks disagree. The calibration may have been wrong, if the thread was
+    /// interrupted in it; so the rate is then taken from the two clocks themselves, as soon as they have run for long enough.
+    fn compare(&mut self, now: Both) -> Option<u64> {
         let system = now.system.saturating_sub(self.since.system);
         let ticks = u128::from(now.ticks.wrapping_sub(self.since.ticks));
-        let counter = u64::try_from((ticks * u128::from(rate)) >> 32).unwrap_or(u64::MAX);
+        let counter = u64::try_from((ticks * u128::from(self.rate)) >> 32).unwrap_or(u64::MAX);
         if system.abs_diff(counter) > 2 * LONGEST_READING + (system >> TOLERANCE_SHIFT) {
-            self.since = now;
+            let measured = (u128::from(system) << 32) / ticks.max(1);
+            let measured = u64::try_from(measured).unwrap_or(u64::MAX);
+            if measured.abs_diff(self.rate) > self.rate >> CALIBRATION_SHIFT {
+                // No calibration is as wrong as that: the counter has jumped.
+                self.since = now;
+            } else if system >= LONG_ENOUGH {
+                self.rate = measured;
+                self.since = now;
+            }
             self.faults += 1;
             return Some(match self.faults {
                 MOST_FAULTS.. => u64::MAX,

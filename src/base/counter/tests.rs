@@ -165,15 +165,26 @@ fn a_counter_that_drifts_by_200_ppm_is_corrected_and_trusted() {
 }
 
 #[test]
-fn a_counter_that_drifts_by_half_a_percent_is_given_up() {
-    for gain in [500, -500] {
+fn a_wrong_calibration_is_set_right_within_three_seconds() {
+    for gain in [500, -500, 4_000] {
         let (fake, counter) = Fake::counter();
         let (ahead, _, readings) = fake.pass_with(&counter, SECOND, gain);
         assert!(ahead <= 100_000, "{ahead}");
         assert!(readings > 9_000, "not used for a second: {readings}");
-        assert!(!counter.is_given_up());
+        fake.pass_with(&counter, 3 * SECOND, gain);
+        let (ahead, behind, readings) = fake.pass_with(&counter, 100 * SECOND, gain);
+        assert_eq!(ahead, 0);
+        assert!(behind <= 1_200, "{behind}");
+        assert!(readings <= 2 * 100 * SECOND / MILLI, "{readings}");
+    }
+}
+
+#[test]
+fn a_counter_whose_rate_is_beyond_any_wrong_calibration_is_given_up() {
+    for gain in [20_000, -20_000] {
+        let (fake, counter) = Fake::counter();
         let (ahead, _, _) = fake.pass_with(&counter, 130 * SECOND, gain);
-        assert!(ahead <= 100_000, "{ahead}");
+        assert!(ahead <= MILLI / 2, "{ahead}");
         assert!(counter.is_given_up());
         // Not even if it is steady from now on.
         let (ahead, behind, readings) = fake.pass_with(&counter, 10 * SECOND, 0);
