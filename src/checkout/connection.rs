@@ -9,7 +9,6 @@ use crate::base::sync::Instant;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
-use crate::gate::berths::BayRef;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;
@@ -22,24 +21,17 @@ use crate::lifecycle::shared::Shared;
 /// place for ever.
 #[must_use = "a connection that is dropped at once goes back unused"]
 pub struct Connection<M: Manager> {
-    /// `None` only while the guard ends. The pool is in it, as its keeper.
+    /// `None` only while the guard ends. The pool is in it, as its keeper. There is nothing beside it, so that a guard and its
+    /// `Result` are returned in registers.
     lease: Option<Lease<M>>,
-    /// Where its holder is noted, and where it comes back to.
-    bay: BayRef<M>,
-    holder: usize,
-    panicking_at_checkout: bool,
 }
 
 impl<M: Manager> Connection<M> {
     /// The lease has its keeper.
     #[inline]
-    pub(crate) fn new(lease: Lease<M>, bay: BayRef<M>, holder: usize) -> Self {
-        Connection {
-            lease: Some(lease),
-            bay,
-            holder,
-            panicking_at_checkout: std::thread::panicking(),
-        }
+    pub(crate) fn new(mut lease: Lease<M>) -> Self {
+        lease.live_mut().panicking_at_checkout = std::thread::panicking();
+        Connection { lease: Some(lease) }
     }
 
     /// What the pool knows of this connection.
@@ -55,9 +47,7 @@ impl<M: Manager> Connection<M> {
         if pool.home.is_left() {
             return pool.forget(lease);
         }
-        pool.gate
-            .lock()
-            .count_checkin(this.bay.index, this.holder, Instant::now());
+        pool.gate.lock().count_checkin(lease.live(), Instant::now());
         pool.speak_for_others(lease.live(), lease.live().verdict);
         pool.prepare_to_close(&mut lease.live_mut().connection);
         // Its failure is counted and logged; the connection is closed in any case.
@@ -84,7 +74,7 @@ impl<M: Manager> Connection<M> {
         }
         pool.event(format_args!("connection {} is detached", live.info.id));
         let mut gate = pool.gate.lock();
-        gate.count_checkin(this.bay.index, this.holder, Instant::now());
+        gate.count_checkin(&live, Instant::now());
         gate.count_detached(place);
         drop(gate);
         live.connection
@@ -174,8 +164,8 @@ impl<M: Manager> Drop for Connection<M> {
             if pool.home.is_left() {
                 return pool.forget(lease);
             }
-            let panicked = std::thread::panicking() && !self.panicking_at_checkout;
-            pool.check_in(lease, &self.bay, self.holder, panicked);
+            let panicked = std::thread::panicking() && !lease.live().panicking_at_checkout;
+            pool.check_in(lease, panicked);
         }
     }
 }

@@ -45,8 +45,8 @@ impl<M: Manager> Shared<M> {
     ) -> Option<Connection<M>> {
         let bay = self.gate.own_bay();
         let is_ready = |live: &Live<M>, at| self.is_ready(live, at);
-        let (lease, holder) = bay.take(started, &self.clock, location, is_ready)?;
-        Some(Connection::new(lease, bay, holder))
+        let lease = bay.take(started, &self.clock, location, is_ready)?;
+        Some(Connection::new(lease))
     }
 
     /// Whether a connection needs neither a ping nor to be replaced.
@@ -101,10 +101,10 @@ impl<M: Manager> Shared<M> {
         let at = self.clock.at(now);
         let ready = gate.take_ready(bay.index, now, |live| self.is_ready(live, at));
         let mut lease = ready.ok_or(ticket)?;
-        let holder = gate.count_checkout(&mut lease, bay.index, location, waited, now);
+        gate.count_checkout(&mut lease, bay.index, location, waited, now);
         drop(gate);
         self.keep(&mut lease);
-        Ok(Connection::new(lease, bay, holder))
+        Ok(Connection::new(lease))
     }
 
     /// An idle connection if nobody waits. Otherwise whatever comes first: a connection that is handed over, one that is opened, an
@@ -278,10 +278,10 @@ impl<M: Manager> Shared<M> {
         }
         let now = Instant::now();
         let waited = now.saturating_duration_since(turn.started);
-        let holder = gate.count_checkout(&mut lease, bay.index, turn.location, waited, now);
+        gate.count_checkout(&mut lease, bay.index, turn.location, waited, now);
         drop(gate);
         self.keep(&mut lease);
-        Ok(Connection::new(lease, bay, holder))
+        Ok(Connection::new(lease))
     }
 
     /// The connection goes out, and keeps the pool alive until it comes back.

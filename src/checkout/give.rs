@@ -7,7 +7,6 @@ use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
-use crate::gate::berths::BayRef;
 use crate::gate::lease::{Keeper, Lease};
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
@@ -15,13 +14,7 @@ use crate::settings::{Mode, ResetOnReturn};
 impl<M: Manager> Shared<M> {
     /// The way back: reset hook, reset, checkin hook, then the bay, the oldest waiter, else idle, else closed.
     #[inline]
-    pub(super) fn check_in(
-        self: Arc<Self>,
-        mut lease: Lease<M>,
-        bay: &BayRef<M>,
-        holder: usize,
-        panicked: bool,
-    ) {
+    pub(super) fn check_in(self: Arc<Self>, mut lease: Lease<M>, panicked: bool) {
         let now = Instant::now();
         let at = self.clock.at(now);
         let unfit = self.unfitness(&mut lease, at);
@@ -32,42 +25,39 @@ impl<M: Manager> Shared<M> {
             || self.hooks.has_checkin
             || self.reset_is_due(&mut lease, how)
         {
-            return self.restore(lease, bay.index, holder, now, unfit, how, panicked);
+            return self.restore(lease, now, unfit, how, panicked);
         }
         lease.live_mut().keeper = Some(self);
-        if let Err(lease) = bay.put(lease, holder, now, at) {
-            Shared::put_at_the_gate(lease, bay.index, holder, now);
+        if let Err(lease) = lease.live().bay().put(lease, now, at) {
+            Shared::put_at_the_gate(lease, now);
         }
     }
 
     #[inline(never)]
-    fn put_at_the_gate(mut lease: Lease<M>, bay: usize, holder: usize, now: Instant) {
+    fn put_at_the_gate(mut lease: Lease<M>, now: Instant) {
         let pool = Shared::end_keeping(lease.live_mut());
-        pool.hand_back(lease, bay, now, Some(holder));
+        pool.hand_back(lease, now, true);
     }
 
     /// The return of a connection on which something has to be done first.
-    #[expect(clippy::too_many_arguments)]
     #[inline(never)]
     fn restore(
         self: Arc<Self>,
         lease: Lease<M>,
-        bay: usize,
-        holder: usize,
         now: Instant,
         unfit: Option<CloseReason>,
         how: ResetOnReturn,
         panicked: bool,
     ) {
-        self.gate.lock_queue().count_checkin(bay, holder, now);
+        self.gate.lock_queue().count_checkin(lease.live(), now);
         if self.facts.is_bounded(Call::Reset) || !on_a_runtime() {
-            self.reset_and_give(lease, bay, unfit, how, panicked);
+            self.reset_and_give(lease, unfit, how, panicked);
             return;
         }
         let shared = self.clone();
         if let Err(unrun) = self
             .helpers
-            .run(move || shared.reset_and_give(lease, bay, unfit, how, panicked))
+            .run(move || shared.reset_and_give(lease, unfit, how, panicked))
         {
             (unrun.job)();
         }
@@ -76,7 +66,6 @@ impl<M: Manager> Shared<M> {
     fn reset_and_give(
         self: &Arc<Self>,
         lease: Lease<M>,
-        bay: usize,
         unfit: Option<CloseReason>,
         how: ResetOnReturn,
         panicked: bool,
@@ -102,28 +91,22 @@ impl<M: Manager> Shared<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
-        self.hand_back(lease, bay, Instant::now(), None);
+        self.hand_back(lease, Instant::now(), false);
     }
 
     /// A used connection goes to the oldest waiter; without one it becomes idle; if enough are idle it is closed. The checkin is
-    /// counted here if a holder is named.
-    fn hand_back(
-        self: &Arc<Self>,
-        mut lease: Lease<M>,
-        bay: usize,
-        now: Instant,
-        holder: Option<usize>,
-    ) {
+    /// counted here if it was not before.
+    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, counts: bool) {
         let live = lease.live_mut();
         live.proven = self.clock.at(now);
         live.idle_since = live.proven;
         let mut gate = self.gate.lock_queue();
         gate.prove(now);
-        let held = holder.map(|holder| gate.count_checkin(bay, holder, now));
+        let held = counts.then(|| gate.count_checkin(lease.live(), now));
         let leftover = match self.mode {
             Mode::Queue => {
                 let keeper: Keeper = self.clone();
-                match gate.park(bay, lease, held, &keeper, now) {
+                match gate.park(lease, held, &keeper, now) {
                     Ok(()) => None,
                     Err(lease) => gate.give(lease),
                 }

@@ -69,10 +69,9 @@ impl<M: Manager> State<M> {
     }
 
     /// Takes a connection back after a checkout that took so long, if nobody waits or if those who wait may be passed over: it is
-    /// parked in this bay, or becomes idle, and the oldest waiter is nudged. `Err`: it must be [given](State::give).
+    /// parked in its bay, or becomes idle, and the oldest waiter is nudged. `Err`: it must be [given](State::give).
     pub(crate) fn park(
         &mut self,
-        bay: usize,
         mut lease: Lease<M>,
         held: Option<Duration>,
         keeper: &Keeper,
@@ -85,7 +84,7 @@ impl<M: Manager> State<M> {
         if self.may_open_a_bay() {
             lease.live_mut().unused = false;
             lease.live_mut().keeper = Some(keeper.clone());
-            self.park_in(bay, lease);
+            self.park_in_bay(lease);
         } else if somebody_waits
             && self.rules.parks
             && !self.closed

@@ -117,8 +117,7 @@ impl<M: Manager> Bay<M> {
         self.inside.lock()
     }
 
-    /// The short way out: the connection that was parked last, if it is ready and nobody must go first. With the number of its
-    /// holder's record.
+    /// The short way out: the connection that was parked last, if it is ready and nobody must go first.
     #[inline]
     pub(crate) fn take(
         &self,
@@ -126,7 +125,7 @@ impl<M: Manager> Bay<M> {
         clock: &Clock,
         location: &'static Location<'static>,
         is_ready: impl FnOnce(&Live<M>, Instant) -> bool,
-    ) -> Option<(Lease<M>, usize)> {
+    ) -> Option<Lease<M>> {
         // The clock is read once more only if the lock had to be waited for: it is a third of what a checkout costs.
         let (mut inside, now, waited) = match self.inside.try_lock() {
             Some(inside) => (inside, started, Duration::ZERO),
@@ -148,8 +147,8 @@ impl<M: Manager> Bay<M> {
         let live = lease.live_mut();
         live.info.checkouts += 1;
         let id = live.info.id;
-        let holder = inside.count_checkout(id, location, waited, at);
-        Some((lease, holder))
+        live.holder = inside.count_checkout(id, location, waited, at);
+        Some(lease)
     }
 
     /// The short way back: the connection is parked. It comes back if it must go the long way.
@@ -157,7 +156,6 @@ impl<M: Manager> Bay<M> {
     pub(crate) fn put(
         &self,
         mut lease: Lease<M>,
-        holder: usize,
         now: Instant,
         at: Instant,
     ) -> Result<(), Lease<M>> {
@@ -169,6 +167,7 @@ impl<M: Manager> Bay<M> {
         if !is_open {
             return Err(lease);
         }
+        let holder = lease.live().holder;
         let held = at.saturating_duration_since(inside.holders.since(holder));
         if inside
             .until

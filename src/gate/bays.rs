@@ -150,8 +150,7 @@ impl<M: Manager> State<M> {
         None
     }
 
-    /// The long way out: counts a checkout, and notes in this bay who holds the connection. The number that is returned names that
-    /// record at the checkin.
+    /// The long way out: counts a checkout, and notes in this bay who holds the connection.
     pub(crate) fn count_checkout(
         &mut self,
         lease: &mut Lease<M>,
@@ -159,7 +158,7 @@ impl<M: Manager> State<M> {
         location: &'static Location<'static>,
         waited: Duration,
         now: Instant,
-    ) -> usize {
+    ) {
         let bound = self.counters.out() + 1 + self.bays.away();
         if bound > self.counters.recent_checked_out {
             self.gather();
@@ -168,17 +167,20 @@ impl<M: Manager> State<M> {
         let live = lease.live_mut();
         live.unused = false;
         live.info.checkouts += 1;
-        let id = live.info.id;
+        let bay = &self.bays.all[bay];
+        live.holder = bay.lock().holders.add(live.info.id, location, at);
+        live.bay = Some(berths::same(bay));
         self.counters.checked_out(waited);
         self.counts_changed = true;
-        self.bays.all[bay].lock().holders.add(id, location, at)
     }
 
     /// The long way back: counts a checkin. Returns how long the connection was held.
-    pub(crate) fn count_checkin(&mut self, bay: usize, holder: usize, now: Instant) -> Duration {
-        let since = self.bays.look_into(bay, &mut self.counters, |inside| {
-            inside.holders.remove(holder)
-        });
+    pub(crate) fn count_checkin(&mut self, live: &Live<M>, now: Instant) -> Duration {
+        let since = self
+            .bays
+            .look_into(live.bay().index, &mut self.counters, |inside| {
+                inside.holders.remove(live.holder)
+            });
         let held = self.rules.clock.at(now).saturating_duration_since(since);
         self.counters.checked_in(held);
         self.counts_changed = true;
@@ -196,8 +198,9 @@ impl<M: Manager> State<M> {
             && !self.episodes.is_leaking()
     }
 
-    /// Parks a connection in a bay, which is open from now on.
-    pub(super) fn park_in(&mut self, bay: usize, lease: Lease<M>) {
+    /// Parks a connection in its bay, which is open from now on.
+    pub(super) fn park_in_bay(&mut self, lease: Lease<M>) {
+        let bay = lease.live().bay().index;
         let oldest = self.waiters.front();
         let until = oldest.map(|oldest| oldest.waiter.since + self.rules.yield_for);
         self.bays.open |= 1 << bay;

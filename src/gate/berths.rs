@@ -19,13 +19,13 @@ pub(super) type Berths<M> = std::sync::Arc<[BayRef<M>]>;
 
 #[cfg(not(queuepool_loom))]
 #[inline]
-pub(super) fn at<M: Manager>(berths: &Berths<M>, index: usize) -> BayRef<M> {
-    berths[index]
+pub(super) fn same<M: Manager>(bay: &BayRef<M>) -> BayRef<M> {
+    bay
 }
 
 #[cfg(queuepool_loom)]
-pub(super) fn at<M: Manager>(berths: &Berths<M>, index: usize) -> BayRef<M> {
-    berths[index].clone()
+pub(super) fn same<M: Manager>(bay: &BayRef<M>) -> BayRef<M> {
+    bay.clone()
 }
 
 #[cfg(queuepool_loom)]

@@ -7,6 +7,7 @@ use crate::base::sync::Instant;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
 use crate::contract::hooks::Customizer;
+use crate::gate::berths::{self, BayRef};
 use crate::gate::places::Place;
 use crate::gate::verdict::Verdict;
 
@@ -63,6 +64,12 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) verdict: Verdict,
     /// `Some` while it is out or parked.
     pub(crate) keeper: Option<Keeper>,
+    /// The bay of the thread that took it last, where its holder is noted and where it comes back to; `None` before the first.
+    pub(super) bay: Option<BayRef<M>>,
+    /// The number of its holder's record there.
+    pub(super) holder: usize,
+    /// Its holder's thread was panicking already when it took it.
+    pub(crate) panicking_at_checkout: bool,
 }
 
 impl<M: Manager> Live<M> {
@@ -88,7 +95,17 @@ impl<M: Manager> Live<M> {
             unused: true,
             verdict: Verdict::Sound,
             keeper: None,
+            bay: None,
+            holder: 0,
+            panicking_at_checkout: false,
         })
+    }
+
+    /// The bay of the thread that has taken it.
+    #[inline]
+    pub(crate) fn bay(&self) -> BayRef<M> {
+        let bay = self.bay.as_ref();
+        berths::same(bay.expect("bug: it was never taken"))
     }
 
     pub(crate) fn as_hooks_see_it(&mut self) -> (&mut M::Connection, &ConnectionInfo) {

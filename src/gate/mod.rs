@@ -163,7 +163,7 @@ impl<M: Manager> Gate<M> {
     pub(crate) fn own_bay(&self) -> BayRef<M> {
         // Their number is a power of two.
         let own = own_bay() as usize & (self.bays.len() - 1);
-        berths::at(&self.bays, own)
+        berths::same(&self.bays[own])
     }
 
     /// The lock, with all bays gathered.
