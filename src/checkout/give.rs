@@ -23,7 +23,8 @@ impl<M: Manager> Shared<M> {
             && !self.hooks.has_checkin
             && !self.reset_is_due(&mut lease, how)
         {
-            self.hand_back(lease, now, Some(holder));
+            let proven = self.has_answered(&mut lease);
+            self.hand_back(lease, now, Some(holder), proven);
             return;
         }
         self.gate.lock().count_checkin(holder, now);
@@ -68,17 +69,28 @@ impl<M: Manager> Shared<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
-        self.hand_back(lease, Instant::now(), None);
+        let proven = self.facts.resets(how) || self.has_answered(&mut lease);
+        self.hand_back(lease, Instant::now(), None, proven);
     }
 
     /// A used connection goes to the oldest waiter; without one it becomes idle; if enough are idle it is closed. The checkin is
     /// counted here if a holder is named.
-    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, holder: Option<usize>) {
+    fn hand_back(
+        self: &Arc<Self>,
+        mut lease: Lease<M>,
+        now: Instant,
+        holder: Option<usize>,
+        proven: bool,
+    ) {
         let live = lease.live_mut();
-        live.proven = self.clock.at(now);
-        live.idle_since = live.proven;
+        live.idle_since = self.clock.at(now);
+        if proven {
+            live.proven = live.idle_since;
+        }
         let mut gate = self.gate.lock();
-        gate.prove(now);
+        if proven {
+            gate.prove(now);
+        }
         let held = holder.map(|holder| gate.count_checkin(holder, now));
         let leftover = match self.mode {
             // With a checkout hook nobody could take it without letting go of the lock.

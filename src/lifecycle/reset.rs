@@ -70,6 +70,12 @@ impl<M: Manager> Shared<M> {
             && catch(|| self.driver.reset_is_due(&self.manager, connection, how)).unwrap_or(true)
     }
 
+    /// Whether the return of a connection that was not reset proves it alive.
+    pub(crate) fn has_answered(&self, lease: &mut Lease<M>) -> bool {
+        let connection = &mut lease.live_mut().connection;
+        catch(|| self.driver.has_answered(&self.manager, connection)).unwrap_or(false)
+    }
+
     pub(crate) fn reset_for(&self, panicked: bool) -> ResetOnReturn {
         if panicked {
             ResetOnReturn::Full
