@@ -16,6 +16,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
@@ -63,6 +64,8 @@ pub struct PostgresManager {
     tls: Tls,
     encryption: Encryption,
     watches_plain: bool,
+    /// The stream of a connection that it has opened is ours.
+    some_are_watched: AtomicBool,
     opening: Arc<Opening>,
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
@@ -196,6 +199,7 @@ impl PostgresManager {
             opening,
             encryption,
             watches_plain: false,
+            some_are_watched: AtomicBool::new(false),
             tls: Tls::unsaid(),
             config,
             statement_limit: None,
@@ -243,12 +247,22 @@ impl PostgresManager {
         opening::is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS))
     }
 
-    /// What is known of the connection's stream, if it is watched.
+    /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened, as with
+    /// sslmode=prefer and a server that has no TLS.
     fn watch(&self, client: &mut Client) -> Option<Arc<Watch>> {
-        self.opening
-            .watches()
-            .then(|| stream::find(client))
-            .flatten()
+        let some_are = self.some_are_watched.load(Ordering::Relaxed);
+        some_are.then(|| stream::find(client)).flatten()
+    }
+
+    /// Whether this connection, which has just been opened, is watched.
+    fn note_whether_watched(&self, client: &mut Client) {
+        if !self.opening.may_watch() {
+            return;
+        }
+        if let Some(watch) = stream::find(client) {
+            self.some_are_watched.store(true, Ordering::Relaxed);
+            watch.record().is_as_new();
+        }
     }
 
     fn note(&self, sql: &str) {
@@ -317,9 +331,7 @@ impl ManageConnection for PostgresManager {
         if let Some(sql) = &self.statement_limit {
             self.run(&mut client, sql)?;
         }
-        if let Some(watch) = self.watch(&mut client) {
-            watch.record().is_as_new();
-        }
+        self.note_whether_watched(&mut client);
         Ok(client)
     }
 

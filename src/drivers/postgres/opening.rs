@@ -100,7 +100,7 @@ impl Opening {
     }
 
     /// Whether connections that it opens may be watched.
-    pub(super) fn watches(&self) -> bool {
+    pub(super) fn may_watch(&self) -> bool {
         self.plain.is_watched() || (cfg!(feature = "tls") && self.mode != SslMode::Disable)
     }
 
