@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use ::postgres::Client;
+use ::postgres::fallible_iterator::FallibleIterator;
 use ::postgres::types::ToSql;
 use queuepool::{CloseReason, PrePing, Settings};
 
@@ -90,7 +91,30 @@ fn a_leaked_reader_or_writer_costs_no_thread<S: TestServer>() {
     }
 }
 
+/// The driver reads on until a leaked reader has left it with more than it keeps. From then on it sends nothing either, even if the
+/// whole answer has come.
+fn a_leaked_reader_of_a_short_answer_hangs_nobody<S: TestServer>() {
+    let server = S::start();
+    for rows in (9..30).step_by(2) {
+        let pool = watched(&server.url(), settings());
+        let mut holder = pool.get().unwrap();
+        let sql = format!("SELECT repeat('x', 1000) FROM generate_series(1, {rows})");
+        std::mem::forget(holder.query_raw(&sql, NO_PARAMETERS).unwrap());
+        // Reads what comes, as far as the driver can.
+        let read = |client: &mut Client| {
+            let mut notifications = client.notifications();
+            let mut reading = notifications.timeout_iter(Duration::from_millis(20));
+            reading.next().unwrap()
+        };
+        assert!(read(&mut holder).is_none());
+        drop(holder);
+        let mut next = pool.get().unwrap();
+        assert_eq!(next.query_one("SELECT 7", &[]).unwrap().get::<_, i32>(0), 7);
+    }
+}
+
 support::servers::on_each!([
+    a_leaked_reader_of_a_short_answer_hangs_nobody,
     a_reset_that_is_not_answered_is_aborted,
     a_validation_query_that_is_not_answered_is_aborted,
     a_leaked_reader_or_writer_costs_no_thread,

@@ -10,7 +10,7 @@ use queuepool::postgres::{PostgresManager, PostgresPool};
 use queuepool::{Clock, Pool, PrePing, ResetOnReturn, Settings};
 
 use crate::pool::size;
-use support::half_read::{COPY, admin, pid};
+use support::half_read::{admin, leave_a_sleeper, pid};
 use support::scripted::{millis, secs};
 use support::servers::{PgBouncer, Postgres, TestServer};
 
@@ -218,6 +218,17 @@ const CASES: &[Case] = &[
         is_sent: BOTH,
     },
     Case {
+        what: "an answer of which nothing is read halfway",
+        hold: |client| {
+            drop(
+                client
+                    .query_raw("SELECT tells_and_waits()", NO_PARAMETERS)
+                    .unwrap(),
+            )
+        },
+        is_sent: BOTH,
+    },
+    Case {
         what: "a ping that was not waited for",
         hold: |client| {
             let busy = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(0.2) END \
@@ -287,6 +298,8 @@ const CASES: &[Case] = &[
 
 const OBJECTS: &str = "CREATE TABLE t (i int); CREATE TABLE secret (); \
      CREATE PROCEDURE listens() LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'LISTEN news'; END $$; \
+     CREATE FUNCTION tells_and_waits() RETURNS int LANGUAGE plpgsql AS \
+     $$ BEGIN RAISE NOTICE 'sends what there is'; PERFORM pg_sleep(0.2); RETURN 1; END $$; \
      CREATE FUNCTION listens_too() RETURNS int LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'LISTEN news'; RETURN 1; END $$;";
 
 /// A server that logs every statement.
@@ -517,13 +530,13 @@ fn a_connection_that_is_not_watched_is_always_reset() {
 }
 
 #[test]
-fn a_half_read_answer_is_cancelled_and_its_connection_closed() {
+fn a_statement_that_has_stopped_to_answer_is_cancelled_and_its_connection_closed() {
     let server = Postgres::start();
     let settings = silent(ResetOnReturn::Rollback).health_check_timeout(Duration::from_millis(300));
     let pool = watched(&server.url(), settings);
     let mut holder = pool.get().unwrap();
     let left = pid(&mut holder);
-    drop(holder.copy_out(COPY).unwrap());
+    leave_a_sleeper(&mut holder);
     drop(holder);
     assert_ne!(pid(&mut pool.get().unwrap()), left);
     assert!(support::half_read::ends(&server, left));

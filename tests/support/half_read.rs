@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ::postgres::types::ToSql;
 use ::postgres::{Client, NoTls};
 use queuepool::postgres::PostgresPool;
 use queuepool::{CloseReason, PrePing, Settings};
@@ -13,6 +14,14 @@ pub const COPY: &str = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 2
 /// The same amount as rows.
 pub const ROWS: &str =
     "SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j";
+
+/// Leaves a statement that has answered with 99 rows and sends the last one after a minute.
+pub fn leave_a_sleeper(client: &mut Client) {
+    let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
+               FROM generate_series(1, 100) i";
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    drop(client.query_raw(sql, none).unwrap());
+}
 
 const LIMIT: Duration = Duration::from_millis(300);
 

@@ -7,7 +7,7 @@ use queuepool::{Pool, PrePing, ResetOnReturn, Settings};
 
 use crate::postgres::{ANY, ENCRYPTED, PLAIN};
 use crate::table::{HERE, World};
-use support::half_read::COPY;
+use support::half_read::leave_a_sleeper;
 use support::scripted::millis;
 use support::servers::{PgBouncer, Postgres};
 
@@ -116,7 +116,7 @@ fn plain_connections_are_watched_if_that_is_wanted() {
             assert_eq!(row.unwrap().get::<_, bool>(0), is_encrypted, "{mode}");
             let mut holder = pool.get().unwrap();
             let left = support::half_read::pid(&mut holder);
-            drop(holder.copy_out(COPY).unwrap());
+            leave_a_sleeper(&mut holder);
             drop(holder);
             assert!(support::half_read::ends(server, left), "{mode} {wanted}");
         }
@@ -129,6 +129,7 @@ fn a_refused_login_reads_the_same() {
     let world = World::new();
     let only_encrypted = server(&world, ENCRYPTED);
     let without_tls = Postgres::start();
+    let neither = Postgres::start_with_files(&[], &[("pg_hba.conf", ENCRYPTED)]);
     let bouncer = PgBouncer::start(&without_tls, "session");
     for (url, mode) in [
         (only_encrypted.url(), "disable"),
@@ -137,6 +138,7 @@ fn a_refused_login_reads_the_same() {
         (support::servers::to_nowhere(&without_tls.url()), "prefer"),
         (bouncer.url().replace("app:", "nobody:"), "prefer"),
         (without_tls.url(), "require"),
+        (neither.url(), "prefer"),
     ] {
         let url = format!("{url}?sslmode={mode}");
         let words = [true, false].map(|wanted| {
