@@ -95,9 +95,9 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         Ok(Reset::NotSupported)
     }
 
-    /// Whether [`reset`](Driver::reset) has anything to do on this connection, which has just come back. The default says yes. A driver
-    /// that knows better without a round trip saves the call, and with it the way to a helper thread; it must be sure. Asked on the
-    /// thread that returns the connection, and not for one whose holder panicked. It must not block.
+    /// Whether [`reset`](Driver::reset) has anything to do on this connection, which has just come back. The default says yes. A
+    /// driver that knows better without a round trip saves the call, and with it the way to a helper thread; it must be sure. Asked
+    /// on the thread that returns the connection, and not for one whose holder panicked. It must not block.
     fn reset_is_due(
         &self,
         _manager: &M,
@@ -107,9 +107,9 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         true
     }
 
-    /// Whether the server has answered on this connection since it was opened, tested or reset, or since this was asked last. Asked when a
-    /// connection comes back and is kept without a reset: only with an answer does its return prove that it is alive. The default says
-    /// yes, for drivers that cannot know. It must not block.
+    /// Whether the server has answered on this connection since it was opened, tested or reset, or since this was asked last. Asked
+    /// when a connection comes back and is kept without a reset: only with an answer does its return prove that it is alive. The
+    /// default says yes, for drivers that cannot know. It must not block.
     fn has_answered(&self, _manager: &M, _connection: &mut M::Connection) -> bool {
         true
     }

@@ -54,15 +54,10 @@ impl From<bool> for PrePing {
 /// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
 /// | loaded libraries, the driver's own statements | stays | stays | stays |
 ///
-/// On PostgreSQL nothing is sent where the pool knows that there is nothing to undo: it reads what goes by on encrypted connections, and
-/// on plain ones if
-#[cfg_attr(
-    feature = "postgres",
-    doc = "[`watch_plain_connections`](crate::postgres::PostgresManager::watch_plain_connections) is set."
-)]
-#[cfg_attr(not(feature = "postgres"), doc = "`watch_plain_connections` is set.")]
-/// A `LISTEN` that a function or a trigger executes shows only once a notification comes. On a connection that is watched it then stays
-/// until that notification's return; what was notified before the next user's first answer is dropped.
+/// On PostgreSQL nothing is sent where the pool knows that there is nothing to undo: it reads what goes by on encrypted
+/// connections, and on plain TCP connections if `PostgresManager::watch_plain_connections` is set. There, a `LISTEN` that a
+/// function or a trigger executes shows only once a notification comes. Until then the session goes on listening; what is notified
+/// before the next user's first answer is dropped, and what comes later reaches that user.
 ///
 /// | MySQL, MariaDB | `Never` | `Rollback` | `Full` |
 /// |---|---|---|---|
@@ -98,8 +93,8 @@ pub enum ResetOnReturn {
     /// it is not known that there is nothing to undo, none on SQLite.
     #[default]
     Rollback,
-    /// The session is as it was after the login: one or two round trips on PostgreSQL if anything was sent, two or more on MySQL and MariaDB
-    /// (`COM_RESET_CONNECTION`, then what that leaves), and a new connection on SQLite.
+    /// The session is as it was after the login: one or two round trips on PostgreSQL if anything was sent, two or more on MySQL
+    /// and MariaDB (`COM_RESET_CONNECTION`, then what that leaves), and a new connection on SQLite.
     Full,
 }
 

@@ -1,5 +1,5 @@
-//! PostgreSQL on watched connections: a ping or reset that blocks is aborted on the thread that needs it. Nothing is abandoned, so no
-//! thread hangs in the driver.
+//! PostgreSQL on watched connections: a ping or reset that blocks is aborted on the thread that needs it. Nothing is abandoned, so
+//! no thread hangs in the driver.
 
 use std::time::{Duration, Instant};
 

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Watched;
 
-/// Encrypts nothing. The driver asks it for a stream only with direct negotiation, without which it would ask the server for TLS first.
+/// Encrypts nothing. The driver asks it for a stream only with direct negotiation, without which it would ask the server for TLS
+/// first.
 #[derive(Clone)]
 pub(super) struct Plain;
 

@@ -45,8 +45,8 @@ impl Frames {
         self.have == 0 && self.rest == 0
     }
 
-    /// Takes some of the next bytes, and says how many. The message is returned once enough of it has been seen; its rest is still to be
-    /// passed over.
+    /// Takes some of the next bytes, and says how many. The message is returned once enough of it has been seen; its rest is still
+    /// to be passed over.
     pub(super) fn step(&mut self, bytes: &[u8]) -> Result<(usize, Option<Message>), Confused> {
         if self.have == 0 && self.rest > 0 {
             let passed = self.rest.min(bytes.len());

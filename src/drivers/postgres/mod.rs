@@ -126,11 +126,11 @@ impl PostgresManager {
         self
     }
 
-    /// Watches plain TCP connections too, as encrypted ones always are: what goes by on them tells the pool whether there is anything to
-    /// reset when one is returned, and the round trip is saved if there is not. Default false.
+    /// Watches plain TCP connections too, as encrypted ones always are: what goes by on them tells the pool whether there is
+    /// anything to reset when one is returned, and the round trip is saved if there is not. Default false.
     ///
-    /// The driver takes a watched plain connection to be encrypted. So on these, `cancel_token().cancel_query(NoTls)` of your own fails;
-    /// the pool itself cancels as before. With `sslmode=prefer` and a server that has no TLS, each connect takes two TCP
+    /// The driver takes a watched plain connection to be encrypted. So on these, `cancel_token().cancel_query(NoTls)` of your own
+    /// fails; the pool itself cancels as before. With `sslmode=prefer` and a server that has no TLS, each connect takes two TCP
     /// connections. Unix sockets are never watched, nor is anything if both kinds of hosts are named.
     #[must_use]
     pub fn watch_plain_connections(mut self, on: bool) -> Self {
@@ -247,8 +247,8 @@ impl PostgresManager {
         opening::is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS))
     }
 
-    /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened, as with
-    /// sslmode=prefer and a server that has no TLS.
+    /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened,
+    /// as with sslmode=prefer and a server that has no TLS.
     fn watch(&self, client: &mut Client) -> Option<Arc<Watch>> {
         let some_are = self.some_are_watched.load(Ordering::Relaxed);
         some_are.then(|| stream::find(client)).flatten()

@@ -81,8 +81,8 @@ impl Opening {
         target: &str,
     ) -> Self {
         let plain = Plain::new(config, watches_plain);
-        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure. It does not ask
-        // a connector then, so the connection would not be watched.
+        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure. It does not
+        // ask a connector then, so the connection would not be watched.
         let wanted = match encryption.mode {
             SslMode::Prefer if !plain.is_watched() => Wanted::Prefer,
             _ => Wanted::Require,

@@ -1,8 +1,9 @@
 //! The stream that the driver reads and writes, watched by us, and how it is found again from a `Client`.
 //!
-//! `Client` shows nothing that would tell one connection from another, and its place in memory changes. But every call on it polls its
-//! stream on the thread of the call. So [`find`] makes such a call, one that sends nothing, and the stream that is polled
-//! meanwhile makes itself known instead of reading and writing. Measured in a release build: 0.2 µs.
+//! `Client` shows nothing that would tell one connection from another, and its place in memory changes. But every call on it polls
+//! its stream on the thread of the call. So [`find`] makes such a call, one that sends nothing, and the stream that is polled
+//! meanwhile makes itself known instead of reading and writing. In a release build that takes 0.45 µs, nearly all of it in tokio's
+//! `block_on`.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -63,7 +64,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Tells [`find`] which stream it is. The driver polls its stream first for reading, unless it waits for the reader of an answer.
+    /// Tells [`find`] which stream it is. The driver polls its stream first for reading, unless it waits for the reader of an
+    /// answer.
     fn make_known(self: &Arc<Self>, is_read: bool) {
         if FOUND.with_borrow(Option::is_some) {
             return;
@@ -77,8 +79,8 @@ fn aborted() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "aborted by the pool")
 }
 
-/// What is known of the connection's stream. `None` if the stream is not ours, which is then read and written as by any call, or on a
-/// thread of an async runtime, where the driver must not be called.
+/// What is known of the connection's stream. `None` if the stream is not ours, which is then read and written as by any call, or on
+/// a thread of an async runtime, where the driver must not be called.
 pub(super) fn find(client: &mut Client) -> Option<Arc<Watch>> {
     struct Asking;
     impl Drop for Asking {
@@ -92,8 +94,8 @@ pub(super) fn find(client: &mut Client) -> Option<Arc<Watch>> {
     }
     ASKS.set(true);
     let asking = Asking;
-    // The driver refuses SQL with a NUL, after it has polled its stream. This is the only call that neither sends nor logs nor takes
-    // a notification out.
+    // The driver refuses SQL with a NUL, after it has polled its stream. This is the only call that neither sends nor logs nor
+    // takes a notification out.
     let _refused = client.query_typed("\0", &[]);
     drop(asking);
     FOUND.take()

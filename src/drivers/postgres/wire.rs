@@ -3,9 +3,9 @@
 //! What is kept has the same size however long the messages are, and reads and writes may cut them anywhere. Of most messages only
 //! the header is looked at.
 //!
-//! Each Query, FunctionCall and Sync is owed one ReadyForQuery, which says whether a transaction is open. What was sent counts until
-//! its ReadyForQuery was read, so bytes that have arrived and that nobody has read yet change nothing: with nothing owed and the
-//! status idle, no transaction is open, and nobody's answer is on its way.
+//! Each Query, FunctionCall and Sync is owed one ReadyForQuery, which says whether a transaction is open. What was sent counts
+//! until its ReadyForQuery was read, so bytes that have arrived and that nobody has read yet change nothing: with nothing owed and
+//! the status idle, no transaction is open, and nobody's answer is on its way.
 //!
 //! The driver assigns each answer to its oldest request, and is wrong about that only around a `COPY … FROM STDIN`: if the server
 //! refuses one, the driver sends a CopyFail and a second Sync, which are answered too ([`super::proof`]). So any trace of a COPY
@@ -14,8 +14,8 @@
 
 use super::frames::{Frames, LOOKED_AT, Message};
 
-/// The first words, cut to eight bytes, of the tags of commands that execute no `LISTEN` unless they call a function that does. DO and
-/// CALL are not among them, nor is what later versions may bring.
+/// The first words, cut to eight bytes, of the tags of commands that execute no `LISTEN` unless they call a function that does. DO
+/// and CALL are not among them, nor is what later versions may bring.
 const LISTENS_TO_NOTHING: [&[u8]; 26] = [
     b"SELECT",
     b"INSERT",
@@ -143,7 +143,8 @@ impl Record {
         }
     }
 
-    /// These bytes have come. Returns how many of them are left after notifications were dropped, which are the first of `bytes` then.
+    /// These bytes have come. Returns how many of them are left after notifications were dropped, which are the first of `bytes`
+    /// then.
     pub(super) fn received(&mut self, bytes: &mut [u8]) -> usize {
         let (mut seen, mut kept) = (0, 0);
         while seen < bytes.len() && !self.confused {
