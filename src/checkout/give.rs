@@ -11,6 +11,15 @@ use crate::gate::lease::{Keeper, Lease};
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
 
+/// A connection that comes back.
+struct Returned {
+    now: Instant,
+    /// The checkin was counted before.
+    is_counted: bool,
+    /// That proves the connection alive.
+    has_answered: bool,
+}
+
 impl<M: Manager> Shared<M> {
     /// The way back: reset hook, reset, checkin hook, then the bay, the oldest waiter, else idle, else closed.
     #[inline]
@@ -27,16 +36,22 @@ impl<M: Manager> Shared<M> {
         {
             return self.restore(lease, now, unfit, how, panicked);
         }
+        let has_answered = self.has_answered(&mut lease);
         lease.live_mut().keeper = Some(self);
-        if let Err(lease) = lease.live().bay().put(lease, now, at) {
-            Shared::put_at_the_gate(lease, now);
+        if let Err(lease) = lease.live().bay().put(lease, now, at, has_answered) {
+            Shared::put_at_the_gate(lease, now, has_answered);
         }
     }
 
     #[inline(never)]
-    fn put_at_the_gate(mut lease: Lease<M>, now: Instant) {
+    fn put_at_the_gate(mut lease: Lease<M>, now: Instant, has_answered: bool) {
         let pool = Shared::end_keeping(lease.live_mut());
-        pool.hand_back(lease, now, true);
+        let returned = Returned {
+            now,
+            is_counted: false,
+            has_answered,
+        };
+        pool.hand_back(lease, returned);
     }
 
     /// The return of a connection on which something has to be done first.
@@ -91,18 +106,32 @@ impl<M: Manager> Shared<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
-        self.hand_back(lease, Instant::now(), false);
+        let has_answered = self.resets(how) || self.has_answered(&mut lease);
+        let returned = Returned {
+            now: Instant::now(),
+            is_counted: true,
+            has_answered,
+        };
+        self.hand_back(lease, returned);
     }
 
-    /// A used connection goes to the oldest waiter; without one it becomes idle; if enough are idle it is closed. The checkin is
-    /// counted here if it was not before.
-    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, now: Instant, counts: bool) {
+    /// A used connection goes to the oldest waiter; without one it is parked or becomes idle; if enough are idle it is closed.
+    fn hand_back(self: &Arc<Self>, mut lease: Lease<M>, returned: Returned) {
+        let Returned {
+            now,
+            is_counted,
+            has_answered,
+        } = returned;
         let live = lease.live_mut();
-        live.proven = self.clock.at(now);
-        live.idle_since = live.proven;
+        live.idle_since = self.clock.at(now);
+        if has_answered {
+            live.proven = live.idle_since;
+        }
         let mut gate = self.gate.lock_queue();
-        gate.prove(now);
-        let held = counts.then(|| gate.count_checkin(lease.live(), now));
+        if has_answered {
+            gate.prove(now);
+        }
+        let held = (!is_counted).then(|| gate.count_checkin(lease.live(), now));
         let leftover = match self.mode {
             Mode::Queue => {
                 let keeper: Keeper = self.clone();

@@ -108,6 +108,13 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         true
     }
 
+    /// Whether the server has answered on this connection since it was opened, tested or reset, or since this was asked last. Asked
+    /// when a connection comes back and is kept without a reset: only with an answer does its return prove that it is alive. The
+    /// default says yes, for drivers that cannot know. It must not block.
+    fn has_answered(&self, _manager: &M, _connection: &mut M::Connection) -> bool {
+        true
+    }
+
     /// Whether a connection must be asked at each return whether an answer is still owed on it, even under
     /// `reset_on_return = never`. If so, [`reset`](Driver::reset) is then called with [`ResetOnReturn::Never`], and must do nothing
     /// else. Asked once, when the pool is built.
@@ -171,10 +178,20 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         None
     }
 
+    /// The same, for a driver that cannot find its socket without touching the connection. The pool asks this one; the default asks
+    /// [`abort_handle`](Driver::abort_handle). It must not block.
+    fn abort_handle_mut(
+        &self,
+        _manager: &M,
+        connection: &mut M::Connection,
+    ) -> Option<Box<dyn FnOnce() + Send>> {
+        self.abort_handle(connection)
+    }
+
     /// A function that ends, on the server, the statement that a call on this connection waits for. It is run once the call is
     /// past its limit, on a helper thread, where it may block. The connection is closed in any case, since the cancel may hit its
-    /// next statement. The pool asks for the function before each reset that runs on a helper thread. With `None`, the default,
-    /// the call is left to itself.
+    /// next statement. The pool asks for the function before each reset that may block. With `None`, the default, the statement is
+    /// left to itself.
     fn cancel_handle(
         &self,
         _manager: &M,

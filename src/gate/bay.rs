@@ -92,9 +92,9 @@ impl<M: Manager> Inside<M> {
 
     #[cfg_attr(queuepool_counting, inline(never))] // benches/counting.sh finds it by name
     #[cfg_attr(not(queuepool_counting), inline)]
-    fn count_checkin(&mut self, holder: usize, held: Duration, now: Instant) {
+    fn count_checkin(&mut self, holder: usize, held: Duration) {
         self.holders.remove(holder);
-        self.tally.checked_in(held, now);
+        self.tally.checked_in(held);
     }
 }
 
@@ -158,6 +158,7 @@ impl<M: Manager> Bay<M> {
         mut lease: Lease<M>,
         now: Instant,
         at: Instant,
+        has_answered: bool,
     ) -> Result<(), Lease<M>> {
         let mut inside = self.inside.lock();
         #[cfg(queuepool_loom)]
@@ -175,10 +176,13 @@ impl<M: Manager> Bay<M> {
         {
             return Err(lease);
         }
-        inside.count_checkin(holder, held, now);
+        inside.count_checkin(holder, held);
         let live = lease.live_mut();
-        live.proven = at;
         live.idle_since = at;
+        if has_answered {
+            live.proven = at;
+            inside.tally.prove(now);
+        }
         inside.parked.push(lease);
         Ok(())
     }

@@ -53,7 +53,7 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) doubts: u64,
     /// When it is too old; `None` for never.
     pub(crate) expires: Option<Instant>,
-    /// When it was last proved alive: opened, reset, pinged, or returned after use.
+    /// When it was last proved alive: opened, reset, pinged, or returned after an answer.
     pub(crate) proven: Instant,
     /// When it last became idle.
     pub(crate) idle_since: Instant,

@@ -17,7 +17,7 @@ pub(super) struct Tally {
     acquisition: Option<Histogram>,
     hold: Option<Histogram>,
     lately_held: Lately,
-    /// When a connection last came back.
+    /// When a connection that came back last was proved alive.
     proven: Option<Instant>,
 }
 
@@ -35,12 +35,16 @@ impl Tally {
     }
 
     #[inline]
-    pub(super) fn checked_in(&mut self, held: Duration, now: Instant) {
+    pub(super) fn checked_in(&mut self, held: Duration) {
         self.checkins += 1;
         self.hold
             .get_or_insert_with(Histogram::default)
             .record(held);
         self.lately_held.note(held);
+    }
+
+    #[inline]
+    pub(super) fn prove(&mut self, now: Instant) {
         self.proven = Some(now);
     }
 

@@ -30,20 +30,22 @@ impl<M: Manager> Drop for Carried<M> {
     }
 }
 
+type Cancel = Box<dyn FnOnce() + Send>;
+
 /// What became of a driver call on a connection.
 pub(crate) type Called<T> = Result<T, Panic>;
 
 impl<M: Manager> Shared<M> {
     /// Begins to watch a call on this connection, if the driver can abort it. A driver that panics when asked counts as one that
     /// cannot.
-    fn watch(&self, lease: &Lease<M>, limit: Duration) -> Option<Watch> {
-        let connection = &lease.live().connection;
-        let abort = catch(|| self.driver.abort_handle(connection));
+    fn watch(&self, lease: &mut Lease<M>, limit: Duration) -> Option<Watch> {
+        let connection = &mut lease.live_mut().connection;
+        let abort = catch(|| self.driver.abort_handle_mut(&self.manager, connection));
         Watch::begin(limit, abort.ok()??)
     }
 
     /// What cancels, on the server, the statement that this connection waits for.
-    fn cancel_handle(&self, lease: &Lease<M>) -> Option<Box<dyn FnOnce() + Send>> {
+    fn cancel_handle(&self, lease: &Lease<M>) -> Option<Cancel> {
         let connection = &lease.live().connection;
         catch(|| self.driver.cancel_handle(&self.manager, connection))
             .ok()
@@ -65,7 +67,11 @@ impl<M: Manager> Shared<M> {
             let result = keep_panic(|| work(self, lease.live_mut()));
             return Some((lease, result));
         }
-        if let Some(watch) = self.watch(&lease, limit) {
+        let cancel = match which {
+            Call::Reset => self.cancel_handle(&lease).map(Foreign::new),
+            _ => None,
+        };
+        if let Some(watch) = self.watch(&mut lease, limit) {
             let result = keep_panic(|| work(self, lease.live_mut()));
             if !watch.end() {
                 return Some((lease, result));
@@ -75,12 +81,9 @@ impl<M: Manager> Shared<M> {
                 Call::Reset => self.close_lease_and_settle(lease, reason),
                 _ => self.close_lease(lease, reason),
             }
+            self.cancel(cancel);
             return None;
         }
-        let cancel = match which {
-            Call::Reset => self.cancel_handle(&lease).map(Foreign::new),
-            _ => None,
-        };
         let info = lease.live().info.clone();
         let (place, live) = lease.empty();
         let slot = Slot::new();
@@ -118,15 +121,22 @@ impl<M: Manager> Shared<M> {
         drop(gate);
         if !ran {
             self.gate.lock().close_returned(info.id);
-        } else if let Some(cancel) = cancel {
+        } else {
+            self.cancel(cancel);
+        }
+        // Its failure is counted and logged.
+        let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
+        None
+    }
+
+    /// Cancels on a helper thread, where that may block.
+    fn cancel(self: &Arc<Self>, cancel: Option<Foreign<Cancel>>) {
+        if let Some(cancel) = cancel {
             self.on_helper(|_| {
                 // If it panics, the call goes on as it would have without it.
                 let _cancelled = catch(cancel.into_inner());
             });
         }
-        // Its failure is counted and logged.
-        let _ = self.run_hook("close", |hooks| hooks.closing(&info, reason));
-        None
     }
 
     /// A driver call on a connection did not end in time.

@@ -71,6 +71,13 @@ impl<M: Manager> Shared<M> {
             && catch(|| self.driver.reset_is_due(&self.manager, connection, how)).unwrap_or(true)
     }
 
+    /// Whether the return of a connection that was not reset proves it alive.
+    #[inline]
+    pub(crate) fn has_answered(&self, lease: &mut Lease<M>) -> bool {
+        let connection = &mut lease.live_mut().connection;
+        catch(|| self.driver.has_answered(&self.manager, connection)).unwrap_or(false)
+    }
+
     /// How a returned connection is reset. In null mode it is closed next, so a rollback is all it can need: PostgreSQL holds the
     /// locks of a session for some milliseconds after the client has closed it (255 of 500 closes, up to 10 ms), SQLite those of
     /// a connection that cannot be closed because a statement on it was leaked.

@@ -54,6 +54,11 @@ impl From<bool> for PrePing {
 /// | the pool's statement limit, if a user changed it | stays | stays | the pool's again |
 /// | loaded libraries, the driver's own statements | stays | stays | stays |
 ///
+/// On PostgreSQL nothing is sent where the pool knows that there is nothing to undo: it reads what goes by on encrypted
+/// connections, and on plain TCP connections if `PostgresManager::watch_plain_connections` is set. There, a `LISTEN` that a
+/// function or a trigger executes shows only once a notification comes. Until then the session goes on listening; what is notified
+/// before the next user's first answer is dropped, and what comes later reaches that user.
+///
 /// | MySQL, MariaDB | `Never` | `Rollback` | `Full` |
 /// |---|---|---|---|
 /// | transaction, its locks and rows | stays | undone | undone |
@@ -81,16 +86,16 @@ impl From<bool> for PrePing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum ResetOnReturn {
-    /// Not at all. The pool only asks whether an answer is still owed: on PostgreSQL always, because the driver loses count after
-    /// a `COPY` that the server refuses, and on MySQL with a `read_timeout` or `write_timeout` in the `Opts`. Otherwise nothing
-    /// is sent.
+    /// Not at all. The pool only asks whether an answer is still owed: on PostgreSQL because the driver loses count after a `COPY`
+    /// that the server refuses, unless the connection is watched and there was no `COPY`, and on MySQL with a `read_timeout` or
+    /// `write_timeout` in the `Opts`. Otherwise nothing is sent.
     Never,
-    /// Transactions are rolled back, and whatever else the tables say: one round trip on PostgreSQL, MySQL and MariaDB, none on
-    /// SQLite.
+    /// Transactions are rolled back, and whatever else the tables say: one round trip on MySQL and MariaDB, one on PostgreSQL where
+    /// it is not known that there is nothing to undo, none on SQLite.
     #[default]
     Rollback,
-    /// The session is as it was after the login: one or two round trips on PostgreSQL, two or more on MySQL and MariaDB
-    /// (`COM_RESET_CONNECTION`, then what that leaves), and a new connection on SQLite.
+    /// The session is as it was after the login: one or two round trips on PostgreSQL if anything was sent, two or more on MySQL
+    /// and MariaDB (`COM_RESET_CONNECTION`, then what that leaves), and a new connection on SQLite.
     Full,
 }
 

@@ -19,10 +19,12 @@ mod pgbouncer;
 mod pool;
 mod pool_mysql;
 mod pool_postgres;
+mod postgres_aborted;
 mod postgres_answers;
 mod postgres_driver;
 mod postgres_resets;
 mod postgres_validation;
+mod postgres_watched;
 mod ten_killed;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

@@ -11,7 +11,7 @@ use queuepool::{CloseReason, Connection, Database, ErrorClass, ErrorKind, ResetO
 
 use crate::pool::size;
 use support::half_read::{
-    COPY, ROWS, admin, ends, is_cancelled_and_closed, pid, pool, pool_of_one,
+    COPY, ROWS, admin, ends, is_cancelled_and_closed, leave_a_sleeper, pid, pool, pool_of_one,
 };
 use support::scripted::eventually;
 use support::servers::{PgBouncer, Postgres};
@@ -28,13 +28,6 @@ fn leave_a_copy(client: &mut Client) {
 fn leave_rows(client: &mut Client) {
     let mut rows = client.query_raw(ROWS, NO_PARAMETERS).unwrap();
     assert!(rows.next().unwrap().is_some());
-}
-
-/// Leaves a statement that has answered with 99 rows and sends the last one after a minute.
-fn leave_a_sleeper(client: &mut Client) {
-    let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
-               FROM generate_series(1, 100) i";
-    drop(client.query_raw(sql, NO_PARAMETERS).unwrap());
 }
 
 #[test]

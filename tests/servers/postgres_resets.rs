@@ -6,6 +6,7 @@ use queuepool::postgres::PostgresPool;
 use queuepool::{Builder, PrePing, ResetOnReturn, Settings};
 
 use crate::pool::size;
+use crate::postgres_watched::watched;
 use support::half_read::pid;
 use support::scripted::secs;
 use support::servers::Postgres;
@@ -17,12 +18,20 @@ fn build(url: &str, settings: Settings) -> PostgresPool {
         .unwrap()
 }
 
-fn pool(url: &str, how: ResetOnReturn) -> PostgresPool {
-    let settings = size(1, 0)
+fn settings(how: ResetOnReturn) -> Settings {
+    size(1, 0)
         .pre_ping(PrePing::Never)
         .command_timeout(secs(77))
-        .reset_on_return(how);
-    build(url, settings)
+        .reset_on_return(how)
+}
+
+fn pool(url: &str, how: ResetOnReturn) -> PostgresPool {
+    build(url, settings(how))
+}
+
+/// One on which every return is reset, and one that sends no reset that is not needed.
+fn pools(url: &str, how: ResetOnReturn) -> [PostgresPool; 2] {
+    [pool(url, how), watched(url, settings(how))]
 }
 
 /// The first column of the first row, as text. It is asked in a single request, and so in a transaction of its own if none
@@ -216,8 +225,10 @@ fn every_cell_of_the_table_of_what_never_rollback_and_full_undo() {
     let server = server();
     let mut wrong = Vec::new();
     for row in TABLE {
-        for (how, stays) in [Never, Rollback, Full].into_iter().zip(row.stays) {
-            let pool = pool(&server.admin_url(), how);
+        let all = [Never, Rollback, Full].into_iter().zip(row.stays);
+        for (how, stays, pool) in all
+            .flat_map(|(how, stays)| pools(&server.admin_url(), how).map(|pool| (how, stays, pool)))
+        {
             let mut holder = pool.get().unwrap();
             let before = pid(&mut holder);
             assert!(!(row.is_left)(&mut holder), "{} before", row.what);
@@ -280,25 +291,26 @@ fn full_undoes_all_of_it_at_once_in_whatever_state_the_transaction_is() {
         "SET client_encoding = 'LATIN1'; SET default_transaction_read_only = on",
         "SET SESSION AUTHORIZATION app; BEGIN; DECLARE d CURSOR FOR SELECT 1",
     ] {
-        let pool = pool(&server.admin_url(), Full);
-        let mut holder = pool.get().unwrap();
-        let before = pid(&mut holder);
-        leave_all(&mut holder);
-        for sql in last.split_inclusive(';') {
-            // In some cases the last statement fails, as it is meant to.
-            let _ = holder.batch_execute(sql);
+        for pool in pools(&server.admin_url(), Full) {
+            let mut holder = pool.get().unwrap();
+            let before = pid(&mut holder);
+            leave_all(&mut holder);
+            for sql in last.split_inclusive(';') {
+                // In some cases the last statement fails, as it is meant to.
+                let _ = holder.batch_execute(sql);
+            }
+            drop(holder);
+            let mut next = pool.get().unwrap();
+            assert_eq!(pid(&mut next), before, "{last}");
+            for row in TABLE {
+                assert!(
+                    row.stays[2] || !(row.is_left)(&mut next),
+                    "{} after {last}",
+                    row.what
+                );
+            }
+            assert_eq!(ask(&mut next, "current_setting('client_encoding')"), "UTF8");
         }
-        drop(holder);
-        let mut next = pool.get().unwrap();
-        assert_eq!(pid(&mut next), before, "{last}");
-        for row in TABLE {
-            assert!(
-                row.stays[2] || !(row.is_left)(&mut next),
-                "{} after {last}",
-                row.what
-            );
-        }
-        assert_eq!(ask(&mut next, "current_setting('client_encoding')"), "UTF8");
     }
 }
 
@@ -317,8 +329,10 @@ fn the_second_table_with_an_enum_is_read_as_the_first_was() {
 #[test]
 fn notifications_of_one_user_reach_no_other() {
     let server = server();
-    for how in [Rollback, Full] {
-        let pool = pool(&server.admin_url(), how);
+    for (how, pool) in [Rollback, Full]
+        .into_iter()
+        .flat_map(|how| pools(&server.admin_url(), how).map(|pool| (how, pool)))
+    {
         let mut holder = pool.get().unwrap();
         run(&mut holder, "LISTEN news");
         let many = "SELECT count(pg_notify('news', i::text)) FROM generate_series(1, 10000) i";

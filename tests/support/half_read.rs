@@ -2,17 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use ::postgres::types::ToSql;
 use ::postgres::{Client, NoTls};
 use queuepool::postgres::PostgresPool;
 use queuepool::{CloseReason, PrePing, Settings};
 
-use crate::servers::Postgres;
+use crate::servers::{Postgres, TestServer};
 
 /// 20 GB, which no return can read to the end.
 pub const COPY: &str = "COPY (SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j) TO STDOUT";
 /// The same amount as rows.
 pub const ROWS: &str =
     "SELECT repeat('x', 1000) FROM generate_series(1, 20000) i, generate_series(1, 1000) j";
+
+/// Leaves a statement that has answered with 99 rows and sends the last one after a minute.
+pub fn leave_a_sleeper(client: &mut Client) {
+    let sql = "SELECT repeat('x', 1000), CASE WHEN i > 99 THEN pg_sleep(60) END \
+               FROM generate_series(1, 100) i";
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    drop(client.query_raw(sql, none).unwrap());
+}
 
 const LIMIT: Duration = Duration::from_millis(300);
 
@@ -33,7 +42,7 @@ pub fn pool(url: &str, places: u32) -> PostgresPool {
     builder.settings(settings).build().unwrap()
 }
 
-pub fn admin(server: &Postgres) -> Client {
+pub fn admin(server: &impl TestServer) -> Client {
     Client::connect(&server.admin_url(), NoTls).unwrap()
 }
 
@@ -44,7 +53,7 @@ pub fn pid(client: &mut Client) -> i32 {
 
 /// Whether the session `pid` ends within five seconds. If it does, so do the call on this side that waited for it, and its
 /// thread.
-pub fn ends(server: &Postgres, pid: i32) -> bool {
+pub fn ends(server: &impl TestServer, pid: i32) -> bool {
     let mut admin = admin(server);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(5) {

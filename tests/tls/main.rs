@@ -13,6 +13,7 @@ mod pool;
 mod postgres;
 mod pretender;
 mod required;
+mod resets;
 mod secure_transport;
 mod stolen;
 mod system;

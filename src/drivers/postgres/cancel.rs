@@ -25,11 +25,12 @@ pub(super) struct Canceller {
 }
 
 impl Canceller {
-    /// Cancels on connections that `opening` has opened, which was made from the same `config` and `encryption`.
+    /// Cancels on connections that `opening` has opened, which was made from the same `config`, `encryption` and `watches_plain`.
     pub(super) fn of(
         opening: &Arc<Opening>,
         config: &Config,
         encryption: &Encryption,
+        watches_plain: bool,
         target: &str,
     ) -> Arc<Self> {
         let mut config = config.clone();
@@ -40,7 +41,7 @@ impl Canceller {
         config.options(&options);
         Arc::new(Canceller {
             opening: opening.clone(),
-            asking: Opening::new(&config, encryption, target),
+            asking: Opening::new(&config, encryption, watches_plain, target),
             target: target.to_owned(),
         })
     }

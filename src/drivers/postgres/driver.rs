@@ -7,6 +7,7 @@ use ::postgres::{Client, Error as PgError};
 use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::reset::reset;
+use super::returned;
 use super::validation::Validation;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -43,6 +44,11 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.prepare(pool_name, settings)
     }
 
+    fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
+        returned::forget_answer(manager, client);
+        Ok(())
+    }
+
     fn honours_require_tls(&self) -> bool {
         true
     }
@@ -56,7 +62,9 @@ impl Driver<PostgresManager> for PostgresDriver {
         match &self.validation {
             Some(validation) => validation.run(manager, client),
             None => client.is_valid(limit),
-        }
+        }?;
+        returned::forget_answer(manager, client);
+        Ok(())
     }
 
     /// Rollback: the transaction is rolled back, and the session listens to nothing and has no unread notifications. Full: also
@@ -70,6 +78,21 @@ impl Driver<PostgresManager> for PostgresDriver {
     ) -> Result<Reset, PgError> {
         reset(manager, client, how)?;
         Ok(Reset::Done)
+    }
+
+    /// Not if what went by on a watched connection shows that there is nothing to undo and that no answer is owed.
+    fn reset_is_due(
+        &self,
+        manager: &PostgresManager,
+        client: &mut Client,
+        how: ResetOnReturn,
+    ) -> bool {
+        returned::reset_is_due(manager, client, how)
+    }
+
+    /// What has gone by on a watched connection tells; of another one nothing is known.
+    fn has_answered(&self, manager: &PostgresManager, client: &mut Client) -> bool {
+        returned::has_answered(manager, client)
     }
 
     /// What the driver shows of a connection does not tell whether there is an answer too many.
@@ -91,6 +114,16 @@ impl Driver<PostgresManager> for PostgresDriver {
 
     fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
         manager.explain(error)
+    }
+
+    /// Makes the connection's stream fail, if it is watched.
+    fn abort_handle_mut(
+        &self,
+        manager: &PostgresManager,
+        client: &mut Client,
+    ) -> Option<Box<dyn FnOnce() + Send>> {
+        let watch = manager.watch(client)?;
+        Some(Box::new(move || watch.abort()))
     }
 
     /// A cancel request, on a connection of its own that is encrypted like this one. Before it, another login asks whether it
@@ -116,7 +149,9 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager: &PostgresManager,
         connection: &mut Client,
     ) -> Result<Option<ServerLimit>, PgError> {
-        manager.server_limit(connection)
+        let limit = manager.server_limit(connection);
+        returned::forget_answer(manager, connection);
+        limit
     }
 
     fn is_bounded(&self, call: Call) -> bool {

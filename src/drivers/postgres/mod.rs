@@ -2,14 +2,21 @@
 
 mod cancel;
 mod classify;
+mod connector;
 mod driver;
+mod frames;
 mod opening;
 mod proof;
 mod reset;
+mod returned;
+mod statements;
+mod stream;
 mod validation;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
@@ -18,8 +25,8 @@ use r2d2::ManageConnection;
 
 use cancel::Canceller;
 use opening::Opening;
+use stream::Watch;
 
-use super::FirstValue;
 use super::dsn::Dsn;
 use crate::base::log::say;
 use crate::contract::server_limit::ServerLimit;
@@ -28,6 +35,7 @@ use crate::settings::{Settings, print_duration};
 use crate::tls::{Encryption, Names, SslMode, Tls};
 
 pub use driver::PostgresDriver;
+pub(crate) use statements::{execute, query_i64};
 
 const TLS_PARAMETERS: Names = Names {
     mode: &["sslmode"],
@@ -55,6 +63,9 @@ pub struct PostgresManager {
     config: Config,
     tls: Tls,
     encryption: Encryption,
+    watches_plain: bool,
+    /// The stream of a connection that it has opened is ours.
+    some_are_watched: AtomicBool,
     opening: Arc<Opening>,
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
@@ -115,6 +126,19 @@ impl PostgresManager {
         self
     }
 
+    /// Watches plain TCP connections too, as encrypted ones always are: what goes by on them tells the pool whether there is
+    /// anything to reset when one is returned, and the round trip is saved if there is not. Default false.
+    ///
+    /// The driver takes a watched plain connection to be encrypted. So on these, `cancel_token().cancel_query(NoTls)` of your own
+    /// fails; the pool itself cancels as before. With `sslmode=prefer` and a server that has no TLS, each connect takes two TCP
+    /// connections. Unix sockets are never watched, nor is anything if both kinds of hosts are named.
+    #[must_use]
+    pub fn watch_plain_connections(mut self, on: bool) -> Self {
+        self.watches_plain = on;
+        self.arrange(false, "queuepool");
+        self
+    }
+
     /// Called by the constructors too, so that the encryption asked for also holds for a manager that no pool of ours has
     /// prepared.
     fn arrange(&mut self, require_tls: bool, target: &str) {
@@ -124,8 +148,9 @@ impl PostgresManager {
         };
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
-        self.opening = Arc::new(Opening::new(&self.config, &self.encryption, target));
-        self.canceller = Canceller::of(&self.opening, &self.config, &self.encryption, target);
+        let (config, encryption, plain) = (&self.config, &self.encryption, self.watches_plain);
+        self.opening = Arc::new(Opening::new(config, encryption, plain, target));
+        self.canceller = Canceller::of(&self.opening, config, encryption, plain, target);
     }
 
     pub(crate) fn require_tls(&mut self) {
@@ -168,11 +193,13 @@ impl PostgresManager {
             _ => Tls::unsaid(),
         };
         let encryption = Encryption::plain();
-        let opening = Arc::new(Opening::new(&config, &encryption, "queuepool"));
+        let opening = Arc::new(Opening::new(&config, &encryption, false, "queuepool"));
         let manager = PostgresManager {
-            canceller: Canceller::of(&opening, &config, &encryption, "queuepool"),
+            canceller: Canceller::of(&opening, &config, &encryption, false, "queuepool"),
             opening,
             encryption,
+            watches_plain: false,
+            some_are_watched: AtomicBool::new(false),
             tls: Tls::unsaid(),
             config,
             statement_limit: None,
@@ -217,9 +244,25 @@ impl PostgresManager {
             let (parameter, authorities) = (TLS_PARAMETERS.mode[0], self.encryption.authorities());
             return Some(self.encryption.explain(cause, parameter, &authorities));
         }
-        let unoffered = error.to_string() == classify::TLS_FAILED
-            && chain(error).ends_with("server does not support TLS");
-        unoffered.then(|| self.encryption.unoffered(&TLS_PARAMETERS))
+        opening::is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS))
+    }
+
+    /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened,
+    /// as with sslmode=prefer and a server that has no TLS.
+    fn watch(&self, client: &mut Client) -> Option<Arc<Watch>> {
+        let some_are = self.some_are_watched.load(Ordering::Relaxed);
+        some_are.then(|| stream::find(client)).flatten()
+    }
+
+    /// Whether this connection, which has just been opened, is watched.
+    fn note_whether_watched(&self, client: &mut Client) {
+        if !self.opening.may_watch() {
+            return;
+        }
+        if let Some(watch) = stream::find(client) {
+            self.some_are_watched.store(true, Ordering::Relaxed);
+            watch.record().is_as_new();
+        }
     }
 
     fn note(&self, sql: &str) {
@@ -288,6 +331,7 @@ impl ManageConnection for PostgresManager {
         if let Some(sql) = &self.statement_limit {
             self.run(&mut client, sql)?;
         }
+        self.note_whether_watched(&mut client);
         Ok(client)
     }
 
@@ -299,29 +343,4 @@ impl ManageConnection for PostgresManager {
     fn has_broken(&self, client: &mut Client) -> bool {
         client.is_closed()
     }
-}
-
-/// Runs one or several statements, and returns the number of rows that all of them together affected or returned.
-pub(crate) fn execute(client: &mut Client, sql: &str) -> Result<u64, PgError> {
-    let rows = client
-        .simple_query(sql)?
-        .into_iter()
-        .map(|message| match message {
-            SimpleQueryMessage::CommandComplete(rows) => rows,
-            _ => 0,
-        });
-    Ok(rows.sum())
-}
-
-/// Runs one statement, and returns the first column of its first row.
-pub(crate) fn query_i64(client: &mut Client, sql: &str) -> Result<FirstValue, PgError> {
-    let messages = client.simple_query(sql)?;
-    let first = messages.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => Some(row),
-        _ => None,
-    });
-    Ok(match first {
-        Some(row) if !row.is_empty() => row.get(0).map_or(FirstValue::Null, FirstValue::from_text),
-        _ => FirstValue::NoRow,
-    })
 }

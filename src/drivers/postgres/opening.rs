@@ -1,16 +1,17 @@
 //! How a connection is opened in each of libpq's six modes of encryption.
 
-use ::postgres::config::SslMode as Wanted;
+use ::postgres::config::{Host, SslMode as Wanted, SslNegotiation};
 use ::postgres::error::SqlState;
 use ::postgres::{CancelToken, Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
+#[cfg(feature = "tls")]
+use super::connector::Encrypted as Connector;
+use super::connector::Plain as WatchedPlain;
 use crate::base::log::say;
 use crate::tls::{Encryption, SslMode, Unusable};
 
-#[cfg(feature = "tls")]
-use connector::Connector;
 /// With this connector, the driver itself refuses to encrypt.
 #[cfg(not(feature = "tls"))]
 type Connector = NoTls;
@@ -19,39 +20,94 @@ type Connector = NoTls;
 pub(super) struct Opening {
     mode: SslMode,
     target: String,
-    plain: PostgresConnectionManager<NoTls>,
+    plain: Plain,
     encrypted: PostgresConnectionManager<Connector>,
     connector: Connector,
+}
+
+/// How plain connections are opened.
+enum Plain {
+    ByDriver(PostgresConnectionManager<NoTls>),
+    Watched(PostgresConnectionManager<WatchedPlain>),
+}
+
+impl Plain {
+    fn new(config: &Config, watched: bool) -> Self {
+        let mut config = config.clone();
+        // The driver gives its connector no Unix socket.
+        let only_tcp = || {
+            let mut hosts = config.get_hosts().iter();
+            hosts.all(|host| matches!(host, Host::Tcp(_)))
+        };
+        if !(watched && only_tcp()) {
+            config.ssl_mode(Wanted::Disable);
+            return Plain::ByDriver(PostgresConnectionManager::new(config, NoTls));
+        }
+        // The driver takes it that the stream is encrypted from the first byte on.
+        config.ssl_mode(Wanted::Require);
+        config.ssl_negotiation(SslNegotiation::Direct);
+        Plain::Watched(PostgresConnectionManager::new(config, WatchedPlain))
+    }
+
+    fn is_watched(&self) -> bool {
+        matches!(self, Plain::Watched(_))
+    }
+
+    fn connect(&self) -> Result<Client, PgError> {
+        match self {
+            Plain::ByDriver(manager) => manager.connect(),
+            Plain::Watched(manager) => manager.connect(),
+        }
+    }
+
+    /// The driver fails to cancel on a watched connection without a connector, since it does not know that the connection is
+    /// plain.
+    fn cancel(&self, token: &CancelToken) -> Result<(), PgError> {
+        match self {
+            Plain::ByDriver(_) => token.cancel_query(NoTls),
+            Plain::Watched(_) => token.cancel_query(WatchedPlain),
+        }
+    }
 }
 
 // In a build without TLS, the connector is of a type that is Copy.
 #[cfg_attr(not(feature = "tls"), allow(clippy::clone_on_copy))]
 impl Opening {
     /// It logs under `target`.
-    pub(super) fn new(config: &Config, encryption: &Encryption, target: &str) -> Self {
-        let with = |wanted: Wanted| {
-            let mut config = config.clone();
-            config.ssl_mode(wanted);
-            config
-        };
-        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure.
+    pub(super) fn new(
+        config: &Config,
+        encryption: &Encryption,
+        watches_plain: bool,
+        target: &str,
+    ) -> Self {
+        let plain = Plain::new(config, watches_plain);
+        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure. It does not
+        // ask a connector then, so the connection would not be watched.
         let wanted = match encryption.mode {
-            SslMode::Prefer => Wanted::Prefer,
+            SslMode::Prefer if !plain.is_watched() => Wanted::Prefer,
             _ => Wanted::Require,
         };
+        let mut config = config.clone();
+        config.ssl_mode(wanted);
         let connector = connector(encryption);
         Opening {
             mode: encryption.mode,
             target: target.to_owned(),
-            plain: PostgresConnectionManager::new(with(Wanted::Disable), NoTls),
-            encrypted: PostgresConnectionManager::new(with(wanted), connector.clone()),
+            plain,
+            encrypted: PostgresConnectionManager::new(config, connector.clone()),
             connector,
         }
+    }
+
+    /// Whether connections that it opens may be watched.
+    pub(super) fn may_watch(&self) -> bool {
+        self.plain.is_watched() || (cfg!(feature = "tls") && self.mode != SslMode::Disable)
     }
 
     pub(super) fn open(&self) -> Result<Client, PgError> {
         match self.mode {
             SslMode::Disable => self.plain.connect(),
+            SslMode::Prefer if cfg!(not(feature = "tls")) => self.plain.connect(),
             SslMode::Allow => self.allow(),
             SslMode::Prefer => self.prefer(),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted.connect(),
@@ -62,12 +118,12 @@ impl Opening {
     /// prefer.
     pub(super) fn cancel(&self, token: &CancelToken) -> Result<(), PgError> {
         match self.mode {
-            SslMode::Disable => token.cancel_query(NoTls),
+            SslMode::Disable => self.plain.cancel(token),
             // The driver asks the connector first, even for a plain connection. It fails if its files cannot be used, or if the
             // connection was opened in plain because TLS had failed.
             SslMode::Allow | SslMode::Prefer => token
                 .cancel_query(self.connector.clone())
-                .or_else(|_| token.cancel_query(NoTls)),
+                .or_else(|_| self.plain.cancel(token)),
             SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => {
                 token.cancel_query(self.connector.clone())
             }
@@ -102,9 +158,11 @@ impl Opening {
         match self.encrypted.connect() {
             Err(error) if is_about_tls(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
-                // If plain is refused as well, it is TLS that must be mended.
                 match self.plain.connect() {
-                    Err(refusal) if is_refused_for_how(&refusal) => Err(error),
+                    // If plain is refused as well, it is TLS that must be mended, unless the server has none.
+                    Err(refusal) if is_refused_for_how(&refusal) && !is_unoffered(&error) => {
+                        Err(error)
+                    }
                     other => other,
                 }
             }
@@ -135,6 +193,12 @@ fn is_about_tls(error: &PgError) -> bool {
         || has_tls_cause(error)
 }
 
+/// Whether the server has no TLS.
+pub(super) fn is_unoffered(error: &PgError) -> bool {
+    error.to_string() == super::classify::TLS_FAILED
+        && crate::error::chain(error).ends_with("server does not support TLS")
+}
+
 fn has_tls_cause(error: &PgError) -> bool {
     crate::tls::cause(error).is_some()
 }
@@ -151,43 +215,4 @@ fn connector(encryption: &Encryption) -> Connector {
 #[cfg(not(feature = "tls"))]
 fn connector(_: &Encryption) -> Connector {
     NoTls
-}
-
-#[cfg(feature = "tls")]
-mod connector {
-    use std::error::Error as StdError;
-
-    use ::postgres::Socket;
-    use ::postgres::tls::MakeTlsConnect;
-    use tokio_postgres_rustls::MakeRustlsConnect;
-
-    use crate::tls::Encryption;
-
-    type Rustls = MakeRustlsConnect;
-
-    /// Reads the certificate files anew for each connection.
-    #[derive(Clone)]
-    pub(super) struct Connector {
-        encryption: Encryption,
-    }
-
-    impl Connector {
-        pub(super) fn new(encryption: Encryption) -> Self {
-            Connector { encryption }
-        }
-    }
-
-    impl MakeTlsConnect<Socket> for Connector {
-        type Stream = <Rustls as MakeTlsConnect<Socket>>::Stream;
-        type TlsConnect = <Rustls as MakeTlsConnect<Socket>>::TlsConnect;
-        type Error = Box<dyn StdError + Send + Sync>;
-
-        fn make_tls_connect(&mut self, host: &str) -> Result<Self::TlsConnect, Self::Error> {
-            let mut rustls = MakeRustlsConnect::new(self.encryption.client_config()?);
-            Ok(MakeTlsConnect::<Socket>::make_tls_connect(
-                &mut rustls,
-                host,
-            )?)
-        }
-    }
 }

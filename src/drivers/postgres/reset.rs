@@ -31,7 +31,12 @@ pub(super) fn reset(
 ) -> Result<(), PgError> {
     let proof = Proof::new();
     match how {
-        ResetOnReturn::Never => return prove(manager, client, &proof),
+        ResetOnReturn::Never => {
+            if prove(manager, client, &proof)? {
+                note_reset(manager, client, how);
+            }
+            return Ok(());
+        }
         ResetOnReturn::Rollback => {
             let rest = format!("; UNLISTEN *; SELECT {}", proof.number());
             let answer = end_transaction(manager, client, &rest)?;
@@ -40,15 +45,32 @@ pub(super) fn reset(
         ResetOnReturn::Full => full(manager, client, &proof)?,
     }
     forget_notifications(client);
+    note_reset(manager, client, how);
     Ok(())
 }
 
-/// Asks only the question.
-fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<(), PgError> {
+/// Notes, if the connection is watched, what the reset has proven and undone.
+fn note_reset(manager: &PostgresManager, client: &mut Client, how: ResetOnReturn) {
+    let Some(watch) = manager.watch(client) else {
+        return;
+    };
+    let mut record = watch.record();
+    record.proven();
+    record.take_answered();
+    if how != ResetOnReturn::Never {
+        record.unlistened();
+    }
+    if how == ResetOnReturn::Full {
+        record.is_as_new();
+    }
+}
+
+/// Asks only the question. Returns whether it was answered.
+fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<bool, PgError> {
     match manager.ask(client, &format!("SELECT {}", proof.number())) {
         // In a failed transaction nothing is answered. It stays for the next user to end.
-        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Ok(()),
-        answer => proof.check(client, &answer?),
+        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Ok(false),
+        answer => proof.check(client, &answer?).map(|()| true),
     }
 }
 
