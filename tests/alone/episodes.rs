@@ -238,7 +238,7 @@ fn a_leak_is_told_in_the_words_that_operators_search_for_once_an_episode() {
 
 /// Both connections are parked, and since the gate looked last both might be out.
 #[test]
-fn nothing_is_told_of_a_leak_where_all_that_was_out_has_come_back_by_the_short_way() {
+fn no_leak_is_told_where_all_has_come_back_by_the_short_way_and_where_there_was_one_its_end_is() {
     alone(|| {
         logged::keep(LevelFilter::Debug);
         let (server, clock) = (Server::new(), Clock::stopped());
@@ -255,6 +255,16 @@ fn nothing_is_told_of_a_leak_where_all_that_was_out_has_come_back_by_the_short_w
         clock.advance(secs(11));
         pool.upkeep();
         assert_eq!(texts("parked", Level::Warn), [""; 0]);
+        let held = [pool.get().unwrap(), pool.get().unwrap()];
+        clock.advance(secs(11));
+        pool.upkeep();
+        assert_eq!(texts("parked", Level::Warn).len(), 1);
+        drop(held);
+        assert_eq!(
+            texts("parked", Level::Warn).len(),
+            2,
+            "its end is told at once"
+        );
     });
 }
 
