@@ -208,8 +208,10 @@ impl<M: Manager> State<M> {
             inside.until = until;
             inside.parked.push(lease);
         });
-        // It was out, and may be again before anybody looks.
+        // It was out, and may be again before anybody looks. Where it was counted as returned before its reset, the pool may be full
+        // only now.
         self.turned_over = true;
+        self.counts_changed = true;
     }
 
     /// Calls this for the record of each holder.

@@ -391,12 +391,16 @@ fn a_pool_in_which_a_connection_was_parked_for_a_while_does_not_leak() {
 
 #[test]
 fn a_leak_shows_although_the_last_connection_went_out_by_the_short_way() {
-    let server = Server::new();
-    let (pool, clock) = server.pool_with_clock(settings(2).leak_after(secs(10)));
-    let (one, two) = (pool.get().unwrap(), pool.get().unwrap());
-    drop((one, two));
-    let _out = (pool.get().unwrap(), pool.get().unwrap());
-    clock.advance(secs(11));
-    let status = pool.status();
-    assert!(status.leak_detected, "{status:#?}");
+    // With a reset the return is counted before it, and the connection parked after it.
+    for reset in [ResetOnReturn::Never, ResetOnReturn::Rollback] {
+        let server = Server::new();
+        let leaks = settings(2).leak_after(secs(10)).reset_on_return(reset);
+        let (pool, clock) = server.pool_with_clock(leaks);
+        let (one, two) = (pool.get().unwrap(), pool.get().unwrap());
+        drop((one, two));
+        let _out = (pool.get().unwrap(), pool.get().unwrap());
+        clock.advance(secs(11));
+        let status = pool.status();
+        assert!(status.leak_detected, "{status:#?}");
+    }
 }
