@@ -111,7 +111,7 @@ impl<M: Manager> State<M> {
                 self.idle.push(lease);
             }
             self.proven = self.proven.max(inside.tally.proven());
-            self.turned_over |= inside.tally.pour(&mut self.counters);
+            inside.tally.pour(&mut self.counters);
             self.bays.parked[index] = 0;
         }
         self.bays.open = 0;
