@@ -14,4 +14,9 @@ impl<M: Manager> Pool<M> {
         let_time_pass(by, || self.shared().gate.lock());
         self.shared().gate.sweep(Instant::now());
     }
+
+    /// Time passes without the timer, which would close the bays: a moment in the middle of a short way.
+    pub fn pass_moment(&self, by: Duration) {
+        let_time_pass(by, || self.shared().gate.lock_queue());
+    }
 }

@@ -111,7 +111,7 @@ impl<M: Manager> State<M> {
                 self.idle.push(lease);
             }
             self.proven = self.proven.max(inside.tally.proven());
-            self.turned_over |= inside.tally.pour(&mut self.counters);
+            inside.tally.pour(&mut self.counters);
             self.bays.parked[index] = 0;
         }
         self.bays.open = 0;
@@ -209,8 +209,10 @@ impl<M: Manager> State<M> {
             inside.until = until;
             inside.parked.push(lease);
         });
-        // It was out, and may be again before anybody looks.
+        // It was out, and may be again before anybody looks. Where it was counted as returned before its reset, the pool may be full
+        // only now.
         self.turned_over = true;
+        self.counts_changed = true;
     }
 
     /// Calls this for the record of each holder.

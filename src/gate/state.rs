@@ -118,7 +118,7 @@ pub(crate) struct State<M: Manager> {
     next_connection: u64,
     /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
     pub(super) full_since: Option<Instant>,
-    /// Connections have gone out or come back on short ways since it was looked at last.
+    /// Connections have been parked since it was looked at last, and may have come and gone on short ways.
     pub(super) turned_over: bool,
     /// When min_pool_size may be filled up again after a failed connect.
     pub(super) restock_after: Option<Instant>,

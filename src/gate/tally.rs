@@ -58,9 +58,8 @@ impl Tally {
         into.checkins += std::mem::take(&mut self.checkins);
     }
 
-    /// Pours everything. True if there was anything.
-    pub(super) fn pour(&mut self, into: &mut Counters) -> bool {
-        let has_counted = self.checkouts + self.checkins > 0;
+    /// Pours everything.
+    pub(super) fn pour(&mut self, into: &mut Counters) {
         self.pour_counts(into);
         into.acquisition
             .record_times(Duration::ZERO, std::mem::take(&mut self.at_hand));
@@ -71,6 +70,5 @@ impl Tally {
             into.hold.take_in(hold);
         }
         into.lately_held.take_in(&mut self.lately_held);
-        has_counted
     }
 }

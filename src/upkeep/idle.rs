@@ -71,7 +71,6 @@ impl<M: Manager> Shared<M> {
             if let Some(limit) = self.settings.holder_warn_after {
                 gate.warn_of_holders(limit, now);
             }
-            gate.notice_leak();
             let old = gate.take_idle_where(|live| self.staleness(live, now).is_some());
             let idle_too_long = match self.settings.idle_timeout {
                 Some(limit) => gate.take_idle_too_long(limit, now),
@@ -79,6 +78,8 @@ impl<M: Manager> Shared<M> {
             };
             gate.look_again();
             gate.settle();
+            // After that, because what was parked may show that the pool is not full.
+            gate.notice_leak();
             let is_due = self
                 .settings
                 .keepalive

@@ -2,7 +2,7 @@
 //! over, however many callers are affected; everything else according to its importance.
 
 use log::{Level, LevelFilter};
-use queuepool::{ErrorClass, Pool, Retry, Settings};
+use queuepool::{Clock, ErrorClass, Pool, ResetOnReturn, Retry, Settings};
 
 use support::alone;
 use support::logged::{self, texts};
@@ -232,6 +232,38 @@ fn a_leak_is_told_in_the_words_that_operators_search_for_once_an_episode() {
         assert!(
             !warnings.iter().any(|line| line.contains("held by")),
             "old holders are logged only if asked for"
+        );
+    });
+}
+
+/// Both connections are parked, and since the gate looked last both might be out.
+#[test]
+fn no_leak_is_told_where_all_has_come_back_by_the_short_way_and_where_there_was_one_its_end_is() {
+    alone(|| {
+        logged::keep(LevelFilter::Debug);
+        let (server, clock) = (Server::new(), Clock::stopped());
+        let settings = Settings::default()
+            .pool_size(2)
+            .max_overflow(0)
+            .leak_after(secs(10))
+            .reset_on_return(ResetOnReturn::Never);
+        let builder = server.builder(settings).name("parked");
+        let pool = builder.clock(clock.clone()).build().unwrap();
+        for _ in 0..3 {
+            drop([pool.get().unwrap(), pool.get().unwrap()]);
+        }
+        clock.advance(secs(11));
+        pool.upkeep();
+        assert_eq!(texts("parked", Level::Warn), [""; 0]);
+        let held = [pool.get().unwrap(), pool.get().unwrap()];
+        clock.advance(secs(11));
+        pool.upkeep();
+        assert_eq!(texts("parked", Level::Warn).len(), 1);
+        drop(held);
+        assert_eq!(
+            texts("parked", Level::Warn).len(),
+            2,
+            "its end is told at once"
         );
     });
 }

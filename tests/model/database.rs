@@ -13,8 +13,8 @@ pub type ModelPool = Pool<Manager>;
 
 #[derive(Default)]
 pub struct Database {
-    /// The first connect fails with this class of error.
-    first_connect: Option<ErrorClass>,
+    /// The connect with this number fails with this class of error.
+    fails: Option<(usize, ErrorClass)>,
     /// The first connect waits for this gate.
     gate: Option<Gate>,
     /// This call runs on a helper thread, all others on the thread that needs them.
@@ -47,7 +47,15 @@ impl Gate {
 impl Database {
     pub fn failing_once(class: ErrorClass) -> Self {
         Database {
-            first_connect: Some(class),
+            fails: Some((0, class)),
+            ..Database::default()
+        }
+    }
+
+    /// As [`failing_once`](Database::failing_once), but the connect after the first.
+    pub fn failing_then(class: ErrorClass) -> Self {
+        Database {
+            fails: Some((1, class)),
             ..Database::default()
         }
     }
@@ -137,9 +145,9 @@ impl queuepool::r2d2::ManageConnection for Manager {
         if let Some(gate) = self.0.gate.as_ref().filter(|_| number == 0) {
             gate.pass();
         }
-        match self.0.first_connect.filter(|_| number == 0) {
-            Some(class) => Err(Refused(class)),
-            None => {
+        match self.0.fails {
+            Some((fails, class)) if number == fails => Err(Refused(class)),
+            _ => {
                 self.0.open.fetch_add(1, SeqCst);
                 Ok(Session {
                     number,

@@ -1,14 +1,16 @@
 //! One thread gives a connection back while others enter, time out or make a call that does not wait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use queuepool::{Connection, Mode};
+use queuepool::{Call, Connection, ErrorClass, Mode, Retry};
 
 use crate::database::{Database, settings};
 use crate::explore::Reach::Preemptions;
 use crate::explore::{
-    NEVER, Order, SOON, assert_whole, caller, explore, explore_in, outcome, spawn, until,
+    NEVER, Order, Reach, SOON, assert_closed, assert_whole, caller, explore, explore_in, outcome,
+    spawn, until,
 };
 
 #[test]
@@ -227,6 +229,125 @@ fn who_holds_for_an_instant_may_come_again_before_one_who_has_to_wake_up() {
                 false => "before the other",
             }
         },
+    );
+}
+
+/// Gives the connection back at once while another waits, comes again after `pause`, holds it for `hold`, and comes a third time.
+/// The outcome says of both times whether the other has been served before.
+fn served_before<const N: usize>(
+    name: &str,
+    pause: Duration,
+    hold: Duration,
+    expected: [[bool; 2]; N],
+) {
+    let model = move || {
+        let (database, pool) = Database::default().pool(settings(1));
+        let held = pool.get().unwrap();
+        let is_served = Arc::new(Mutex::new(false));
+        let served = is_served.clone();
+        let caller = spawn(&pool, move |pool| {
+            let _connection = pool.get().unwrap();
+            *served.lock() = true;
+        });
+        until(&pool, |status| status.waiting_requests > 0);
+        drop(held);
+        pool.pass_moment(pause);
+        let second = pool.get().unwrap();
+        let before_second = *is_served.lock();
+        pool.pass_moment(hold);
+        drop(second);
+        let third = pool.get().unwrap();
+        let before_third = *is_served.lock();
+        drop(third);
+        caller.join().unwrap();
+        assert_whole(&database, pool);
+        [before_second, before_third]
+    };
+    explore_in(Order::Barging, name, Preemptions(4), expected, model);
+}
+
+#[test]
+fn nobody_comes_again_before_one_who_has_waited_for_a_millisecond() {
+    served_before(
+        "come again after a millisecond, one waits",
+        Duration::from_millis(1),
+        Duration::ZERO,
+        [[true, true]],
+    );
+}
+
+#[test]
+fn who_has_held_it_for_longer_does_not_come_again_before_one_who_waits() {
+    served_before(
+        "hold for longer and come again, one waits",
+        Duration::ZERO,
+        Duration::from_micros(10),
+        [[false, true], [true, true]],
+    );
+}
+
+#[test]
+fn what_is_parked_beside_two_reaches_the_second_if_the_first_is_given_another() {
+    explore_in(
+        Order::Barging,
+        "one parked, one given, two keep what they get",
+        Preemptions(3),
+        ["ok"],
+        || {
+            let (database, pool) = Database::default().pool(settings(2));
+            let held = (pool.get().unwrap(), pool.get().unwrap());
+            let callers = [(); 2].map(|()| spawn(&pool, |pool| pool.get().unwrap()));
+            until(&pool, |status| status.waiting_requests == 2);
+            drop(held.0);
+            pool.pass_moment(Duration::from_micros(10));
+            drop(held.1);
+            let kept = callers.map(|caller| caller.join().unwrap());
+            assert_eq!(database.connects(), 2);
+            drop(kept);
+            assert_whole(&database, pool);
+            "ok"
+        },
+    );
+}
+
+/// One's own connect fails, and no time passes until the next, while another comes again and again by short ways.
+fn a_connect_fails_while_another_comes_again(
+    name: &str,
+    reach: Reach,
+    prepare: fn(Database) -> Database,
+) {
+    explore(name, reach, ["ok"], move || {
+        let database = prepare(Database::failing_then(ErrorClass::Transient));
+        let retry = Retry::default().initial_delay(SOON).jitter(false);
+        let (database, pool) = database.pool(settings(2).retry(retry));
+        let held = pool.get().unwrap();
+        let fails = caller(&pool, NEVER);
+        drop(held);
+        drop(pool.get().unwrap());
+        drop(pool.get().unwrap());
+        let outcome = fails.join().unwrap();
+        // Another connect might fail now.
+        pool.close(NEVER).unwrap();
+        assert_closed(&database, &pool);
+        outcome
+    });
+}
+
+#[test]
+fn who_is_about_to_sleep_after_its_own_failure_hears_of_what_is_parked() {
+    a_connect_fails_while_another_comes_again(
+        "own connect fails, another comes again",
+        Preemptions(4),
+        |database| database,
+    );
+}
+
+#[test]
+fn who_was_told_to_look_and_of_a_failure_hears_of_the_next_connection_too() {
+    a_connect_fails_while_another_comes_again(
+        "helper's connect fails, another comes again",
+        Preemptions(3),
+        |database| database.on_helper(Call::Connect),
     );
 }
 

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use queuepool::{Connection, Pool, ResetOnReturn, Settings};
+use queuepool::{Connection, Pool, PrePing, ResetOnReturn, Settings};
 
 use support::scripted::*;
 
@@ -22,6 +22,11 @@ fn pairs(pool: &Pool<ScriptedManager>, times: u64) {
     for _ in 0..times {
         drop(pool.get().unwrap());
     }
+}
+
+/// So many times, or a few under Miri, which takes a thousand times as long.
+fn times(many: u64) -> u64 {
+    if cfg!(miri) { many / 100 } else { many }
 }
 
 /// Runs this on a thread of its own, and thus in another bay, and waits for it.
@@ -56,7 +61,7 @@ fn the_peak_is_the_greatest_number_that_was_out_at_once() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                for _ in 0..2_000 {
+                for _ in 0..times(2_000) {
                     let held = pool.get().unwrap();
                     most.fetch_max(out.fetch_add(1, SeqCst) + 1, SeqCst);
                     out.fetch_sub(1, SeqCst);
@@ -71,6 +76,57 @@ fn the_peak_is_the_greatest_number_that_was_out_at_once() {
 }
 
 #[test]
+fn a_connection_that_went_out_by_the_short_way_counts_for_the_peak() {
+    let server = Server::new();
+    let pool = server.pool(settings(2));
+    pool.warm_up(2).unwrap();
+    pairs(&pool, 2);
+    let both = (pool.get().unwrap(), pool.get().unwrap());
+    drop(both);
+    let status = pool.status();
+    assert_eq!((status.peak_checked_out, status.total), (2, 2));
+}
+
+#[test]
+fn a_sample_counts_what_went_out_by_the_short_way() {
+    let server = Server::new();
+    let (pool, clock) = server.pool_with_clock(settings(2));
+    pool.sample();
+    clock.advance(secs(5));
+    pairs(&pool, 1);
+    let _held = pool.get().unwrap();
+    pool.sample();
+    assert_eq!(pool.history(0)[0].checked_out, 1);
+}
+
+/// While the first is being reset it is neither out nor parked, so another may go out without raising the peak.
+#[test]
+fn what_comes_back_beside_as_many_as_ever_were_out_at_once_is_counted_when_it_goes_out_again() {
+    let server = Server::new();
+    let pool = server.pool(settings(2).reset_on_return(ResetOnReturn::Rollback));
+    pool.warm_up(2).unwrap();
+    let gate = Gate::new();
+    let waits = gate.clone();
+    server.on_reset(move |n| match n {
+        0 => Act::Wait(waits.clone()),
+        _ => Act::Succeed,
+    });
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            pairs(&pool, 1);
+            let again = pool.get().unwrap();
+            assert_eq!(pool.status().peak_checked_out, 2);
+            drop(again);
+        });
+        eventually("it is being reset", || gate.waiting() == 1);
+        let _other = pool.get().unwrap();
+        assert_eq!(pool.status().peak_checked_out, 1);
+        gate.open();
+        eventually("the first went out again", || server.resets() == 2);
+    });
+}
+
+#[test]
 fn every_snapshot_is_of_one_instant_whichever_thread_returns_what_another_took() {
     let server = Server::new();
     let pool = server.pool(settings(6));
@@ -80,7 +136,7 @@ fn every_snapshot_is_of_one_instant_whichever_thread_returns_what_another_took()
             let (give, given) = channel::<Connection<ScriptedManager>>();
             let (pool, ended) = (&pool, &ended);
             scope.spawn(move || {
-                for _ in 0..3_000 {
+                for _ in 0..times(3_000) {
                     give.send(pool.get().unwrap()).unwrap();
                     pairs(pool, 1);
                 }
@@ -88,7 +144,7 @@ fn every_snapshot_is_of_one_instant_whichever_thread_returns_what_another_took()
             });
             scope.spawn(move || {
                 given.into_iter().for_each(drop);
-                pairs(pool, 1_000);
+                pairs(pool, times(1_000));
                 ended.fetch_add(1, Relaxed);
             });
         }
@@ -101,7 +157,7 @@ fn every_snapshot_is_of_one_instant_whichever_thread_returns_what_another_took()
     });
     let status = pool.status();
     assert_eq!(state(&status), (6, status.total, 0, 0));
-    assert_eq!(status.checkouts, 2 * (3_000 + 3_000 + 1_000));
+    assert_eq!(status.checkouts, times(2 * (3_000 + 3_000 + 1_000)));
     assert_eq!(status.connection_hold_time.count(), status.checkins);
 }
 
@@ -142,6 +198,61 @@ fn the_most_recently_used_goes_out_first_whoever_used_it() {
     // A snapshot brings them back into the order of their use.
     assert_eq!(pool.status().idle_connections, 3);
     assert_eq!(pool.get().unwrap().id, first);
+}
+
+#[test]
+fn what_is_gathered_stands_in_the_order_of_its_last_use() {
+    let server = Server::new();
+    let pool = server.pool(settings(2));
+    drop((pool.get().unwrap(), pool.get().unwrap()));
+    // One comes back into this thread's bay and the other into another thread's, in this order and in that.
+    for is_first in [true, false, true, false] {
+        let own = pool.get().unwrap();
+        let mut last = None;
+        elsewhere(|| {
+            let others = pool.get().unwrap();
+            last = Some(if is_first { others.id } else { own.id });
+            match is_first {
+                true => drop((own, others)),
+                false => drop((others, own)),
+            }
+        });
+        assert_eq!(pool.status().idle_connections, 2);
+        assert_eq!(Some(pool.get().unwrap().id), last);
+    }
+}
+
+#[test]
+fn what_comes_back_by_the_short_way_is_fresh() {
+    let server = Server::new();
+    let window = PrePing::IdleFor(secs(10));
+    let (pool, clock) = server.pool_with_clock(settings(1).pre_ping(window));
+    for _ in 0..5 {
+        pairs(&pool, 2);
+        clock.advance(secs(6));
+    }
+    assert_eq!(server.pings(), 0);
+    clock.advance(secs(6));
+    pairs(&pool, 1);
+    assert_eq!(server.pings(), 1);
+}
+
+#[test]
+fn a_pool_whose_guard_was_forgotten_leaves_nothing_of_it_to_the_next() {
+    let server = Server::new();
+    let forgotten = server.pool(settings(2));
+    pairs(&forgotten, 2);
+    std::mem::forget(forgotten.get().unwrap());
+    drop(forgotten);
+    for _ in 0..3 {
+        let pool = server.pool(settings(2));
+        assert_eq!(pool.status().holders.len(), 0);
+        pairs(&pool, 3);
+        let status = pool.status();
+        assert_eq!(state(&status), (2, 1, 0, 0));
+        assert_eq!((status.checkouts, status.peak_checked_out), (3, 1));
+        assert_laws(&status);
+    }
 }
 
 #[test]
@@ -260,14 +371,36 @@ fn a_pool_in_which_one_connection_goes_round_does_not_leak() {
     assert!(pool.status().leak_detected);
 }
 
+/// Two of two are out at both ends, but one of them has been parked in between, until another thread took it.
+#[test]
+fn a_pool_in_which_a_connection_was_parked_for_a_while_does_not_leak() {
+    let server = Server::new();
+    let never_pinged = settings(2).pre_ping(PrePing::Never);
+    let (pool, clock) = server.pool_with_clock(never_pinged.leak_after(secs(10)));
+    let _kept = pool.get().unwrap();
+    drop(pool.get().unwrap());
+    clock.advance(secs(6));
+    let mut other = None;
+    elsewhere(|| other = Some(pool.get().unwrap()));
+    clock.advance(secs(5));
+    let status = pool.status();
+    assert_eq!((status.checked_out, status.leak_detected), (2, false));
+    clock.advance(secs(6));
+    assert!(pool.status().leak_detected);
+}
+
 #[test]
 fn a_leak_shows_although_the_last_connection_went_out_by_the_short_way() {
-    let server = Server::new();
-    let (pool, clock) = server.pool_with_clock(settings(2).leak_after(secs(10)));
-    let (one, two) = (pool.get().unwrap(), pool.get().unwrap());
-    drop((one, two));
-    let _out = (pool.get().unwrap(), pool.get().unwrap());
-    clock.advance(secs(11));
-    let status = pool.status();
-    assert!(status.leak_detected, "{status:#?}");
+    // With a reset the return is counted before it, and the connection parked after it.
+    for reset in [ResetOnReturn::Never, ResetOnReturn::Rollback] {
+        let server = Server::new();
+        let leaks = settings(2).leak_after(secs(10)).reset_on_return(reset);
+        let (pool, clock) = server.pool_with_clock(leaks);
+        let (one, two) = (pool.get().unwrap(), pool.get().unwrap());
+        drop((one, two));
+        let _out = (pool.get().unwrap(), pool.get().unwrap());
+        clock.advance(secs(11));
+        let status = pool.status();
+        assert!(status.leak_detected, "{status:#?}");
+    }
 }
