@@ -576,3 +576,34 @@ fn a_return_without_an_answer_does_not_put_off_the_ping() {
         }
     }
 }
+
+/// The driver closes such a connection when it reads the answer that is left over, and that may be after the question was refused.
+#[test]
+fn a_copy_that_is_refused_in_a_transaction_leaves_the_next_user_no_connection_that_is_about_to_close()
+ {
+    let server = Postgres::start();
+    for watches in [false, true] {
+        let manager = PostgresManager::from_url(&server.url()).unwrap();
+        let pool = Pool::builder(manager.watch_plain_connections(watches))
+            .settings(silent(ResetOnReturn::Never))
+            .build()
+            .unwrap();
+        run(
+            &mut pool.get().unwrap(),
+            "CREATE TABLE IF NOT EXISTS kept (a int)",
+        );
+        for _ in 0..200 {
+            let mut user = pool.get().unwrap();
+            run(&mut user, "START TRANSACTION READ ONLY");
+            assert!(user.copy_in("COPY kept FROM STDIN").is_err());
+            drop(user);
+            let mut next = pool.get().unwrap();
+            let answer = next.simple_query("SELECT 7");
+            let refused = |error: &::postgres::Error| {
+                error.code() == Some(&::postgres::error::SqlState::IN_FAILED_SQL_TRANSACTION)
+            };
+            assert!(answer.as_ref().map_or_else(refused, |_| true), "{answer:?}");
+            queuepool::Connection::invalidate(next);
+        }
+    }
+}

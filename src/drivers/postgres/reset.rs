@@ -68,8 +68,16 @@ fn note_reset(manager: &PostgresManager, client: &mut Client, how: ResetOnReturn
 /// Asks only the question. Returns whether it was answered.
 fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<bool, PgError> {
     match manager.ask(client, &format!("SELECT {}", proof.number())) {
-        // In a failed transaction nothing is answered. It stays for the next user to end.
-        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Ok(false),
+        // In a failed transaction no question is answered, and the transaction stays for the next user to end. But an empty
+        // statement is not refused there. If it is, that was the answer to the question; and if an answer is left over, the driver
+        // closes the connection.
+        Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
+            let answer = manager.ask(client, "")?;
+            match answer.is_empty() && !client.is_closed() {
+                true => Ok(false),
+                false => proof.check(client, &[]).map(|()| false),
+            }
+        }
         answer => proof.check(client, &answer?).map(|()| true),
     }
 }
