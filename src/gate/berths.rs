@@ -48,9 +48,10 @@ mod ever {
     use super::{Bay, Berths, Manager};
     use crate::base::sync::Mutex;
 
+    type Sets = HashMap<TypeId, Vec<Box<dyn Any + Send>>>;
+
     /// The sets that no pool uses, by the type of the manager. All sets of a manager have the same number of bays.
-    static FREE: LazyLock<Mutex<HashMap<TypeId, Vec<Box<dyn Any + Send>>>>> =
-        LazyLock::new(Mutex::default);
+    static FREE: LazyLock<Mutex<Sets>> = LazyLock::new(Mutex::default);
 
     pub(in crate::gate) fn take<M: Manager>(count: usize) -> Berths<M> {
         let free = FREE.lock().get_mut(&TypeId::of::<M>()).and_then(Vec::pop);

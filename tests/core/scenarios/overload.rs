@@ -108,7 +108,7 @@ fn a_caller_asleep_between_attempts_counts_as_waiting_and_is_not_refused_itself(
         let opening = wait_in(scope, &pool, 1);
         // Its thread may not have gone to sleep yet.
         eventually("a third is refused", || {
-            let refused = pool.get_timeout(millis(1)).unwrap_err();
+            let refused = pool.get_timeout(Duration::from_millis(1)).unwrap_err();
             refused.kind() == ErrorKind::Overloaded
         });
         drop(held);
