@@ -73,7 +73,8 @@ fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Resul
         // closes the connection.
         Err(error) if error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => {
             let answer = manager.ask(client, "")?;
-            match answer.is_empty() && !client.is_closed() {
+            let is_its_own = matches!(&*answer, [SimpleQueryMessage::CommandComplete(0)]);
+            match is_its_own && !client.is_closed() {
                 true => Ok(false),
                 false => proof.check(client, &[]).map(|()| false),
             }
