@@ -13,14 +13,15 @@
 //! - Nothing is parked in a closed bay, and nothing is counted there: what came before was *gathered*, which is to say moved into
 //!   the list of idle connections and into the counters of the pool. The holders stay; their records are read and removed
 //!   under both locks.
-//! - Whoever takes the gate's lock gathers all bays, and thereby closes them ([`Gate::lock`](super::Gate::lock)). From then on he
-//!   has the whole pool before him, at one instant: a bay that is closed does not change until he lets go. The bays open again one
-//!   by one, as connections come back. Only four steps leave the bays as they are, because they are frequent: the checkout of what
-//!   is idle, the hand-out, the return and the look of a nudged waiter ([`Gate::lock_queue`](super::Gate::lock_queue)).
+//! - Whoever takes the gate's lock gathers all bays, and thereby closes them ([`Gate::lock`](super::Gate::lock)). From then on that
+//!   thread has the whole pool before it, at one instant: a closed bay does not change until the thread lets go of the lock. The
+//!   bays open again one by one, as connections come back. Only four steps leave the bays as they are, because they are frequent:
+//!   the checkout of what is idle, the hand-out, the return and the look of a nudged waiter
+//!   ([`Gate::lock_queue`](super::Gate::lock_queue)).
 //!
 //! # Why no connection is missed
 //!
-//! Whoever joins the queue gathers, under the hold of the lock in which he joins. So for each bay there are two cases. Either the
+//! Whoever joins the queue gathers under the same hold of the lock. So for each bay there are two cases. Either the
 //! return into it comes first, and the joiner finds the connection; or the bay was closed first, and the return takes the long
 //! way, where it finds the waiter. There is nothing in between, as both look at the bay under its lock.
 //!

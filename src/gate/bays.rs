@@ -93,7 +93,7 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Somebody waits or is about to: what is parked must not be overlooked, and what comes back must find him.
+    /// Somebody waits or is about to: what is parked must not be overlooked, and what comes back must find the waiter.
     pub(super) fn gather_for_waiters(&mut self) {
         #[cfg(queuepool_loom)]
         if is_broken(Fault::JoinsWithoutGathering) {
@@ -120,7 +120,8 @@ impl<M: Manager> State<M> {
         self.sort_idle();
     }
 
-    /// The most recently used connection that is idle here or parked in a bay, beginning with this one, if it is wanted.
+    /// The most recently used of the idle connections; if there is none, one that is parked in a bay, this thread's own bay first.
+    /// `None` if that one is not wanted.
     pub(super) fn take_any(
         &mut self,
         own: usize,
@@ -188,7 +189,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Whether a connection that has come back may be parked at all. It may not while more connections are open than may be idle,
-    /// while a possible leak is watched, or if it would raise the bound above the recent peak.
+    /// while a leak that was reported is not over, or if it would raise the bound above the recent peak.
     #[inline]
     pub(super) fn may_open_a_bay(&self) -> bool {
         self.rules.parks
@@ -209,8 +210,8 @@ impl<M: Manager> State<M> {
             inside.until = until;
             inside.parked.push(lease);
         });
-        // It was out, and may be again before anybody looks. Where it was counted as returned before its reset, the pool may be full
-        // only now.
+        // It was out, and may be again before anybody looks. Where it was counted as returned before its reset, the pool may be
+        // full only now.
         self.turned_over = true;
         self.counts_changed = true;
     }
