@@ -14,7 +14,7 @@ pub fn rows(suite: &mut Suite) {
             continue;
         }
         let of = |pool: usize| runs.iter().map(|run| run[at].1[pool]).collect::<Vec<f64>>();
-        // No bar of issue 14; tests/memory holds a connection under a kibibyte.
+        // No bar; tests/memory holds a connection under a kibibyte.
         suite.add(Row::new(name, "bytes", of(0)).against("r2d2", &of(1), None));
     }
 }

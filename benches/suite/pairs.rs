@@ -8,7 +8,7 @@ use crate::nothing::{self, Deadpool};
 use crate::peer::{self, Found};
 use crate::row::{Bar, Row};
 
-/// Threads, connections, and what issue 14 asks of the cost against r2d2's and HikariCP's. The first of all would be 0.55 without a
+/// Threads, connections, and what was promised of the cost against r2d2's and HikariCP's. The first of all would be 0.55 without a
 /// clock faster than the standard library's.
 const ROWS: [(u32, u32, f64, Option<f64>); 8] = [
     (1, 10, 0.40, Some(1.0)),

@@ -8,7 +8,7 @@ use crate::nothing;
 use crate::pairs::{Peers, row};
 use crate::row::Bar;
 
-/// Threads and connections: 2, 8 and 16 times as many threads as connections, and what issue 14 names.
+/// Threads and connections: 2, 8 and 16 times as many threads as connections, and what was promised.
 const CROWDS: [(u32, u32); 3] = [(8, 4), (32, 4), (64, 4)];
 const NAMED: [(u32, u32, u64); 2] = [(64, 10, 1_000), (2, 1, 100)];
 const HELD_MICROSECONDS: [u64; 3] = [0, 100, 1_000];
@@ -46,11 +46,11 @@ fn one(
     };
     let series = take_turns(&mut entrants, &load, suite.pick(8, 2));
     drop(entrants);
-    // What issue 14 asks for by name; nowhere more than r2d2.
+    // What was promised by name; elsewhere no more than r2d2.
     let (p99, longest, throughput) = match (threads, connections, held) {
         (64, 10, 1_000) => (0.20, 0.12, 0.98),
         (2, 1, 100) => (0.6, 1.0, 0.98),
-        // While connections are held asleep, they and not the pool limit the throughput: what issue 14 allows there.
+        // While connections are held asleep, they and not the pool limit the throughput: as was promised.
         (_, _, 100..) => (1.0, 1.0, 0.98),
         _ => (1.0, 1.0, 1.0),
     };
