@@ -76,6 +76,6 @@ pub use pool::builder::{Builder, Source};
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;
 pub use registry::{Member, Registry};
-pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Settings};
+pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Role, Settings};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use tls::{SslMode, Tls};

@@ -13,9 +13,17 @@ pub enum ErrorClass {
     /// connection is closed when it comes back, whatever `reset_on_return` says. No other connection is affected. A connect that
     /// fails like this is worth another attempt.
     Owed,
-    /// The server cannot accept us now (starting up, too many connections). This is worth another attempt. A connection that is
-    /// open stays open.
+    /// The server cannot accept us now (starting up, shutting down). This is worth another attempt. A connection that is open
+    /// stays open.
     Transient,
+    /// The server has as many connections as it admits, in all or for this user or database. The database is reachable, and a
+    /// connect that fails like this is worth another attempt. A connection that is open stays open.
+    Full,
+    /// The server refused a write because it is read-only, or said at login that it is not of the wanted
+    /// [`Role`](crate::Role). On an open connection this proves nothing by itself, since a user's own read-only transaction is
+    /// refused in the same words; the pool asks the server when the connection comes back. A connect that fails like this is worth
+    /// another attempt.
+    Unsuited,
     /// Trying again would change nothing (wrong password, unknown database). A connection that is open stays open.
     Permanent,
     /// The server refused a statement; the connection is sound.

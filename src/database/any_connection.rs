@@ -214,6 +214,8 @@ fn run<M: Manager, T>(
             ErrorClass::Lost => ErrorKind::Connect,
             ErrorClass::Owed
             | ErrorClass::Transient
+            | ErrorClass::Full
+            | ErrorClass::Unsuited
             | ErrorClass::Permanent
             | ErrorClass::Statement => ErrorKind::Statement,
         };

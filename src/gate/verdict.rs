@@ -26,7 +26,11 @@ impl Verdict {
                 Extent::Unclear => Verdict::Suspect,
                 Extent::Server => Verdict::Gone,
             },
-            ErrorClass::Transient | ErrorClass::Permanent | ErrorClass::Statement => Verdict::Sound,
+            ErrorClass::Transient
+            | ErrorClass::Full
+            | ErrorClass::Unsuited
+            | ErrorClass::Permanent
+            | ErrorClass::Statement => Verdict::Sound,
         }
     }
 

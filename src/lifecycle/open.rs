@@ -128,7 +128,11 @@ impl<M: Manager> Shared<M> {
         let (class, words) = self.describe(&error);
         let transient = matches!(
             class,
-            ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient
+            ErrorClass::Lost
+                | ErrorClass::Owed
+                | ErrorClass::Transient
+                | ErrorClass::Full
+                | ErrorClass::Unsuited
         );
         let mut message = format!("{what}: {words}");
         if let Some(explanation) = self.explain(&error) {

@@ -43,10 +43,13 @@ impl<M: Manager> Shared<M> {
             Some((lease, Ok(Err(error)))) => {
                 // If it was the connection that failed and not the question, it is asked again later.
                 let answer = match self.describe(&error).0 {
-                    ErrorClass::Lost | ErrorClass::Owed | ErrorClass::Transient => {
-                        LimitKnown::Unasked
+                    ErrorClass::Lost
+                    | ErrorClass::Owed
+                    | ErrorClass::Transient
+                    | ErrorClass::Full => LimitKnown::Unasked,
+                    ErrorClass::Unsuited | ErrorClass::Permanent | ErrorClass::Statement => {
+                        LimitKnown::Known(None)
                     }
-                    ErrorClass::Permanent | ErrorClass::Statement => LimitKnown::Known(None),
                 };
                 let fault = self.fault(&lease, Ok(error));
                 say!(

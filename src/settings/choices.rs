@@ -99,6 +99,30 @@ pub enum ResetOnReturn {
     Full,
 }
 
+/// Which server of a replicated database a pool's connections lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Role {
+    /// Whichever server answers. A pool that has reached a server that accepts writes still follows a switch-over: once a server
+    /// has refused a write and says that it is read-only, the older connections are replaced.
+    #[default]
+    Any,
+    /// Only a server that accepts writes. A login to another one is a failed connect that is worth another attempt.
+    Primary,
+    /// Only a server that is read-only: a hot standby or a replica.
+    Replica,
+}
+
+impl Role {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Role::Any => "any",
+            Role::Primary => "primary",
+            Role::Replica => "replica",
+        }
+    }
+}
+
 /// Whether connections are kept between uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

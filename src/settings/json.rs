@@ -20,11 +20,14 @@ impl Serialize for Settings {
             max_overflow,
             timeout,
             max_waiting,
+            outage_timeout,
             recycle,
             recycle_jitter,
             pre_ping,
             reset_on_return,
             mode,
+            role,
+            instances,
             connect_timeout,
             command_timeout,
             idle_timeout,
@@ -77,6 +80,9 @@ impl Serialize for Settings {
         map.serialize_entry("pre_ping", &(*pre_ping != PrePing::Never))?;
         map.serialize_entry("pre_ping_window", &pre_ping_window)?;
         map.serialize_entry("max_waiting", max_waiting)?;
+        map.serialize_entry("outage_timeout", &outage_timeout.map(seconds))?;
+        map.serialize_entry("role", role.as_str())?;
+        map.serialize_entry("instances", instances)?;
         map.serialize_entry("recycle_jitter", recycle_jitter)?;
         map.serialize_entry("reset_on_return", reset_on_return)?;
         map.serialize_entry("mode", &mode)?;

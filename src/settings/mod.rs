@@ -18,7 +18,7 @@ mod url;
 mod validate;
 mod value;
 
-pub use choices::{Mode, PrePing, ResetOnReturn};
+pub use choices::{Mode, PrePing, ResetOnReturn, Role};
 #[cfg(feature = "sqlite")]
 pub(crate) use durations::parse as parse_duration;
 pub(crate) use durations::print as print_duration;
@@ -110,6 +110,14 @@ pub struct Settings {
     /// URL `max_waiting`, environment `DB_MAX_WAITING`: a whole number, or `off`.
     pub max_waiting: Option<u32>,
 
+    /// The longest time that a checkout waits while the database is known not to answer, so that a service can refuse its own
+    /// callers at once instead of keeping each for the whole `timeout`. It runs from the beginning of the checkout or of the
+    /// outage, whichever is later. An outage has begun when three attempts to connect have failed in a row, nothing has been heard
+    /// from the database since, and it has not said that it is full. Default off; at least 150 ms, at most 100 years.
+    ///
+    /// URL `outage_timeout`, environment `DB_OUTAGE_TIMEOUT`.
+    pub outage_timeout: Option<Duration>,
+
     /// The greatest age of a connection, counted from its connect, and checked before each checkout and while it is idle.
     /// Default 1 h: below MySQL's `wait_timeout` of 8 h, and short enough to follow a failover or a changed password
     /// within the hour. More than zero, at most 100 years; [`Duration::MAX`] (written `never`) means no limit.
@@ -141,6 +149,18 @@ pub struct Settings {
     ///
     /// URL `pool_mode`, environment `DB_POOL_MODE`: `queue`, `null` or `auto` (`None`).
     pub mode: Option<Mode>,
+
+    /// Which server of a replicated database the connections lead to. Default [`Role::Any`].
+    ///
+    /// URL `pool_role`, environment `DB_POOL_ROLE`: `any`, `primary` or `replica`. `target_session_attrs=read-write` or `primary`
+    /// in the URL of a PostgreSQL database implies `primary`.
+    pub role: Role,
+
+    /// How many instances of this pool, in all processes together, share the server: its limit of connections is divided by it in
+    /// the recommendations. Default 1; at least 1.
+    ///
+    /// URL `pool_instances`, environment `DB_POOL_INSTANCES`.
+    pub instances: u32,
 
     /// The longest time that opening one connection may take, including handshake and login. Default 10 s, so that a checkout of
     /// 30 s has time for a second and a third attempt; more than zero, at most 100 years. libpq's 0 for "no limit" is an error.

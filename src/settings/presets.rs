@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::provenance::Provenance;
-use super::{PrePing, ResetOnReturn, Retry, Settings};
+use super::{PrePing, ResetOnReturn, Retry, Role, Settings};
 
 impl Default for Settings {
     /// The [`medium`](Settings::medium) preset.
@@ -126,11 +126,14 @@ fn sized(pool_size: u32, max_overflow: u32) -> Settings {
         max_overflow,
         timeout: Duration::from_secs(30),
         max_waiting: None,
+        outage_timeout: None,
         recycle: Duration::from_secs(60 * 60),
         recycle_jitter: 0.1,
         pre_ping: PrePing::default(),
         reset_on_return: ResetOnReturn::default(),
         mode: None,
+        role: Role::Any,
+        instances: 1,
         connect_timeout: Duration::from_secs(10),
         command_timeout: None,
         idle_timeout: None,

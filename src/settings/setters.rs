@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Mode, PrePing, ResetOnReturn, Retry, Settings};
+use super::{Mode, PrePing, ResetOnReturn, Retry, Role, Settings};
 
 macro_rules! setters {
     ($($field:ident: $type:ty,)*) => {
@@ -27,11 +27,14 @@ setters! {
     max_overflow: u32,
     timeout: Duration,
     max_waiting: impl Into<Option<u32>>,
+    outage_timeout: impl Into<Option<Duration>>,
     recycle: Duration,
     recycle_jitter: f64,
     pre_ping: impl Into<PrePing>,
     reset_on_return: ResetOnReturn,
     mode: impl Into<Option<Mode>>,
+    role: Role,
+    instances: u32,
     connect_timeout: Duration,
     command_timeout: impl Into<Option<Duration>>,
     idle_timeout: impl Into<Option<Duration>>,

@@ -2,7 +2,7 @@
 
 use super::value::{
     Count, CountFromOne, CountOrOff, Delay, Form, Multiplier, Overflow, Percentage, Ping, PoolMode,
-    PoolSize, Query, Reset, Share, Switch, Time, TimeOrNever, TimeOrOff,
+    PoolRole, PoolSize, Query, Reset, Share, Switch, Time, TimeOrNever, TimeOrOff,
 };
 use super::{Retry, Settings};
 
@@ -68,11 +68,14 @@ rows! {
         max_overflow: Overflow = "max_overflow",
         timeout: Time = "pool_timeout",
         max_waiting: CountOrOff = "max_waiting",
+        outage_timeout: TimeOrOff = "outage_timeout",
         recycle: TimeOrNever = "pool_recycle",
         recycle_jitter: Share = "pool_recycle_jitter",
         pre_ping: Ping = "pool_pre_ping",
         reset_on_return: Reset = "reset_on_return",
         mode: PoolMode = "pool_mode",
+        role: PoolRole = "pool_role",
+        instances: CountFromOne = "pool_instances",
         connect_timeout: Time = "connect_timeout",
         command_timeout: TimeOrOff = "command_timeout",
         idle_timeout: TimeOrOff = "idle_timeout",

@@ -13,6 +13,9 @@ pub(crate) const GREATEST_CAPACITY: u32 = 10_000;
 /// 100 years of 365.25 days. It can be added to the reading of any clock without overflow.
 const LONGEST: Duration = Duration::from_secs(3_155_760_000);
 
+/// In trouble, attempts to connect are up to 150 ms apart: before that it is not known whether the database is back.
+const LEAST_OUTAGE_TIMEOUT: Duration = Duration::from_millis(150);
+
 const GREATEST_RECYCLE_JITTER: f64 = 0.1;
 
 const GREATEST_MULTIPLIER: f64 = 100.0;
@@ -35,11 +38,14 @@ impl Settings {
             max_overflow: _,
             timeout,
             max_waiting: _,
+            outage_timeout,
             recycle,
             recycle_jitter,
             pre_ping,
             reset_on_return: _,
             mode: _,
+            role: _,
+            instances,
             connect_timeout,
             command_timeout,
             idle_timeout,
@@ -67,6 +73,8 @@ impl Settings {
         self.validate_kept("min_pool_size", *min_pool_size, mode)?;
         self.validate_kept("warm_up", *warm_up, mode)?;
         self.validate_time("timeout", *timeout)?;
+        self.validate_outage_timeout(*outage_timeout)?;
+        self.validate_from_one("instances", *instances)?;
         self.validate_recycle(*recycle, *recycle_jitter)?;
         self.validate_pre_ping(*pre_ping)?;
         self.validate_time("connect_timeout", *connect_timeout)?;
@@ -92,6 +100,17 @@ impl Settings {
         expected: impl fmt::Display,
     ) -> Result<(), Error> {
         Err(self.given(path).refused(value, expected))
+    }
+
+    fn validate_outage_timeout(&self, time: Option<Duration>) -> Result<(), Error> {
+        match time {
+            Some(time) if !(LEAST_OUTAGE_TIMEOUT..=LONGEST).contains(&time) => self.refused(
+                "outage_timeout",
+                durations::print(time),
+                "150ms to 100 years (the pool looks for the database every 100 to 150 ms while anybody waits), or off",
+            ),
+            _ => Ok(()),
+        }
     }
 
     fn validate_capacity(&self, mode: Mode) -> Result<(), Error> {

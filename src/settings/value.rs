@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Mode, PrePing, ResetOnReturn, durations};
+use super::{Mode, PrePing, ResetOnReturn, Role, durations};
 
 /// How one kind of value is written. `parse` reads what `print` writes as the same value.
 pub(super) trait Form {
@@ -261,6 +261,26 @@ impl Form for PoolMode {
             None => "auto",
         }
         .to_owned()
+    }
+}
+
+pub(super) struct PoolRole;
+
+impl Form for PoolRole {
+    type Value = Role;
+    const EXPECTED: &'static str = "any, primary or replica";
+
+    fn parse(text: &str) -> Option<Role> {
+        match word(text).as_str() {
+            "any" => Some(Role::Any),
+            "primary" => Some(Role::Primary),
+            "replica" => Some(Role::Replica),
+            _ => None,
+        }
+    }
+
+    fn print(value: &Role) -> String {
+        value.as_str().to_owned()
     }
 }
 

@@ -119,8 +119,8 @@ function server(status) {
 
 // The settings that are seconds.
 const TIMES = new Set([
-  "timeout", "recycle", "pre_ping_window", "connect_timeout", "command_timeout", "idle_timeout", "keepalive", "retry.initial_delay",
-  "retry.max_delay", "health_check_interval", "health_check_timeout", "metrics_collection_interval", "leak_after", "holder_warn_after",
+  "timeout", "recycle", "pre_ping_window", "outage_timeout", "connect_timeout", "command_timeout", "idle_timeout", "keepalive",
+  "retry.initial_delay", "retry.max_delay", "health_check_interval", "health_check_timeout", "metrics_collection_interval", "leak_after", "holder_warn_after",
 ]);
 
 function configuration(status) {

@@ -54,6 +54,7 @@ fn another_value(name: &str) -> &'static str {
         "pool_recycle_jitter" => "0.05",
         "reset_on_return" => "full",
         "pool_mode" => "null",
+        "pool_role" => "primary",
         "validation_query" => "SELECT 2",
         "retry_jitter" => "false",
         "enable_pool_metrics" | "echo" | "echo_pool" | "require_tls" => "true",

@@ -250,11 +250,14 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
         .max_overflow(default.max_overflow)
         .timeout(default.timeout)
         .max_waiting(default.max_waiting)
+        .outage_timeout(default.outage_timeout)
         .recycle(default.recycle)
         .recycle_jitter(default.recycle_jitter)
         .pre_ping(default.pre_ping)
         .reset_on_return(default.reset_on_return)
         .mode(default.mode)
+        .role(default.role)
+        .instances(default.instances)
         .connect_timeout(default.connect_timeout)
         .command_timeout(default.command_timeout)
         .idle_timeout(default.idle_timeout)
@@ -275,8 +278,8 @@ fn every_setter_beats_the_url_even_with_the_preset_s_own_value() {
         .echo(default.echo)
         .echo_pool(default.echo_pool)
         .require_tls(default.require_tls);
-    let other = "pool_size=1&max_overflow=1&pool_timeout=1&max_waiting=1&pool_recycle=1&\
-        pool_recycle_jitter=0&pool_pre_ping=never&reset_on_return=full&pool_mode=null&connect_timeout=1&command_timeout=1&\
+    let other = "pool_size=1&max_overflow=1&pool_timeout=1&max_waiting=1&outage_timeout=1&pool_recycle=1&\
+        pool_recycle_jitter=0&pool_pre_ping=never&reset_on_return=full&pool_mode=null&pool_role=primary&pool_instances=2&connect_timeout=1&command_timeout=1&\
         idle_timeout=1&keepalive=1&warm_up=1&min_pool_size=1&max_retry_attempts=1&initial_retry_delay=1&\
         max_retry_delay=1&retry_backoff_multiplier=1&retry_jitter=no&max_validation_failures=1&\
         validation_query=SELECT%202&health_check_interval=1&health_check_timeout=1&enable_pool_metrics=yes&\

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use queuepool::{ErrorKind, Mode, PrePing, ResetOnReturn, Settings};
+use queuepool::{ErrorKind, Mode, PrePing, ResetOnReturn, Role, Settings};
 
 #[test]
 fn the_default_settings_read_as_a_url_s_query() {
     assert_eq!(
         Settings::default().to_string(),
-        "pool_size=10&max_overflow=20&pool_timeout=30s&max_waiting=off&pool_recycle=1h&\
-         pool_recycle_jitter=0.1&pool_pre_ping=500ms&reset_on_return=rollback&pool_mode=auto&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
+        "pool_size=10&max_overflow=20&pool_timeout=30s&max_waiting=off&outage_timeout=off&pool_recycle=1h&\
+         pool_recycle_jitter=0.1&pool_pre_ping=500ms&reset_on_return=rollback&pool_mode=auto&pool_role=any&pool_instances=1&connect_timeout=10s&command_timeout=off&idle_timeout=off&\
          keepalive=off&warm_up=0&min_pool_size=0&max_validation_failures=3&validation_query=off&\
          health_check_interval=10s&health_check_timeout=5s&enable_pool_metrics=false&\
          metrics_collection_interval=5s&warning_utilization=70&critical_utilization=90&leak_after=10s&holder_warn_after=off&echo=false&echo_pool=false&\
@@ -166,13 +166,14 @@ fn finite() -> impl Strategy<Value = f64> {
 
 prop_compose! {
     fn any_settings()(
-        counts in any::<[u32; 6]>(),
+        counts in any::<[u32; 7]>(),
         times in proptest::array::uniform8(time()),
         never_recycled in any::<bool>(),
-        optional_times in proptest::array::uniform4(proptest::option::of(time())),
+        optional_times in proptest::array::uniform5(proptest::option::of(time())),
         numbers in proptest::array::uniform4(finite()),
         switches in any::<[bool; 5]>(),
         choices in (pre_ping(), reset_on_return(), proptest::sample::select(vec![None, Some(Mode::Queue), Some(Mode::Null)])),
+        role in proptest::sample::select(vec![Role::Any, Role::Primary, Role::Replica]),
         query in proptest::option::of(" ?SELECT \\PC*"),
         retry in (any::<u32>(), time()),
         max_waiting in proptest::option::of(any::<u32>()),
@@ -185,6 +186,7 @@ prop_compose! {
             settings.min_pool_size,
             settings.max_validation_failures,
             settings.retry.max_attempts,
+            settings.instances,
         ] = counts;
         [
             settings.timeout,
@@ -204,6 +206,7 @@ prop_compose! {
             settings.idle_timeout,
             settings.keepalive,
             settings.holder_warn_after,
+            settings.outage_timeout,
         ] = optional_times;
         [
             settings.recycle_jitter,
@@ -219,6 +222,7 @@ prop_compose! {
             settings.retry.jitter,
         ] = switches;
         (settings.pre_ping, settings.reset_on_return, settings.mode) = choices;
+        settings.role = role;
         settings.validation_query = query;
         settings.max_waiting = max_waiting;
         (settings.retry.max_attempts, settings.retry.initial_delay) = retry;

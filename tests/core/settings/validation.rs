@@ -112,6 +112,11 @@ fn nonsense_is_refused_by_name_with_its_value() {
             base().max_validation_failures(0),
             "max_validation_failures 0: ",
         ),
+        (base().instances(0), "instances 0: "),
+        (
+            base().outage_timeout(Duration::from_millis(149)),
+            "outage_timeout 149ms: ",
+        ),
         (base().validation_query(""), "validation_query \"\": "),
         (
             base().validation_query(" \n"),
@@ -181,6 +186,8 @@ fn the_ends_of_each_range_are_accepted() {
                 .max_delay(Duration::ZERO)
         }),
         base().max_validation_failures(1),
+        base().outage_timeout(Duration::from_millis(150)),
+        base().outage_timeout(CENTURY),
     ];
     for settings in cases {
         assert!(settings.validate().is_ok(), "{:?}", settings.validate());

@@ -101,11 +101,12 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// The pool's own parameters, and those of the three drivers.
-pub const OWN: [&str; 35] = [
+pub const OWN: [&str; 38] = [
     "pool_size",
     "max_overflow",
     "max_pool_size",
     "max_waiting",
+    "outage_timeout",
     "pool_timeout",
     "pool_recycle",
     "pool_recycle_jitter",
@@ -113,6 +114,8 @@ pub const OWN: [&str; 35] = [
     "validate_on_checkout",
     "reset_on_return",
     "pool_mode",
+    "pool_role",
+    "pool_instances",
     "connect_timeout",
     "command_timeout",
     "idle_timeout",
