@@ -6,6 +6,8 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::contract::error_class::ErrorClass;
+
 /// Where a setting was written, in errors.
 pub(crate) const URL: &str = "the database URL";
 
@@ -54,6 +56,7 @@ struct Shared {
     kind: ErrorKind,
     message: String,
     transient: bool,
+    class: Option<ErrorClass>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -88,6 +91,7 @@ impl Error {
                 | ErrorKind::Statement
                 | ErrorKind::Unsupported => false,
             },
+            class: None,
             source: None,
         }))
     }
@@ -128,6 +132,25 @@ impl Error {
     pub(crate) fn with_transience(mut self, transient: bool) -> Self {
         self.0.transient = transient;
         self
+    }
+
+    pub(crate) fn with_class(mut self, class: Option<ErrorClass>) -> Self {
+        self.0.class = class;
+        self
+    }
+
+    /// The same error with another text.
+    pub(crate) fn reworded(&self, message: String) -> Self {
+        let mut error = self.clone();
+        error.0.message = message;
+        error
+    }
+
+    /// What the driver says of a connect that failed: [`Full`](ErrorClass::Full) tells a server that accepts no more connections
+    /// from one that cannot be reached. `None` where the error is not a driver's.
+    #[must_use]
+    pub fn class(&self) -> Option<ErrorClass> {
+        self.0.class
     }
 
     pub(crate) fn shared_source(&self) -> Option<Arc<dyn StdError + Send + Sync>> {

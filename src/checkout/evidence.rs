@@ -29,7 +29,11 @@ impl<M: Manager> Shared<M> {
 
     fn connecting_timed_out(&self, gate: &State<M>, turn: &Turn<M>) -> Error {
         let seconds = turn.timeout.as_secs_f64();
-        let Some(last) = &turn.last_connect_error else {
+        let last = turn
+            .last_connect_error
+            .as_ref()
+            .or_else(|| gate.trouble_error());
+        let Some(last) = last else {
             let message = format!(
                 "connecting did not finish, connection timed out, timeout {seconds:.2}{}",
                 in_hooks(gate)
@@ -57,6 +61,8 @@ impl<M: Manager> Shared<M> {
                 gate.what_hangs()
             );
             (ErrorKind::Connect, words)
+        } else if let Some(words) = gate.full_words() {
+            (ErrorKind::Timeout, words)
         } else if gate.has_room() {
             let taken = gate.counters().total() + gate.opening() as u64;
             let words = format!(

@@ -35,6 +35,8 @@ pub(crate) struct Attempt {
     /// A caller timed out on it: once it is [slow](super::patience::Patience::slow), its place may be taken by the next who
     /// needs one.
     pub(super) given_up: bool,
+    /// It has counted as failed because it is [mute](super::patience::Patience::mute).
+    pub(super) counted: bool,
 }
 
 pub(crate) enum Stage {

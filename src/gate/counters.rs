@@ -20,6 +20,8 @@ pub(crate) struct Counters {
     pub(crate) checkouts: u64,
     pub(crate) checkins: u64,
     pub(crate) connection_errors: u64,
+    /// Those among them that a full server refused.
+    pub(crate) refused_full: u64,
     pub(crate) connection_timeouts: u64,
     /// Those among them for whom no connection was left because others used them all.
     pub(crate) timeouts_at_capacity: u64,

@@ -11,9 +11,10 @@ use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing};
 
 /// At most this many connects younger than [`YOUNG`] run at once, so that a burst of callers does not become a burst of logins.
-/// Older ones are slow and do not hold up others.
-const YOUNG_ATTEMPTS: usize = 16;
-pub(super) const YOUNG: Duration = Duration::from_secs(1);
+/// Older ones are slow and do not hold up others. A server that admits only a few is thus asked for no more than ten too many
+/// before its first refusal is known.
+pub(super) const CONNECTS_AT_ONCE: usize = 10;
+const YOUNG: Duration = Duration::from_secs(1);
 
 impl<M: Manager> State<M> {
     /// Gives the oldest waiters that have no connect one each, as long as there is room. Then opens towards min_pool_size.
@@ -27,6 +28,15 @@ impl<M: Manager> State<M> {
             self.serve_from_idle();
         }
         let now = Instant::now();
+        match self.trouble.is_cautious() {
+            true => self.probe_for_waiters(now),
+            false => self.open_for_each_waiter(now),
+        }
+        self.look_for_database(now);
+        self.restock(now);
+    }
+
+    fn open_for_each_waiter(&mut self, now: Instant) {
         let mut position = 0;
         while position < self.waiters.len() {
             if !self.waiters[position].wants_attempt(now) {
@@ -38,8 +48,8 @@ impl<M: Manager> State<M> {
                 position += 1;
                 continue;
             }
-            if !self.may_start(now) {
-                self.wake_at(now + YOUNG);
+            if let Err(again) = self.may_start(now) {
+                self.wake_at(again);
                 return;
             }
             if let Some(look_again) = self.enough_are_opening(now) {
@@ -67,7 +77,6 @@ impl<M: Manager> State<M> {
                 position += 1;
             }
         }
-        self.restock(now);
     }
 
     /// Lets the waiter at `position` rely on a connect that nobody else relies on.
@@ -119,7 +128,7 @@ impl<M: Manager> State<M> {
     }
 
     /// Takes the place of a connect on which a caller timed out.
-    fn displace(&mut self, now: Instant) -> Option<Place> {
+    pub(super) fn displace(&mut self, now: Instant) -> Option<Place> {
         let slow = self.patience.slow();
         let attempt = self
             .attempts
@@ -132,13 +141,31 @@ impl<M: Manager> State<M> {
         Some(place)
     }
 
-    /// Whether another connect may start now.
-    pub(super) fn may_start(&self, now: Instant) -> bool {
-        let young = |attempt: &&Attempt| {
-            attempt.holds_place() && now.duration_since(attempt.started) < YOUNG
+    /// Whether another connect may start now; if not, when to look again.
+    pub(super) fn may_start(&self, now: Instant) -> Result<(), Instant> {
+        let cautious = self.trouble.is_cautious();
+        let slow = self.patience.slow();
+        let grown_after = match cautious {
+            true => self.patience.mute(),
+            false => YOUNG,
         };
-        self.attempts.len() < YOUNG_ATTEMPTS
-            || self.attempts.iter().filter(young).count() < YOUNG_ATTEMPTS
+        let in_flight = || {
+            let is_young = |attempt: &&Attempt| {
+                attempt.holds_place()
+                    && now.duration_since(attempt.started) < grown_after
+                    && !attempt.is_displaceable(now, slow)
+            };
+            self.attempts.iter().filter(is_young)
+        };
+        if in_flight().count() >= self.trouble.in_flight(CONNECTS_AT_ONCE) {
+            let oldest = in_flight().map(|attempt| attempt.started).min();
+            return Err(oldest.unwrap_or(now) + grown_after);
+        }
+        let has_connections = self.counters.total() > 0;
+        match self.trouble.next_start(has_connections) {
+            Some(at) if at > now => Err(at),
+            _ => Ok(()),
+        }
     }
 
     /// If enough connects are under way for those who wait, the time at which to look again. How many are enough follows from how

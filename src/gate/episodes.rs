@@ -9,13 +9,14 @@ use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::Notice;
+use crate::gate::demand::CONNECTS_AT_ONCE;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
 
 /// The pool counts as exhausted once somebody has waited for this long or has timed out before that: on a busy pool callers wait
 /// for a millisecond all the time. The episode is over when nobody has for as long. An outage is over when no connect has failed
 /// for as long.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Episodes {
@@ -164,8 +165,15 @@ impl<M: Manager> State<M> {
         let now = Instant::now();
         self.successes += 1;
         self.proven = Some(now);
+        if let Some(refusal) = self.trouble.succeeded(CONNECTS_AT_ONCE) {
+            self.discard(refusal);
+        }
+        self.end_server_full(now);
         for waiting in &mut self.waiters {
-            if matches!(waiting.standing, Standing::Asleep { .. }) {
+            if matches!(
+                waiting.standing,
+                Standing::Asleep { .. } | Standing::Probing
+            ) {
                 waiting.standing = Standing::AtCapacity;
             }
         }
@@ -173,6 +181,10 @@ impl<M: Manager> State<M> {
         self.restock_failures = 0;
         self.may_open = true;
         self.wake_warming();
+        self.end_outage(now);
+    }
+
+    pub(super) fn end_outage(&mut self, now: Instant) {
         if let Some(outage) = &mut self.episodes.outage
             && outage.ended.is_none()
         {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::panics::{Panic, text};
+use crate::contract::error_class::ErrorClass;
 use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
 
@@ -25,6 +26,33 @@ impl Failure {
             panic: None,
             successes: 0,
         }
+    }
+
+    /// The same, for another caller. A panic is resumed in one of them only.
+    pub(super) fn repeated(&self) -> Self {
+        Failure {
+            error: self.error.clone(),
+            transient: self.transient,
+            panic: None,
+            successes: self.successes,
+        }
+    }
+
+    /// The caller's answer, although the same call may succeed later.
+    pub(super) fn final_of(error: Error) -> Self {
+        let mut failure = Failure::new(error, true);
+        failure.transient = false;
+        failure
+    }
+
+    /// The server's answer: it accepts no more connections.
+    pub(super) fn is_full(&self) -> bool {
+        self.error.class() == Some(ErrorClass::Full)
+    }
+
+    /// The server's answer: it will not let this pool in.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.error.class() == Some(ErrorClass::Permanent)
     }
 
     pub(crate) fn permanent(kind: ErrorKind, message: impl Into<String>) -> Self {

@@ -85,13 +85,16 @@ pub(crate) mod lease;
 pub(crate) mod opening;
 pub(crate) mod patience;
 pub(crate) mod places;
+mod probing;
 mod queue;
 pub(crate) mod reach;
 pub(crate) mod reading;
+mod server_full;
 mod state;
 pub(crate) mod stock;
 mod sweep;
 mod tally;
+mod trouble;
 pub(crate) mod verdict;
 pub(crate) mod waiter;
 
@@ -99,6 +102,7 @@ use std::io;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
 use crate::base::thread::own_bay;
@@ -137,6 +141,7 @@ pub(crate) struct Gate<M: Manager> {
     drained: Condvar,
     doors: Doors,
     bays: Berths<M>,
+    server_full: Arc<AtomicBool>,
 }
 
 /// What is left to be done when the lock is let go.
@@ -152,6 +157,7 @@ impl<M: Manager> Gate<M> {
         let state = State::new(rules, places);
         Gate {
             bays: state.bays.all(),
+            server_full: state.rules.server_full.clone(),
             state: Mutex::new(state),
             drained: Condvar::new(),
             doors,
@@ -187,6 +193,12 @@ impl<M: Manager> Gate<M> {
     pub(crate) fn try_lock_queue(&self) -> Option<Locked<'_, M>> {
         let state = Some(self.state.try_lock()?);
         Some(Locked { gate: self, state })
+    }
+
+    /// Whether the server has said within the last ten seconds that it is full. Until then no working connection is closed before
+    /// its successor is open.
+    pub(crate) fn is_server_full(&self) -> bool {
+        self.server_full.load(Ordering::Acquire)
     }
 
     /// All that can be told of the pool at one instant. `holders` is where the records of them go: room is made before the lock is

@@ -47,7 +47,11 @@ impl<M: Manager> State<M> {
             started,
             doubted_by: None,
             given_up: false,
+            counted: false,
         };
+        if !self.rules.connects_here {
+            self.trouble.started(started);
+        }
         attempt.owner = attempt.starter();
         self.attempts.push(attempt);
         self.next_attempt
@@ -172,16 +176,19 @@ impl<M: Manager> State<M> {
         })
     }
 
-    /// An attempt has failed. Its place is given back, and the error goes to the caller it was started for. Another caller who
-    /// relied on it does not get the error and may have an attempt of its own.
+    /// An attempt has failed. Its place is given back, and the error goes to the caller it was started for, unless the server is
+    /// full and this pool goes on with the connections that it has. In trouble, the attempt was made for all who wait.
     pub(super) fn fail(&mut self, id: u64, mut failure: Failure) {
         failure.successes = self.successes;
         let blamed = self.attempt(id).and_then(|attempt| attempt.blames());
         let Some(attempt) = self.end_attempt(id) else {
             return self.discard(failure);
         };
+        if failure.is_full() {
+            failure.error = self.full_in_words(&failure.error);
+        }
         if failure.error.kind() == ErrorKind::Connect && !attempt.is_abandoned() {
-            self.connect_failed(&failure.error);
+            self.note_failure(&failure, attempt.counted);
         }
         if attempt.starter().is_none() {
             self.restock_later(failure.transient);
@@ -190,22 +197,33 @@ impl<M: Manager> State<M> {
             let unheard = report.send(Err((failure.error.clone(), failure.transient)));
             self.discard((unheard, report));
         }
+        if failure.transient {
+            if failure.is_full() && self.counters.total() > 0 {
+                return self.discard(failure);
+            }
+            if self.trouble.is_cautious() {
+                self.tell_who_is_due(&failure);
+            }
+        }
         let Some(starter) = blamed else {
             return self.discard(failure);
         };
         if !failure.transient {
             // A permanent error is that caller's answer. Out of the queue, so that nothing can replace it.
             match self.position(starter) {
-                Ok(position) => {
-                    let waiting = self.remove_waiter(position);
-                    if let Some(waiting) = waiting {
-                        self.post(&waiting.waiter, Signal::Failed(failure));
-                    }
-                }
+                Ok(position) => self.dismiss(position, failure),
                 Err(_) => self.discard(failure),
             }
         } else {
             self.let_decide(starter, failure);
+        }
+    }
+
+    /// Takes a caller out of the queue with an error that is its answer.
+    pub(super) fn dismiss(&mut self, position: usize, failure: Failure) {
+        match self.remove_waiter(position) {
+            Some(waiting) => self.post(&waiting.waiter, Signal::Failed(failure)),
+            None => self.discard(failure),
         }
     }
 

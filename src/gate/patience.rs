@@ -50,6 +50,14 @@ impl Patience {
         self.twice_the_usual().unwrap_or(Patience::LEAST)
     }
 
+    /// From when on a connect counts as failed, although nobody knows yet: twice the slowest of the last, at least a second.
+    pub(crate) fn mute(&self) -> Duration {
+        let slowest = self.lately.iter().max();
+        slowest.map_or(Patience::AT_FIRST, |slowest| {
+            (2 * *slowest).max(Patience::AT_FIRST)
+        })
+    }
+
     /// The median of the last connects; `None` before the first, and where they take no time.
     pub(crate) fn usual(&self) -> Option<Duration> {
         self.usual

@@ -113,7 +113,10 @@ impl<M: Manager> State<M> {
             Standing::AtCapacity | Standing::Deciding => {
                 has_failed || self.opening() > 0 && self.places.try_take().is_some()
             }
-            Standing::Connecting(_) | Standing::Relying { .. } | Standing::Asleep { .. } => true,
+            Standing::Connecting(_)
+            | Standing::Relying { .. }
+            | Standing::Probing
+            | Standing::Asleep { .. } => true,
         };
         self.give_up(ticket);
         self.may_open = true;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::gate::state::State;
@@ -136,7 +137,12 @@ impl<M: Manager> State<M> {
     pub(crate) fn database_error(&self) -> Option<&Error> {
         let check = self.counters.last_health_check.as_ref();
         let failed_check = check.and_then(|check| Some((check.ended, check.error.as_ref()?)));
-        let connect = self.counters.last_error.as_ref();
+        // A full server can be reached.
+        let connect = self
+            .counters
+            .last_error
+            .as_ref()
+            .filter(|last| last.error.class() != Some(ErrorClass::Full));
         let failed_connect = connect.map(|last| (last.occurred, &last.error));
         let (failed, error) = [failed_check, failed_connect]
             .into_iter()

@@ -1,6 +1,6 @@
 //! All that can be told of a pool at one instant.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
@@ -22,6 +22,8 @@ pub(crate) struct Reading {
     pub(crate) hung_connects: u64,
     pub(crate) waiting: u64,
     pub(crate) full_since: Option<Instant>,
+    /// Since when the server is full.
+    pub(crate) server_full_since: Option<SystemTime>,
     pub(crate) unreachable_for: Option<Duration>,
     pub(crate) database_error: Option<Error>,
     pub(crate) exhausted_for: Option<Duration>,
@@ -49,6 +51,7 @@ impl Reading {
             hung_connects: state.hung_connects() as u64,
             waiting: state.waiters.len() as u64,
             full_since: state.full_since,
+            server_full_since: state.server_full_since(),
             unreachable_for: state.unreachable_for(taken),
             database_error: state.database_error().cloned(),
             exhausted_for: state.episodes.exhausted_for(taken),
@@ -70,6 +73,7 @@ impl Reading {
             hung_connects: 0,
             waiting: 0,
             full_since: None,
+            server_full_since: None,
             unreachable_for: None,
             database_error: None,
             exhausted_for: None,

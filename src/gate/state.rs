@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
@@ -17,6 +19,8 @@ use crate::gate::lease::Lease;
 use crate::gate::patience::Patience;
 use crate::gate::places::Places;
 use crate::gate::reach::{LimitKnown, Validation};
+use crate::gate::server_full::ServerFull;
+use crate::gate::trouble::Trouble;
 use crate::gate::waiter::{Signal, Waiting};
 use crate::gate::{Left, Notice, barging};
 use crate::settings::{Mode, PrePing, Retry, Settings};
@@ -33,6 +37,9 @@ pub(crate) struct Rules {
     pub(crate) retry: Retry,
     /// A connect is local, and runs on the thread of the caller who asked for it.
     pub(crate) connects_here: bool,
+    pub(crate) outage_timeout: Option<Duration>,
+    /// Raised while the server counts as full, for those who ask without the lock.
+    pub(crate) server_full: Arc<AtomicBool>,
     pub(crate) clock: Clock,
     /// Connections that come back may be [parked](crate::gate::bay): nothing is to be done with one before the next checkout.
     pub(crate) parks: bool,
@@ -64,6 +71,8 @@ impl Rules {
             leak_after: settings.leak_after,
             retry: settings.retry.clone(),
             connects_here,
+            outage_timeout: settings.outage_timeout,
+            server_full: Arc::default(),
             clock,
             yield_for: barging::yield_for(),
             // In the models time stands still.
@@ -101,6 +110,8 @@ pub(crate) struct State<M: Manager> {
     /// Connects that succeeded.
     pub(super) successes: u64,
     pub(super) patience: Patience,
+    pub(super) trouble: Trouble,
+    pub(super) server_full: Option<ServerFull>,
     /// Where each warm_up under way hears of another's success and of the pool's end, by its ticket.
     pub(super) warming: Vec<(u64, Report)>,
     /// The driver was told that the pool has closed.
@@ -159,6 +170,8 @@ impl<M: Manager> State<M> {
             next_attempt: 0,
             successes: 0,
             patience: Patience::new(),
+            trouble: Trouble::default(),
+            server_full: None,
             warming: Vec::new(),
             driver_is_shut: false,
             closings: Vec::new(),

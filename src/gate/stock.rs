@@ -21,7 +21,12 @@ impl<M: Manager> State<M> {
         let wanted = self.rules.min_pool_size;
         while wanted > 0 && self.restock_after.is_none_or(|after| after <= now) {
             let open = self.counters.total() as usize + self.opening();
-            if open >= wanted || !self.waiters.is_empty() || !self.may_start(now) || self.hung > 0 {
+            let held_back = !self.waiters.is_empty() || self.hung > 0;
+            if open >= wanted || held_back {
+                return;
+            }
+            if let Err(again) = self.may_start(now) {
+                self.wake_at(again);
                 return;
             }
             let Some(place) = self.places.try_take() else {
@@ -75,7 +80,7 @@ impl<M: Manager> State<M> {
     pub(crate) fn warm(&mut self, wanted: usize, may_start: bool, report: &Report) -> bool {
         let open = self.counters.total() as usize;
         let mut missing = wanted.saturating_sub(open + self.opening());
-        while may_start && missing > 0 && self.may_start(Instant::now()) {
+        while may_start && missing > 0 && self.may_start(Instant::now()).is_ok() {
             let Some(place) = self.places.try_take() else {
                 break;
             };
@@ -114,8 +119,8 @@ impl<M: Manager> State<M> {
         // This takes nothing from those who wait: they have connects under way or sleep between two attempts. A caller that comes
         // later may rely on this connect.
         let place = match self.may_start(now) {
-            true => self.places.try_take(),
-            false => None,
+            Ok(()) => self.places.try_take(),
+            Err(_) => None,
         };
         let Some(place) = place else {
             return Checked::NoRoom;

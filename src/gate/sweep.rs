@@ -8,7 +8,6 @@ use crate::contract::driver::Manager;
 use crate::error::ErrorKind;
 use crate::gate::Notice;
 use crate::gate::attempt::{Attempt, Stage};
-use crate::gate::demand::YOUNG;
 use crate::gate::failure::Failure;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
@@ -24,6 +23,9 @@ impl<M: Manager> State<M> {
         }
         self.sweep_at = None;
         self.abandon_overdue(now);
+        self.count_mute(now);
+        self.end_waits_in_outage(now);
+        self.look_at_server_full(now);
         self.free_overdue(now);
         self.doubt_adopted(now);
         self.may_open = true;
@@ -45,6 +47,7 @@ impl<M: Manager> State<M> {
         {
             attempt.stage = Stage::Abandoned;
             let is_blamed = attempt.blames().is_some();
+            let counted = std::mem::replace(&mut attempt.counted, true);
             let (owner, report) = (attempt.owner.take(), attempt.purpose.take_report());
             self.note_abandoned();
             let message = format!("connecting did not finish within connect_timeout {limit:?}");
@@ -52,6 +55,9 @@ impl<M: Manager> State<M> {
                 successes: self.successes,
                 ..Failure::transient(ErrorKind::Connect, message)
             };
+            if !counted {
+                self.trouble.failed(now);
+            }
             self.connect_failed(&failure.error);
             self.notice(Notice::Event(failure.error.to_string()));
             if let Some(report) = report {
@@ -75,9 +81,10 @@ impl<M: Manager> State<M> {
         let overdue = connects
             .clone()
             .map(|attempt| later(attempt.started, limit));
-        let grown = connects
-            .map(|attempt| attempt.started + YOUNG)
-            .filter(|_| !self.may_start(now));
+        let mute = self.patience.mute();
+        let mute = connects
+            .filter(|attempt| !attempt.counted)
+            .map(|attempt| attempt.started + mute);
         let closes = self
             .closings
             .iter()
@@ -90,11 +97,16 @@ impl<M: Manager> State<M> {
             .filter_map(|waiting| match waiting.standing {
                 Standing::Relying { since, .. } => Some(since + patience),
                 Standing::Asleep { until } => Some(until),
-                Standing::AtCapacity | Standing::Connecting(_) | Standing::Deciding => None,
+                Standing::AtCapacity
+                | Standing::Probing
+                | Standing::Connecting(_)
+                | Standing::Deciding => None,
             });
         let restock = self.restock_after.filter(|_| self.rules.min_pool_size > 0);
         let next = overdue
-            .chain(grown)
+            .chain(mute)
+            .chain(self.probe_due(now))
+            .chain(self.server_full_due(now))
             .chain(closes)
             .chain(waiters)
             .chain(restock)

@@ -25,6 +25,8 @@ pub(crate) enum Standing {
     Connecting(u64),
     /// For a connect that was started for somebody else, since then.
     Relying { on: u64, since: Instant },
+    /// In trouble, for the connect that is made for all who wait.
+    Probing,
     /// Its attempt failed, and its thread has not yet said what next.
     Deciding,
     /// For the next attempt to connect, then.
@@ -36,7 +38,10 @@ impl Standing {
     pub(super) fn attempt(self) -> Option<u64> {
         match self {
             Standing::Connecting(on) | Standing::Relying { on, .. } => Some(on),
-            Standing::AtCapacity | Standing::Deciding | Standing::Asleep { .. } => None,
+            Standing::AtCapacity
+            | Standing::Probing
+            | Standing::Deciding
+            | Standing::Asleep { .. } => None,
         }
     }
 }
@@ -46,7 +51,7 @@ impl<M: Manager> Waiting<M> {
     pub(super) fn must_wait(&self) -> bool {
         matches!(
             self.standing,
-            Standing::AtCapacity | Standing::Asleep { .. }
+            Standing::AtCapacity | Standing::Probing | Standing::Asleep { .. }
         )
     }
 
@@ -56,7 +61,7 @@ impl<M: Manager> Waiting<M> {
 
     pub(super) fn wants_attempt(&self, now: Instant) -> bool {
         match self.standing {
-            Standing::AtCapacity => true,
+            Standing::AtCapacity | Standing::Probing => true,
             Standing::Asleep { until } => until <= now,
             Standing::Connecting(_) | Standing::Relying { .. } | Standing::Deciding => false,
         }

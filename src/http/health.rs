@@ -66,6 +66,7 @@ impl Database {
             Ok(check) => check,
             Err(error) if error.kind() == ErrorKind::Closed => HealthCheck {
                 reachable: false,
+                full: false,
                 skipped: false,
                 checked_at: None,
                 took: None,
@@ -78,6 +79,7 @@ impl Database {
             .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         Ok(Database {
             status: match (check.skipped, check.reachable) {
+                _ if check.full => "full",
                 (true, _) => "skipped, exhausted",
                 (false, true) => "reachable",
                 (false, false) => "unreachable",

@@ -91,7 +91,7 @@ impl<M: Manager> Shared<M> {
         let connection = &mut lease.live_mut().connection;
         match catch(|| self.driver.connected(&self.manager, connection)) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.refused("connecting failed", error)),
+            Ok(Err(error)) => Err(self.connect_refused(error)),
             Err(said) => Err(Failure::panicked(&said)),
         }
     }
@@ -102,7 +102,7 @@ impl<M: Manager> Shared<M> {
         let doubts = self.doubts.load(Ordering::Acquire);
         let connection = match catch(|| self.driver.connect(&self.manager, limit)) {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(self.refused("connecting failed", error)),
+            Ok(Err(error)) => return Err(self.connect_refused(error)),
             Err(said) => return Err(Failure::panicked(&said)),
         };
         let id = self.gate.lock().next_connection();
@@ -122,6 +122,15 @@ impl<M: Manager> Shared<M> {
         Ok(Live::new(
             connection, info, customizer, generation, doubts, expires,
         ))
+    }
+
+    /// What the driver says of a failed connect is what the database says to all who connect.
+    fn connect_refused(&self, error: M::Error) -> Failure {
+        // A driver that panics when asked says nothing.
+        let class = catch(|| self.driver.classify(&error)).ok();
+        let mut failure = self.refused("connecting failed", error);
+        failure.error = failure.error.with_class(class);
+        failure
     }
 
     fn refused(&self, what: &str, error: M::Error) -> Failure {

@@ -33,8 +33,9 @@ impl<M: Manager> Shared<M> {
         if live.generation != self.generation.load(Ordering::Acquire) {
             return Some(CloseReason::Invalidated);
         }
+        // A full server might not let the successor in.
         live.expires
-            .is_some_and(|expires| now > expires)
+            .is_some_and(|expires| now > expires && !self.gate.is_server_full())
             .then_some(CloseReason::Recycled)
     }
 

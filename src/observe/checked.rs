@@ -8,6 +8,9 @@ use std::time::{Duration, SystemTime};
 pub struct HealthCheck {
     /// Whether the database can be reached: as this check found, or, if it was skipped, as last known.
     pub reachable: bool,
+    /// Whether the server is full and the pool has no connection: the last connect was refused so, less than 10 s ago. Then
+    /// `reachable` is false, although the server answers.
+    pub full: bool,
     /// Whether the check was skipped because the pool is exhausted: no connection is idle, and either there is no room to open
     /// another, or the ping of an earlier check still hangs on one that was opened for it.
     pub skipped: bool,

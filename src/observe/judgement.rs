@@ -14,6 +14,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
     }
     let advice: Vec<String> = [
         on_outage(status),
+        on_full_server(status),
         on_hung_calls(status),
         on_leak(status),
         on_longest_holder(status),
@@ -52,6 +53,17 @@ fn on_outage(status: &Status) -> Option<String> {
     });
     Some(format!(
         "The database has not been reached{since}: look at the server, the network and the login. The last error: {error}"
+    ))
+}
+
+/// A full server answers, so neither the network nor the login is at fault.
+fn on_full_server(status: &Status) -> Option<String> {
+    status.full_since?;
+    let said = status.last_error.as_deref().unwrap_or_default();
+    Some(format!(
+        "The server is full, and this pool goes on with {} of {} connections: see who else is connected, raise the limit of the \
+         server, role or database, or lower the sizes of all pools that share it. It said: {said}",
+        status.total, status.total_capacity
     ))
 }
 

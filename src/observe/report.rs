@@ -111,6 +111,7 @@ impl Status {
         );
         write_wrapped(f, "Peaks: ", "  ", &peaks)?;
         let failures = [
+            (self.refused_full, "refused by a full server"),
             (self.validation_failures, "failed tests"),
             (self.health_check_failures, "failed health checks"),
             (self.hook_failures, "failed hooks"),

@@ -23,12 +23,14 @@ pub struct Since {
     pub detached: u64,
     /// Connects that failed or were abandoned, counting every attempt.
     pub connection_errors: u64,
+    /// Those among them that a full server refused.
+    pub refused_full: u64,
     /// Connects that were abandoned.
     pub abandoned_connects: u64,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 16 connects younger than one second were under way.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because of the setting max_waiting.
     pub overloaded_count: u64,
@@ -75,6 +77,7 @@ impl Status {
             total_connections_closed: between(|status| status.total_connections_closed),
             detached: between(|status| status.detached),
             connection_errors: between(|status| status.connection_errors),
+            refused_full: between(|status| status.refused_full),
             abandoned_connects: between(|status| status.abandoned_connects),
             connection_timeouts: between(|status| status.connection_timeouts),
             pool_exhausted_count: between(|status| status.pool_exhausted_count),

@@ -100,6 +100,16 @@ pub struct Status {
     pub checkins: u64,
     /// Connects that failed or were abandoned, counting every attempt.
     pub connection_errors: u64,
+    /// Those among them that the server refused because it was full: it has as many connections as it admits, in all or for this
+    /// user or database.
+    pub refused_full: u64,
+    /// Since when the server has been full: it has refused connects so, and none has succeeded since. `None` if it is not. Other
+    /// than [`full_for`](Status#structfield.full_for), which is about this pool's own size.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::time")
+    )]
+    pub full_since: Option<SystemTime>,
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
     /// The mean time from the call until the connection was handed out, in seconds, over all checkouts.
@@ -134,7 +144,7 @@ pub struct Status {
     /// anything has failed, and once a connection has been opened, pinged or returned after use since that failure.
     pub database_error: Option<String>,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 16 connects younger than one second were under way.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because as many callers were waiting as the setting max_waiting allows.
     pub overloaded_count: u64,

@@ -205,6 +205,11 @@ pub(super) static FAMILIES: &[Family] = &[
         |status| status.connection_errors,
     ),
     counter(
+        "db_pool_refused_full",
+        "Connects that the server refused because it had as many connections as it admits. db_pool_connection_errors counts them too.",
+        |status| status.refused_full,
+    ),
+    counter(
         "db_pool_connection_timeouts",
         "Checkouts that ended at their deadline. Does not count those that were refused or failed in another way.",
         |status| status.connection_timeouts,

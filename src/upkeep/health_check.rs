@@ -10,6 +10,7 @@ use crate::base::log::say;
 use crate::base::sync::{Condvar, Instant, Mutex};
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
+use crate::contract::error_class::ErrorClass;
 use crate::error::{Error, ErrorKind};
 use crate::gate::lease::Lease;
 use crate::gate::reach::LastCheck;
@@ -86,14 +87,20 @@ impl<M: Manager> Shared<M> {
         if self.gate.lock().is_closed() {
             return Err(self.closed_error());
         }
+        let error = outcome.err();
+        let is_full = |error: &Error| error.class() == Some(ErrorClass::Full);
+        let full = error.as_ref().is_some_and(is_full);
+        // A full server has answered, and the pool goes on with the connections that it has.
+        let goes_on = full && self.gate.lock().counters().total() > 0;
         let check = LastCheck {
             at: SystemTime::now(),
             ended: Instant::now(),
             took: started.elapsed(),
-            error: outcome.err(),
+            error: error.filter(|_| !goes_on),
         };
         let result = HealthCheck {
             reachable: check.error.is_none(),
+            full: full && !goes_on,
             skipped: false,
             checked_at: Some(check.at),
             took: Some(check.took),
@@ -195,11 +202,14 @@ impl<M: Manager> Shared<M> {
         let gate = self.gate.lock();
         let last = gate.counters().last_health_check.as_ref();
         let checked = last.map(|check| (check.at, check.took));
-        let failure = gate.database_error().map(ToString::to_string);
+        let shut_out = gate.shut_out(Instant::now()).map(ToString::to_string);
+        let full = shut_out.is_some();
+        let failure = shut_out.or_else(|| gate.database_error().map(ToString::to_string));
         let failure = failure.or_else(|| gate.overdue_connect(self.settings.health_check_timeout));
         drop(gate);
         HealthCheck {
             reachable: failure.is_none(),
+            full,
             skipped: true,
             checked_at: checked.map(|(at, _)| at),
             took: checked.map(|(_, took)| took),

@@ -49,7 +49,7 @@ fn everything_that_is_logged() {
     let gate = Gate::new();
     let mute = gate.clone();
     server.on_connect(move |n| match n {
-        0 => Act::Fail(ErrorClass::Permanent),
+        0 => Act::Panic,
         1 => Act::Wait(mute.clone()),
         _ => Act::Succeed,
     });

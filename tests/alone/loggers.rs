@@ -46,7 +46,7 @@ fn a_logger_that_panics_costs_no_place_kills_no_helper_and_ends_no_care() {
         PANICS.store(true, SeqCst);
         let server = Server::new();
         server.on_connect(|n| match n {
-            0 => Act::Fail(ErrorClass::Permanent),
+            0 => Act::Panic,
             _ => Act::Succeed,
         });
         server.on_ping(|n| match n {

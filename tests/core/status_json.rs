@@ -59,6 +59,7 @@ fn every_promised_name_is_there_with_its_type() {
             "hung_connects",
             "in_connect_hook",
             "abandoned_connects",
+            "refused_full",
         ],
         Value::is_u64,
     );
@@ -101,6 +102,7 @@ fn every_promised_name_is_there_with_its_type() {
             "last_error",
             "last_error_at",
             "full_for",
+            "full_since",
         ],
         Value::is_null,
     );
@@ -138,7 +140,7 @@ fn enums_are_lower_case_times_are_seconds_and_a_location_is_file_and_line() {
     assert_eq!(configuration["idle_timeout"], Value::Null);
     assert_eq!(configuration["pre_ping_window"], 0.5);
     assert_eq!(configuration["reset_on_return"], "rollback");
-    assert_eq!(configuration.as_object().unwrap().len(), 34);
+    assert_eq!(configuration.as_object().unwrap().len(), 37);
     let holder = &status["holders"][0];
     assert_eq!(holder["held_for"], 2.5);
     assert_eq!(holder["connection_id"], 1);

@@ -54,6 +54,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         ),
         ("connections_detached_total", status.detached),
         ("connection_errors_total", status.connection_errors),
+        ("refused_full_total", status.refused_full),
         ("connection_timeouts_total", status.connection_timeouts),
         ("exhausted_total", status.pool_exhausted_count),
         ("overloaded_total", status.overloaded_count),

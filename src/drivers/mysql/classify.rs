@@ -26,6 +26,13 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
             Some(cause) => classify_io(cause),
             None => ErrorClass::Owed,
         },
+        // A limit of this account. Those for queries and updates in an hour are of the same code.
+        MyError::MySqlError(refusal) if refusal.code == 1226 => {
+            match refusal.message.contains("connections") {
+                true => ErrorClass::Full,
+                false => ErrorClass::Transient,
+            }
+        }
         MyError::MySqlError(refusal) => classify_code(refusal.code),
         MyError::DriverError(cause) => match cause {
             DriverError::ConnectTimeout
@@ -144,8 +151,10 @@ fn extent_of_io(error: &io::Error) -> Extent {
 
 fn classify_code(code: u16) -> ErrorClass {
     match code {
-        // Too many connections, of all users or of this one; an hourly limit; no thread available; offline mode.
-        1040 | 1203 | 1226 | 1041 | 1135 | 3032 => ErrorClass::Transient,
+        // Too many connections, of all users or of this one.
+        1040 | 1203 => ErrorClass::Full,
+        // Out of memory; no thread available; offline mode.
+        1041 | 1135 | 3032 => ErrorClass::Transient,
         // Shutting down, network errors, killed, idle for too long.
         1053 | 1077..=1080 | 1152..=1161 | 1184 | 1927 | 2006 | 2013 | 3169 | 4031 => {
             ErrorClass::Lost

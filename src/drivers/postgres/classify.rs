@@ -25,10 +25,14 @@ pub(super) const TLS_FAILED: &str = "error performing TLS handshake";
 /// PgBouncer's whole message with `client_tls_sslmode = require`.
 pub(super) const BOUNCER_WANTS_TLS: &str = "SSL required";
 
+/// PgBouncer's words where it has as many clients as its max_client_conn.
+const BOUNCER_IS_FULL: &str = "no more connections allowed";
+
 pub(super) fn classify(error: &PgError) -> ErrorClass {
     if let Some(refusal) = error.as_db_error() {
         return match refusal.code().code() {
             "08P01" if is_bouncers_refusal(refusal.message()) => ErrorClass::Permanent,
+            "08P01" if refusal.message().contains(BOUNCER_IS_FULL) => ErrorClass::Full,
             state => classify_state(state, ends_the_session(refusal)),
         };
     }
@@ -157,7 +161,9 @@ fn classify_state(state: &str, ends_the_session: bool) -> ErrorClass {
         _ if ends_the_session && state.starts_with("40") => ErrorClass::Lost,
         _ if state.starts_with("08") => ErrorClass::Lost,
         _ if !ends_the_session => ErrorClass::Statement,
-        // Too many connections, out of memory. If it does not end the session, it is about a statement (a full disk).
+        // Too many connections: of all users, or of this role or database.
+        "53300" => ErrorClass::Full,
+        // Out of memory. If it does not end the session, it is about a statement (a full disk).
         _ if state.starts_with("53") => ErrorClass::Transient,
         _ if state.starts_with("58") || state.starts_with("XX") => ErrorClass::Lost,
         // The reasons for which a login can be refused: password, database, permission, options.

@@ -16,6 +16,8 @@ function findings(status) {
   }
   if (status.database_error !== null) {
     found.push({ level: 2, word: "database unreachable", text: `The database cannot be reached: ${status.database_error}` });
+  } else if (status.full_since !== null) {
+    found.push({ level: 1, word: "server full", text: `The server accepts no more connections since ${since(status, status.full_since)}; this pool has ${count(status.total)} of ${count(status.total_capacity)}.` });
   } else if (status.last_error && age(status.last_error_at) < NEWS) {
     found.push({ level: 1, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
   }

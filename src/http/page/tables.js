@@ -72,6 +72,7 @@ function errors(status) {
     ["last health check", checked ?? "none yet"],
     ["checkouts timed out", count(status.connection_timeouts)],
     ["failed connects", count(status.connection_errors)],
+    ["of them refused by a full server", number(status.refused_full)],
     ["failed tests before hand-out", number(status.validation_failures)],
     ["failed health checks", number(status.health_check_failures)],
     ["failed hooks", number(status.hook_failures)],

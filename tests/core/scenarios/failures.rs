@@ -351,7 +351,7 @@ fn a_failed_connect_is_not_the_error_of_one_who_only_relied_on_it() {
             return Act::Succeed;
         }
         slow.pass();
-        Act::Fail(ErrorClass::Permanent)
+        Act::Fail(ErrorClass::Transient)
     });
     let pool = server.pool(Settings::default().pool_size(3).max_overflow(0));
     let first = pool.get().unwrap();

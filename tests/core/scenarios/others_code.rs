@@ -282,9 +282,9 @@ fn panics_whose_payload_panics_when_it_is_dropped_cost_no_place() {
 fn an_error_says_whether_trying_again_may_help() {
     let server = Server::new();
     server.on_connect(|n| match n {
-        0 => Act::Fail(ErrorClass::Permanent),
-        1 => Act::Fail(ErrorClass::Transient),
-        _ => Act::Succeed,
+        0 => Act::Fail(ErrorClass::Transient),
+        1 => Act::Succeed,
+        _ => Act::Fail(ErrorClass::Permanent),
     });
     let retry = Retry::default().max_attempts(1);
     let pool = server.pool(
@@ -293,15 +293,15 @@ fn an_error_says_whether_trying_again_may_help() {
             .max_overflow(0)
             .retry(retry),
     );
-    let wrong_password = pool.get().unwrap_err();
-    assert_eq!(wrong_password.kind(), ErrorKind::Connect);
-    assert!(!wrong_password.is_transient());
     let starting = pool.get().unwrap_err();
     assert_eq!(starting.kind(), ErrorKind::Connect);
     assert!(starting.is_transient());
     let held = pool.get().unwrap();
     assert!(pool.get_timeout(millis(10)).unwrap_err().is_transient());
-    drop(held);
+    queuepool::Connection::invalidate(held);
+    let wrong_password = pool.get().unwrap_err();
+    assert_eq!(wrong_password.kind(), ErrorKind::Connect);
+    assert!(!wrong_password.is_transient());
     assert!(!pool.warm_up(2).unwrap_err().is_transient(), "a setting");
     pool.close(secs(10)).unwrap();
     assert!(!pool.get().unwrap_err().is_transient(), "closed");

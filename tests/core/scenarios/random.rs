@@ -411,6 +411,12 @@ impl Shared {
                     if error.kind() == ErrorKind::Connect
                         && self.run.settings.connect_timeout < millis(10)
                         && start.elapsed() < HANG => {}
+                // The last login may have been refused, which holds for a while.
+                Err(error)
+                    if error.class() == Some(ErrorClass::Permanent) && start.elapsed() < HANG =>
+                {
+                    std::thread::sleep(millis(50));
+                }
                 Err(error) => panic!("after {n}: {error}: {:#?}", self.pool.status()),
             }
         }
@@ -494,7 +500,8 @@ fn misbehave(server: &Server, seed: u64, calm: &Arc<AtomicBool>) {
             match rng.u32(0..100) {
                 0..2 => Act::Fail(ErrorClass::Lost),
                 2..4 => Act::Fail(ErrorClass::Transient),
-                4..5 => Act::Fail(ErrorClass::Permanent),
+                // Seldom: no connect is tried for a second after that.
+                4..5 if rng.u32(0..50) == 0 => Act::Fail(ErrorClass::Permanent),
                 5..6 => Act::Fail(ErrorClass::Statement),
                 6..7 => Act::Panic,
                 7 if can_be_aborted => Act::UntilAborted,

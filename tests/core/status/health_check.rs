@@ -350,7 +350,7 @@ fn skipped_beside(
 fn a_skipped_one_goes_by_the_latest_failure() {
     let server = Server::new();
     let pool = server.pool(settings());
-    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    server.on_connect(|_| Act::Fail(ErrorClass::Lost));
     assert!(!pool.health_check().unwrap().reachable);
     server.on_connect(|_| Act::Succeed);
     let one = pool.get().unwrap();

@@ -252,7 +252,7 @@ fn in_null_mode_thousands_of_connections_are_a_reason_to_keep_them() {
 #[test]
 fn a_database_that_is_down_comes_first_and_is_never_healthy() {
     let server = Server::new();
-    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    server.on_connect(|_| Act::Fail(ErrorClass::Lost));
     let pool = server.pool(sized(2, 2));
     pool.get().unwrap_err();
     let status = pool.status();
@@ -261,7 +261,7 @@ fn a_database_that_is_down_comes_first_and_is_never_healthy() {
         first.starts_with("The database has not been reached for 0 s"),
         "{first}"
     );
-    assert!(first.contains("scripted Permanent"), "{first}");
+    assert!(first.contains("scripted Lost"), "{first}");
     server.on_connect(|_| Act::Succeed);
     drop(pool.get().unwrap());
     assert_eq!(

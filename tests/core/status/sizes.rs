@@ -152,7 +152,8 @@ fn outage(server: &Server, pool: &Pool<ScriptedManager>, callers: usize) {
         }
     });
     server.on_connect(|_| Act::Succeed);
-    drop(pool.get().unwrap());
+    // Longer than the pause between two attempts in trouble.
+    drop(pool.get_timeout(secs(10)).unwrap());
 }
 
 fn retries() -> Settings {

@@ -1,0 +1,476 @@
+//! Scenario 23, and what the rules say of connecting in trouble: one connect for all who wait, refusals that hold, full servers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use queuepool::{Connection, ErrorClass, ErrorKind, Pool, Retry, Settings};
+
+use support::scripted::*;
+
+/// Refuses connects with this class until it is told otherwise, and notes when each came.
+struct Refusing {
+    server: Arc<Server>,
+    refuses: Arc<AtomicBool>,
+    came: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Refusing {
+    fn with(class: ErrorClass) -> Self {
+        let server = Server::new();
+        let refuses = Arc::new(AtomicBool::new(true));
+        let came = Arc::new(Mutex::new(Vec::new()));
+        let (is_refusing, noted) = (refuses.clone(), came.clone());
+        server.on_connect(move |_| {
+            noted.lock().push(Instant::now());
+            match is_refusing.load(SeqCst) {
+                true => Act::Fail(class),
+                false => Act::Succeed,
+            }
+        });
+        Refusing {
+            server,
+            refuses,
+            came,
+        }
+    }
+
+    fn accept(&self) -> Instant {
+        self.refuses.store(false, SeqCst);
+        Instant::now()
+    }
+
+    fn refuse(&self) {
+        self.refuses.store(true, SeqCst);
+    }
+}
+
+/// Admits so many connections at once, and is full beyond that.
+fn admits(server: &Arc<Server>, limit: usize) {
+    let seen = Arc::downgrade(server);
+    server.on_connect(move |_| {
+        let server = seen.upgrade().expect("it is used");
+        // The connect that asks is counted already.
+        match server.open() > limit {
+            true => Act::Fail(ErrorClass::Full),
+            false => Act::Succeed,
+        }
+    });
+}
+
+/// Makes an attempt to connect fail three times, which is trouble.
+fn get_into_trouble(pool: &Pool<ScriptedManager>) {
+    for _ in 0..3 {
+        pool.get().unwrap_err();
+    }
+}
+
+fn once() -> Retry {
+    Retry::default().max_attempts(1)
+}
+
+#[test]
+fn scenario_23_five_hundred_callers_of_a_server_that_is_down_for_six_seconds() {
+    let down = Refusing::with(ErrorClass::Lost);
+    // Five attempts last for 7.5 s then.
+    let retry = Retry::default().jitter(false);
+    let pool = down.server.pool(Settings::default().retry(retry));
+    let first = Mutex::new(None);
+    let (is_up, connects) = thread::scope(|scope| {
+        for _ in 0..500 {
+            scope.spawn(|| {
+                drop(
+                    pool.get()
+                        .expect("nobody is told before its policy says so"),
+                );
+                first.lock().get_or_insert_with(Instant::now);
+            });
+        }
+        thread::sleep(secs(6));
+        let connects = down.server.connects();
+        (down.accept(), connects)
+    });
+    assert!(connects <= 100, "{connects}");
+    let came = down.came.lock();
+    let probe = came.iter().find(|came| **came >= is_up).expect("a probe");
+    // The timer of a busy machine may be late; that the probe is due within 150 ms is a test of its own.
+    assert!(*probe - is_up < secs(1), "{:?}", *probe - is_up);
+    assert!(first.lock().expect("served") - *probe < secs(1));
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn in_trouble_one_connect_at_a_time_is_made_for_all() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let pool = down.server.pool(Settings::default().retry(once()));
+    get_into_trouble(&pool);
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    down.server.on_connect(move |_| Act::Wait(waiting.clone()));
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| pool.get().map(drop)))
+            .collect();
+        eventually("all wait for one", || {
+            gate.waiting() == 1 && pool.status().waiting_requests == 8
+        });
+        thread::sleep(millis(300));
+        assert_eq!(down.server.connects(), 4);
+        gate.open();
+        for caller in callers {
+            caller.join().unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_probe_of_one_counts_for_all_whose_own_delay_has_passed() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let pool = down.server.pool(Settings::default().retry(once()));
+    get_into_trouble(&pool);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..50)
+            .map(|_| scope.spawn(|| pool.get().unwrap_err()))
+            .collect();
+        for caller in callers {
+            let error = caller.join().unwrap();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("connecting failed: scripted Lost"),
+                "{error}"
+            );
+        }
+    });
+    // Threads start one after another, so more than one probe may have been needed.
+    assert!(down.server.connects() <= 10, "{}", down.server.connects());
+}
+
+#[test]
+fn scenario_11_in_trouble_the_next_new_caller_succeeds_while_others_sleep_for_long() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let long = Retry::default().initial_delay(secs(20)).jitter(false);
+    let pool = down
+        .server
+        .pool(Settings::default().retry(long).pool_size(2));
+    thread::scope(|scope| {
+        let sleepers: Vec<_> = (0..5)
+            .map(|_| scope.spawn(|| pool.get().map(drop)))
+            .collect();
+        eventually("all sleep", || {
+            down.server.connects() >= 5 && pool.status().waiting_requests == 5
+        });
+        let is_up = down.accept();
+        drop(pool.get().unwrap());
+        assert!(is_up.elapsed() < secs(2), "{:?}", is_up.elapsed());
+        sleepers
+            .into_iter()
+            .for_each(|one| one.join().unwrap().unwrap());
+        assert!(is_up.elapsed() < secs(5), "and so do those who slept");
+    });
+}
+
+#[test]
+fn beside_a_mute_connect_the_next_starts_after_a_second_and_takes_its_place() {
+    let server = Server::new();
+    let gate = Gate::new();
+    let mute = gate.clone();
+    server.on_connect(move |n| match n {
+        0..3 => Act::Fail(ErrorClass::Lost),
+        3..5 => Act::Wait(mute.clone()),
+        _ => Act::Succeed,
+    });
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(2)
+            .max_overflow(1)
+            .retry(once()),
+    );
+    get_into_trouble(&pool);
+    let began = Instant::now();
+    let held = pool.get().unwrap();
+    assert_eq!(held.id, 5);
+    assert!(began.elapsed() >= secs(2), "{:?}", began.elapsed());
+    assert_eq!(pool.status().abandoned_connects, 2, "both lost their place");
+    gate.open();
+    eventually("both came too late or are kept", || {
+        pool.status().abandoned == 0
+    });
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn with_nobody_waiting_the_pool_finds_out_by_itself_that_the_database_is_back() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let pool = down.server.pool(Settings::default().retry(once()));
+    get_into_trouble(&pool);
+    let before = down.server.connects();
+    eventually("it looks again", || down.server.connects() > before);
+    down.accept();
+    eventually("it has a connection", || {
+        pool.status().idle_connections == 1
+    });
+    assert_eq!(pool.status().database_error, None);
+    let came = down.came.lock();
+    for pair in came[before - 1..].windows(2) {
+        assert!(
+            pair[1] - pair[0] >= millis(990),
+            "once a second: {:?}",
+            pair[1] - pair[0]
+        );
+    }
+}
+
+#[test]
+fn after_trouble_connects_grow_again_by_doubling() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let pool = down.server.pool(Settings::default().retry(once()));
+    get_into_trouble(&pool);
+    // Each connect waits for a gate of its own.
+    let gates: Arc<Mutex<Vec<Arc<Gate>>>> = Arc::default();
+    let all = gates.clone();
+    down.server.on_connect(move |_| {
+        let gate = Gate::new();
+        all.lock().push(gate.clone());
+        Act::Wait(gate)
+    });
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..20)
+            .map(|_| scope.spawn(|| pool.get().unwrap()))
+            .collect();
+        let mut open = 0;
+        for in_flight in [1, 2, 4, 8] {
+            eventually("as many as are permitted", || {
+                gates.lock().len() == open + in_flight
+            });
+            thread::sleep(millis(50));
+            assert_eq!(gates.lock().len() - open, in_flight);
+            if in_flight == 8 {
+                break;
+            }
+            gates.lock()[open].open();
+            open += 1;
+        }
+        let opens_all = Arc::new(AtomicBool::new(true));
+        let (goes_on, gates) = (opens_all.clone(), gates.clone());
+        scope.spawn(move || {
+            while goes_on.load(SeqCst) {
+                gates.lock().iter().for_each(|gate| gate.open());
+                thread::sleep(millis(1));
+            }
+        });
+        let held: Vec<_> = callers.into_iter().map(|one| one.join().unwrap()).collect();
+        opens_all.store(false, SeqCst);
+        assert_eq!(held.len(), 20);
+    });
+}
+
+#[test]
+fn a_refused_login_is_told_to_all_and_not_tried_again_while_it_holds() {
+    let locked = Refusing::with(ErrorClass::Permanent);
+    let pool = locked.server.pool(Settings::default());
+    let told = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| {
+                let error = pool.get().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Connect);
+                assert_eq!(error.class(), Some(ErrorClass::Permanent));
+                assert!(!error.is_transient());
+                assert!(std::error::Error::source(&error).is_some());
+                told.fetch_add(1, SeqCst);
+            });
+        }
+    });
+    assert_eq!(told.load(SeqCst), 100);
+    let first = locked.server.connects();
+    assert!(first <= 10 + 1, "only those that began together: {first}");
+    let error = pool.get().unwrap_err().to_string();
+    assert!(
+        error.starts_with("connecting failed: scripted Permanent; it said so ")
+            && error.contains("is asked again in"),
+        "{error}"
+    );
+    locked.accept();
+    eventually("it is asked again", || pool.get().is_ok());
+    assert!(locked.server.connects() <= first + 2);
+    drop(pool.get().unwrap());
+}
+
+#[test]
+fn what_comes_back_goes_on_serving_while_a_refusal_holds() {
+    let locked = Refusing::with(ErrorClass::Permanent);
+    locked.accept();
+    let pool = locked
+        .server
+        .pool(Settings::default().pool_size(1).max_overflow(1));
+    let held = pool.get().unwrap();
+    locked.refuse();
+    pool.get().unwrap_err();
+    let before = locked.server.connects();
+    pool.get().unwrap_err();
+    drop(held);
+    for _ in 0..3 {
+        drop(pool.get().unwrap());
+    }
+    assert_eq!(locked.server.connects(), before);
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn a_full_server_is_no_outage_and_callers_go_on_with_what_comes_back() {
+    let server = Server::new();
+    admits(&server, 3);
+    let pool = server.pool(Settings::default().pool_size(10).max_overflow(20));
+    let end = Instant::now() + secs(3);
+    thread::scope(|scope| {
+        for _ in 0..30 {
+            scope.spawn(|| {
+                while Instant::now() < end {
+                    let held = pool.get().expect("callers go on");
+                    thread::sleep(millis(2));
+                    drop(held);
+                }
+            });
+        }
+        while Instant::now() < end {
+            assert!(pool.health_check().unwrap().reachable);
+            thread::sleep(millis(100));
+        }
+    });
+    let status = pool.status();
+    assert_eq!(status.total, 3);
+    assert!(
+        status.refused_full >= 1 && status.refused_full <= 30,
+        "{}",
+        status.refused_full
+    );
+    assert_eq!(
+        (status.database_error, status.unreachable_for),
+        (None, None)
+    );
+    assert!(status.full_since.is_some());
+    assert!(
+        status.recommendations[0]
+            .starts_with("The server is full, and this pool goes on with 3 of 30 connections")
+            && status.recommendations[0].contains("scripted Full"),
+        "{:?}",
+        status.recommendations
+    );
+    assert!(
+        !status
+            .recommendations
+            .iter()
+            .any(|advice| advice.contains("Raise") || advice.contains("network")),
+        "{:?}",
+        status.recommendations
+    );
+}
+
+#[test]
+fn the_error_of_a_full_server_says_what_it_said_and_how_many_this_pool_has() {
+    let server = Server::new();
+    admits(&server, 1);
+    let pool = server.pool(Settings::default().retry(once()));
+    let held = pool.get().unwrap();
+    let error = pool.get_timeout(millis(200)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(
+        error.to_string().starts_with(
+            "no connection came back in time, and the server is full (this pool has 1 of its 30): connecting failed: scripted Full; \
+             the server accepts no more connections, and this pool has 1 of its 30, connection timed out, timeout 0.20"
+        ),
+        "{error}"
+    );
+    drop(held);
+}
+
+#[test]
+fn shut_out_by_a_full_server_the_check_says_full_and_the_caller_is_told() {
+    let server = Server::new();
+    admits(&server, 0);
+    let pool = server.pool(Settings::default().retry(once()));
+    let error = pool.get().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.class()),
+        (ErrorKind::Connect, Some(ErrorClass::Full))
+    );
+    assert!(error.is_transient());
+    assert_eq!(
+        error.to_string(),
+        "connecting failed: scripted Full; the server accepts no more connections, and this pool has none of its 30"
+    );
+    let check = pool.health_check().unwrap();
+    assert!(check.full && !check.reachable, "{check:?}");
+    assert_eq!(pool.status().database_error, None, "no outage");
+    admits(&server, 1);
+    drop(pool.get_timeout(secs(5)).or_else(|_| pool.get()).unwrap());
+    let check = pool.health_check().unwrap();
+    assert!(!check.full && check.reachable, "{check:?}");
+    eventually("the episode is over", || pool.status().full_since.is_none());
+}
+
+#[test]
+fn while_the_server_is_full_no_connection_is_closed_for_its_age() {
+    let server = Server::new();
+    admits(&server, 1);
+    let (pool, clock) = server.pool_with_clock(
+        Settings::default()
+            .retry(once())
+            .recycle(secs(30))
+            .recycle_jitter(0.0),
+    );
+    let held = pool.get().unwrap();
+    pool.get_timeout(millis(50)).unwrap_err();
+    drop(held);
+    clock.advance(secs(31));
+    assert_eq!(pool.get().unwrap().id, 0, "kept, although it is too old");
+    assert_eq!(server.closes(), 0);
+}
+
+#[test]
+fn outage_timeout_ends_waits_while_the_database_is_known_not_to_answer() {
+    let down = Refusing::with(ErrorClass::Lost);
+    let patient = Retry::default().max_attempts(1000);
+    let pool = down.server.pool(
+        Settings::default()
+            .retry(patient)
+            .outage_timeout(millis(400)),
+    );
+    for _ in 0..2 {
+        let began = Instant::now();
+        let error = pool.get().unwrap_err();
+        assert!(began.elapsed() >= millis(400));
+        assert!(began.elapsed() < secs(10), "not the 30 s of the timeout");
+        assert_eq!(error.kind(), ErrorKind::Connect);
+        let text = error.to_string();
+        assert!(
+            text.starts_with("the database has not answered for ")
+                && text.contains("and outage_timeout 400ms has passed; the last error: connecting failed: scripted Lost"),
+            "{text}"
+        );
+    }
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn outage_timeout_does_not_apply_at_capacity_nor_to_a_full_server() {
+    let server = Server::new();
+    admits(&server, 1);
+    let pool = server.pool(
+        Settings::default()
+            .retry(once())
+            .outage_timeout(Duration::from_millis(150)),
+    );
+    let held = pool.get().unwrap();
+    thread::scope(|scope| {
+        let waits = scope.spawn(|| pool.get().map(|had| had.id));
+        thread::sleep(millis(800));
+        assert!(!waits.is_finished());
+        drop(held);
+        assert_eq!(waits.join().unwrap().unwrap(), 0);
+    });
+    Connection::invalidate(pool.get().unwrap());
+}
