@@ -82,6 +82,10 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Resets a returned connection to a clean session, or says that this driver cannot, which is the default and which the pool
     /// remembers. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
     ///
+    /// The return of the connection waits for it, even where another connection is idle, but not on a thread of a tokio runtime
+    /// unless the reset [is bounded](Driver::is_bounded). That and [`abort_handle`](Driver::abort_handle) decide on which thread it
+    /// runs.
+    ///
     /// A connection whose holder panicked is reset in full, or closed if that is not supported. In null mode, where the connection
     /// is closed next, `how` is always [`ResetOnReturn::Rollback`].
     ///

@@ -191,6 +191,7 @@ macro_rules! all_on {
             an_unreachable_port_is_tried_again_as_the_policy_says,
             an_open_transaction_is_rolled_back,
             a_failed_transaction_is_rolled_back,
+            no_lock_outlives_the_return_even_where_other_connections_are_idle,
             session_state_stays_with_rollback_and_goes_with_full,
             a_guard_dropped_by_a_panicking_thread_is_reset_in_full,
             a_paused_server_holds_nobody_up_and_is_used_again_afterwards,
@@ -541,6 +542,24 @@ fn assert_state<B: Backend>(connection: &mut AnyConnection, is_left: bool) {
         is_left,
         "the table"
     );
+}
+
+pub fn no_lock_outlives_the_return_even_where_other_connections_are_idle<B: Backend>() {
+    let server = B::start();
+    let database = Database::open_with(&server.url(), size(3, 0)).unwrap();
+    database.warm_up(3).unwrap();
+    let other_database = Database::open_with(&server.url(), size(1, 0)).unwrap();
+    let mut other = other_database.get().unwrap();
+    other.execute("CREATE TABLE t (v int)").unwrap();
+    other.execute("INSERT INTO t VALUES (1)").unwrap();
+    for _ in 0..50 {
+        let mut holder = database.get().unwrap();
+        holder.execute("BEGIN").unwrap();
+        holder.query_i64("SELECT v FROM t FOR UPDATE").unwrap();
+        drop(holder);
+        let seen = other.query_i64("SELECT v FROM t FOR UPDATE NOWAIT");
+        assert_eq!(seen.unwrap(), 1);
+    }
 }
 
 pub fn session_state_stays_with_rollback_and_goes_with_full<B: Backend>() {

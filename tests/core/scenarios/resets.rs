@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::thread;
 
 use parking_lot::Mutex;
 use queuepool::{CloseReason, ErrorClass, Mode, ResetOnReturn, Settings};
@@ -48,6 +50,24 @@ fn scenario_12_when_the_reset_fails_the_return_succeeds_and_the_connection_is_cl
         assert_eq!(pool.get().unwrap().id, 1);
         assert_laws(&pool.status());
     }
+}
+
+#[test]
+fn a_bounded_reset_runs_on_the_returning_thread_even_if_another_connection_is_idle() {
+    let server = Server::new();
+    server.local.store(true, SeqCst);
+    let threads = Arc::new(Mutex::new(Vec::new()));
+    let seen = threads.clone();
+    server.on_reset(move |_| {
+        seen.lock().push(thread::current().id());
+        Act::Take(millis(1))
+    });
+    let pool = server.pool(Settings::default().pool_size(2));
+    pool.warm_up(2).unwrap();
+    for _ in 0..3 {
+        drop(pool.get().unwrap());
+    }
+    assert_eq!(*threads.lock(), [thread::current().id(); 3]);
 }
 
 #[test]
