@@ -42,33 +42,48 @@ pub trait Entrant {
 impl<S: Subject> Entrant for S {
     fn window(&mut self, load: &Load) -> Sample {
         let subject: &S = self;
-        let start = Barrier::new(load.threads as usize + 1);
-        let stop = AtomicBool::new(false);
-        let ends: Vec<End> = thread::scope(|scope| {
-            let workers: Vec<_> = (0..load.threads)
-                .map(|_| scope.spawn(|| work(subject, load, &start, &stop)))
-                .collect();
-            start.wait();
-            thread::sleep(load.window);
-            stop.store(true, Ordering::Relaxed);
-            let ends = workers.into_iter().map(|worker| worker.join());
-            ends.map(|end| end.expect("a worker")).collect()
-        });
-        // By the workers' own clocks: this thread may be woken late.
-        let began = ends.iter().map(|end| end.began).min();
-        let ended = ends.iter().map(|end| end.ended).max();
-        let elapsed = ended.expect("a thread") - began.expect("a thread");
-        let pairs: u64 = ends.iter().map(|end| end.pairs).sum();
-        let mut waits = Waits::default();
-        for end in &ends {
-            waits.add_all(&end.waits);
-        }
-        Sample {
-            cost: elapsed.as_secs_f64() * 1e9 / pairs.max(1) as f64,
-            p50: waits.quantile(0.5),
-            p99: waits.quantile(0.99),
-            longest: waits.longest as f64,
-        }
+        window(load, &|start, stop| work(subject, load, start, stop))
+    }
+}
+
+/// Threads without a pool and without a lock, which do nothing but look at the clock. The longest time between two looks of one of
+/// them is how long the scheduler lets a thread that could go on stand still, with as many threads on these processors.
+pub struct NoPool;
+
+impl Entrant for NoPool {
+    fn window(&mut self, load: &Load) -> Sample {
+        window(load, &spin)
+    }
+}
+
+/// A window of threads that do this.
+fn window(load: &Load, work: &(dyn Fn(&Barrier, &AtomicBool) -> End + Sync)) -> Sample {
+    let start = Barrier::new(load.threads as usize + 1);
+    let stop = AtomicBool::new(false);
+    let ends: Vec<End> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..load.threads)
+            .map(|_| scope.spawn(|| work(&start, &stop)))
+            .collect();
+        start.wait();
+        thread::sleep(load.window);
+        stop.store(true, Ordering::Relaxed);
+        let ends = workers.into_iter().map(|worker| worker.join());
+        ends.map(|end| end.expect("a worker")).collect()
+    });
+    // By the workers' own clocks: this thread may be woken late.
+    let began = ends.iter().map(|end| end.began).min();
+    let ended = ends.iter().map(|end| end.ended).max();
+    let elapsed = ended.expect("a thread") - began.expect("a thread");
+    let pairs: u64 = ends.iter().map(|end| end.pairs).sum();
+    let mut waits = Waits::default();
+    for end in &ends {
+        waits.add_all(&end.waits);
+    }
+    Sample {
+        cost: elapsed.as_secs_f64() * 1e9 / pairs.max(1) as f64,
+        p50: waits.quantile(0.5),
+        p99: waits.quantile(0.99),
+        longest: waits.longest as f64,
     }
 }
 
@@ -101,6 +116,27 @@ fn work<S: Subject>(subject: &S, load: &Load, start: &Barrier, stop: &AtomicBool
     End {
         began,
         ended: Instant::now(),
+        pairs,
+        waits,
+    }
+}
+
+/// Each turn of the loop is a pair that costs nothing, and the time between two looks at the clock a wait.
+fn spin(start: &Barrier, stop: &AtomicBool) -> End {
+    let mut waits = Waits::default();
+    let mut pairs = 0;
+    start.wait();
+    let began = Instant::now();
+    let mut last = began;
+    while !stop.load(Ordering::Relaxed) {
+        let now = Instant::now();
+        waits.add(now - last);
+        last = now;
+        pairs += 1;
+    }
+    End {
+        began,
+        ended: last,
         pairs,
         waits,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Suite;
-use crate::measure::{Entrants, Load, Sample, take_turns};
+use crate::measure::{Entrants, Load, NoPool, Sample, take_turns};
 use crate::nothing::{self, Deadpool};
 use crate::peer::{self, Found};
 use crate::row::{Bar, Row};
@@ -119,6 +119,7 @@ pub fn rows(suite: &mut Suite) {
         // With more connections than threads there is nothing to wait for.
         load.window = suite.window(400);
         let rounds = suite.pick(8, 2);
+        entrants.push(("no pool", Box::new(NoPool)));
         let timed = (threads >= connections).then(|| take_turns(&mut entrants, &load, rounds));
         drop(entrants);
         let cost = row(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Suite;
-use crate::measure::{Entrants, Load, take_turns};
+use crate::measure::{Entrants, Load, NoPool, take_turns};
 use crate::nothing;
 use crate::pairs::{Peers, row};
 use crate::row::Bar;
@@ -44,7 +44,12 @@ fn one(
         window: suite.window(400),
         timed: true,
     };
-    let series = take_turns(&mut entrants, &load, suite.pick(8, 2));
+    let pools = entrants.len();
+    if held == 0 {
+        entrants.push(("no pool", Box::new(NoPool)));
+    }
+    let all = take_turns(&mut entrants, &load, suite.pick(8, 2));
+    let series = &all[..pools];
     drop(entrants);
     // What was promised by name; elsewhere no more than r2d2.
     let (p99, longest, throughput) = match (threads, connections, held) {
@@ -58,7 +63,7 @@ fn one(
     suite.add(row(
         format!("{name} throughput"),
         "1/s",
-        &series,
+        series,
         |sample| 1e9 / sample.cost,
         of_r2d2(Bar::AtLeast(throughput)),
     ));
@@ -66,21 +71,21 @@ fn one(
     suite.add(row(
         format!("{name} p50"),
         "us",
-        &series,
+        series,
         |sample| sample.p50 / 1e3,
         |_| None,
     ));
     suite.add(row(
         format!("{name} p99"),
         "us",
-        &series,
+        series,
         |sample| sample.p99 / 1e3,
         of_r2d2(Bar::AtMost(p99)),
     ));
     let row = row(
         format!("{name} longest"),
         "us",
-        &series,
+        &all,
         |sample| sample.longest / 1e3,
         of_r2d2(Bar::AtMost(longest)),
     );

@@ -62,7 +62,7 @@ fn one_who_comes_again_and_again_leaves_the_connection_to_one_who_waits() {
 fn two_connections_go_round_all_callers() {
     explore(
         "two connections, four callers",
-        Preemptions(3),
+        Preemptions(2),
         ["ok"],
         || {
             let (database, pool) = Database::default().pool(settings(2));
@@ -125,7 +125,7 @@ fn what_one_leaves_at_its_deadline_reaches_the_other() {
     let expected = [("ok", "ok"), ("timeout", "ok")];
     explore(
         "give against time-out, another waits",
-        Preemptions(3),
+        Preemptions(2),
         expected,
         || {
             let (database, pool) = Database::default().pool(settings(1));
@@ -152,7 +152,7 @@ fn two_whose_deadline_passes_lose_nothing() {
     ];
     explore(
         "give against two time-outs",
-        Preemptions(3),
+        Preemptions(2),
         expected,
         || {
             let (database, pool) = Database::default().pool(settings(1));
@@ -291,7 +291,7 @@ fn what_is_parked_beside_two_reaches_the_second_if_the_first_is_given_another() 
     explore_in(
         Order::Barging,
         "one parked, one given, two keep what they get",
-        Preemptions(3),
+        Preemptions(2),
         ["ok"],
         || {
             let (database, pool) = Database::default().pool(settings(2));
@@ -438,7 +438,7 @@ fn a_detached_connections_place_serves_those_who_wait() {
     let expected = [("ok", "ok"), ("timeout", "ok")];
     explore(
         "detach against enter and time-out",
-        Preemptions(3),
+        Preemptions(2),
         expected,
         || {
             let (database, pool) = Database::default().pool(settings(1));

@@ -1,5 +1,6 @@
 //! What the tools must notice: two threads increment a variable, and only the pool keeps them from doing so at the same
-//! time. With one connection it does, and nothing may be reported; with two (`planted 2`) it is a race.
+//! time. With one connection it does, and nothing may be reported; with two (`planted 2`) it is a race. So it is if a thread
+//! increments it while the driver does so on a helper (`planted helper`), which hears of its work through a channel.
 
 use std::cell::UnsafeCell;
 use std::convert::Infallible;
@@ -9,13 +10,18 @@ use std::thread;
 
 use queuepool::{Pool, Settings};
 
-struct Nowhere;
+struct Nowhere {
+    counts: bool,
+}
 
 impl r2d2::ManageConnection for Nowhere {
     type Connection = ();
     type Error = Never;
 
     fn connect(&self) -> Result<(), Never> {
+        if self.counts {
+            count();
+        }
         Ok(())
     }
 
@@ -47,16 +53,28 @@ unsafe impl Sync for Count {}
 /// Not on a stack, where drd does not look.
 static COUNT: Count = Count(UnsafeCell::new(0));
 
-fn main() {
-    let connections: u32 = std::env::args()
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .expect("how many connections");
+fn count() {
+    let count = COUNT.0.get();
+    // SAFETY: see above.
+    unsafe { *count += 1 };
+}
+
+fn pool(connections: u32, driver: Nowhere) -> Pool<Nowhere> {
     let settings = Settings::default().pool_size(connections).max_overflow(0);
-    let pool = Pool::builder(Nowhere)
-        .settings(settings)
-        .build()
-        .expect("a pool");
+    let pool = Pool::builder(driver).settings(settings).build();
+    pool.expect("a pool")
+}
+
+fn main() {
+    let mode = std::env::args().nth(1).expect("a mode");
+    match mode.parse() {
+        Ok(connections) => on_two_threads(connections),
+        Err(_) => on_a_helper(),
+    }
+}
+
+fn on_two_threads(connections: u32) {
+    let pool = pool(connections, Nowhere { counts: false });
     // Both hold a connection before either counts, so that the pool's locks do not happen to order them.
     let both_hold_one = (connections > 1).then(|| Barrier::new(2));
     thread::scope(|scope| {
@@ -66,10 +84,16 @@ fn main() {
                 if let Some(barrier) = &both_hold_one {
                     barrier.wait();
                 }
-                let count = COUNT.0.get();
-                // SAFETY: see above.
-                unsafe { *count += 1 };
+                count();
             });
         }
+    });
+}
+
+fn on_a_helper() {
+    let pool = pool(1, Nowhere { counts: true });
+    thread::scope(|scope| {
+        scope.spawn(count);
+        let _connection = pool.get().expect("a connection");
     });
 }
