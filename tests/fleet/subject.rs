@@ -1,0 +1,81 @@
+//! The pools that go through the same trials with the same code: queuepool, and bare `r2d2::Pool` over the same manager.
+
+use std::fmt;
+use std::time::Duration;
+
+use queuepool::Database;
+use queuepool::mysql::MySqlManager;
+use queuepool::postgres::PostgresManager;
+
+use crate::session::Session;
+
+/// Why a statement was not carried out.
+#[derive(Clone, Debug)]
+pub enum Failed {
+    /// There was no connection for it.
+    Refused(String),
+    /// It was sent.
+    Sent(String),
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failed::Refused(words) => write!(f, "no connection: {words}"),
+            Failed::Sent(words) => write!(f, "statement: {words}"),
+        }
+    }
+}
+
+/// How a pool runs one statement, waiting for a connection for at most that long.
+type Write = dyn Fn(&str, Duration) -> Result<(), Failed> + Send + Sync;
+
+/// A pool under test.
+pub struct Subject {
+    write: Box<Write>,
+}
+
+impl Subject {
+    pub fn queuepool(database: &Database) -> Subject {
+        let database = database.clone();
+        let write = move |sql: &str, patience| {
+            let connection = database.get_timeout(patience);
+            let mut connection = connection.map_err(|error| Failed::Refused(error.to_string()))?;
+            let ran = connection.execute(sql);
+            ran.map(drop)
+                .map_err(|error| Failed::Sent(error.to_string()))
+        };
+        Subject {
+            write: Box::new(write),
+        }
+    }
+
+    pub fn r2d2(url: &str, max_size: u32) -> Subject {
+        if url.starts_with("postgresql:") {
+            let config = url.parse().expect("a URL of PostgreSQL");
+            Self::bare(PostgresManager::new(config).expect("a manager"), max_size)
+        } else {
+            let opts = ::mysql::Opts::from_url(url).expect("a URL of MySQL");
+            Self::bare(MySqlManager::new(opts).expect("a manager"), max_size)
+        }
+    }
+
+    fn bare<M: r2d2::ManageConnection<Connection: Session>>(manager: M, max_size: u32) -> Subject {
+        let pool = r2d2::Pool::builder()
+            .max_size(max_size)
+            .error_handler(Box::new(r2d2::NopErrorHandler))
+            .build_unchecked(manager);
+        let write = move |sql: &str, patience| {
+            let connection = pool.get_timeout(patience);
+            let mut connection = connection.map_err(|error| Failed::Refused(error.to_string()))?;
+            connection.run(sql).map_err(Failed::Sent)
+        };
+        Subject {
+            write: Box::new(write),
+        }
+    }
+
+    pub fn write(&self, sql: &str, patience: Duration) -> Result<(), Failed> {
+        (self.write)(sql, patience)
+    }
+}
