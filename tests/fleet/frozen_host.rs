@@ -14,7 +14,7 @@ use support::servers::{MariaDb, Postgres};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a caller waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long a checkout took, if it led to anything.
 struct Seen {

@@ -1,4 +1,4 @@
-//! A Galera node that has lost its cluster: it takes connections, and answers "WSREP has not yet prepared node for application
+//! A Galera node that has lost the other half of its cluster: it takes connections, keeps those it has, and answers "WSREP has not yet prepared node for application
 //! use" (1047) to nearly everything.
 
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::session::{Session, log_in};
 use crate::subject::Subject;
 use crate::table::{Row, record};
 use support::scripted::{millis, secs};
-use support::servers::{MariaDb, free_port};
+use support::servers::MariaDb;
 
 const THREADS: usize = 8;
 
@@ -26,6 +26,8 @@ fn writes_are_good_within_a_second_of_its_being_ready() {
         "{outcome:#?}"
     );
     assert_eq!((outcome.lost, outcome.doubled), (0, 0), "{outcome:#?}");
+    let is_told = |word: &String| word.contains("WSREP has not yet prepared node");
+    assert!(outcome.words.keys().any(is_told), "{outcome:#?}");
 }
 
 #[test]
@@ -34,25 +36,24 @@ fn r2d2_beside() {
 }
 
 fn run(pool: &str, open: impl Fn(&str) -> Subject) -> Outcome {
-    let node = MariaDb::start_galera_node();
+    let [node, mut other] = MariaDb::start_galera_cluster();
     let mut admin = admin(&node);
-    is_ready(&mut *admin, true);
+    until(&mut *admin, "wsrep_cluster_size", "2");
+    until(&mut *admin, "wsrep_ready", "ON");
     let mut owner = log_in(&node.url()).unwrap();
     owner.run("CREATE TABLE ledger (number BIGINT)").unwrap();
     let load = Load::start(open(&node.url()), THREADS);
     load.is_under_way();
-    // It leaves its cluster for one whose other nodes do not answer.
-    let nobody = free_port();
-    let join = format!("SET GLOBAL wsrep_cluster_address = 'gcomm://127.0.0.1:{nobody}'");
-    admin.run(&join).unwrap();
-    is_ready(&mut *admin, false);
-    let left = Instant::now();
-    load.each_fails(left, secs(2));
-    std::thread::sleep(secs(2).saturating_sub(left.elapsed()));
+    other.kill();
+    until(&mut *admin, "wsrep_ready", "OFF");
+    let lost = Instant::now();
+    load.each_fails(lost, secs(2));
+    std::thread::sleep(secs(2).saturating_sub(lost.elapsed()));
+    // An administrator says that the other half is gone for good.
     admin
-        .run("SET GLOBAL wsrep_cluster_address = 'gcomm://'")
+        .run("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=YES'")
         .unwrap();
-    is_ready(&mut *admin, true);
+    until(&mut *admin, "wsrep_ready", "ON");
     let ready = Instant::now();
     load.settles(ready, secs(4));
     let rounds = load.stop();
@@ -69,14 +70,14 @@ fn run(pool: &str, open: impl Fn(&str) -> Subject) -> Outcome {
     outcome
 }
 
-/// Waits until the node says whether it is ready.
-fn is_ready(admin: &mut dyn Session, is_so: bool) {
-    let expected = if is_so { "ON" } else { "OFF" };
+/// Waits until the node says this of its status.
+fn until(admin: &mut dyn Session, variable: &str, expected: &str) {
     let limit = Instant::now() + secs(20);
-    while admin.text("SHOW STATUS LIKE 'wsrep_ready'") != Ok(expected.to_owned()) {
+    let sql = format!("SHOW STATUS LIKE '{variable}'");
+    while admin.text(&sql) != Ok(expected.to_owned()) {
         assert!(
             Instant::now() < limit,
-            "wsrep_ready never becomes {expected}"
+            "{variable} never becomes {expected}"
         );
         std::thread::sleep(millis(5));
     }

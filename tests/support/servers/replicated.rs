@@ -68,27 +68,41 @@ impl MariaDb {
         )
     }
 
-    /// Starts the only node of a Galera cluster.
-    pub fn start_galera_node() -> MariaDb {
-        const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
-        assert!(
-            Path::new(PROVIDER).exists(),
-            "{PROVIDER} is missing: install the package galera-4"
-        );
-        let (group, transfer) = (free_port(), free_port());
-        MariaDb::start_with(&[
-            "--wsrep-on=ON",
-            &format!("--wsrep-provider={PROVIDER}"),
-            "--wsrep-cluster-address=gcomm://",
-            "--wsrep-node-address=127.0.0.1",
-            &format!(
-                "--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{group}; base_port={group}; \
-                 ist.recv_addr=127.0.0.1:{transfer}; gcache.size=1M"
-            ),
-            "--binlog-format=ROW",
-            "--innodb-autoinc-lock-mode=2",
-        ])
+    /// Starts two nodes that are a Galera cluster. Half of it is no quorum.
+    pub fn start_galera_cluster() -> [MariaDb; 2] {
+        let (first, second) = (free_port(), free_port());
+        [
+            start_galera_node(first, ""),
+            start_galera_node(second, &format!("127.0.0.1:{first}")),
+        ]
     }
+}
+
+/// Starts a node that listens to others on `group` and joins those in `members`.
+fn start_galera_node(group: u16, members: &str) -> MariaDb {
+    const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
+    assert!(
+        Path::new(PROVIDER).exists(),
+        "{PROVIDER} is missing: install the package galera-4"
+    );
+    let transfer = free_port();
+    MariaDb::start_with(&[
+        "--wsrep-on=ON",
+        &format!("--wsrep-provider={PROVIDER}"),
+        &format!("--wsrep-cluster-address=gcomm://{members}"),
+        "--wsrep-node-address=127.0.0.1",
+        // All nodes begin with the same data.
+        "--wsrep-sst-method=skip",
+        // A node that says nothing for half a second is gone.
+        &format!(
+            "--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:{group}; base_port={group}; \
+             ist.recv_addr=127.0.0.1:{transfer}; gcache.size=1M; evs.keepalive_period=PT0.1S; \
+             evs.inactive_check_period=PT0.1S; evs.suspect_timeout=PT0.5S; evs.inactive_timeout=PT1S; \
+             evs.install_timeout=PT1S"
+        ),
+        "--binlog-format=ROW",
+        "--innodb-autoinc-lock-mode=2",
+    ])
 }
 
 /// HAProxy in front of servers, all of them equal. It asks each one's health by HTTP every 100 ms, and believes two answers in
