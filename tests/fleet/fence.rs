@@ -27,20 +27,22 @@ mod lifted {
     );
 }
 
-fn fence_and_promote(pair: &mut Pair<Postgres>, load: &Load) {
+fn fence_and_promote(pair: &mut Pair<Postgres>, load: &Load) -> Vec<String> {
     set_read_only(&pair.primary, "on");
     // After that nothing is under way any more that was begun before.
-    load.each_fails(Instant::now(), secs(1));
+    let advice = load.each_fails(Instant::now(), secs(1));
     Postgres::catch_up(&pair.primary, &pair.standby);
     pair.standby.promote();
     pair.have_changed_roles();
+    advice
 }
 
-fn fence_and_lift(pair: &mut Pair<Postgres>, load: &Load) {
+fn fence_and_lift(pair: &mut Pair<Postgres>, load: &Load) -> Vec<String> {
     set_read_only(&pair.primary, "on");
     pair.is_down();
-    load.each_fails(Instant::now(), secs(1));
+    let advice = load.each_fails(Instant::now(), secs(1));
     set_read_only(&pair.primary, "off");
+    advice
 }
 
 /// For all sessions, also those that are there.

@@ -62,12 +62,14 @@ impl Load {
         assert!(under_way, "the load does not start: {}", self.last_error());
     }
 
-    /// Waits until each thread has failed to write since `moment`, but no longer than `limit`: a pool may make them wait.
-    pub fn each_fails(&self, moment: Instant, limit: Duration) -> bool {
+    /// Waits until each thread has failed to write since `moment`, but no longer than `limit`: a pool may make them wait. Returns
+    /// what the pool recommends then.
+    pub fn each_fails(&self, moment: Instant, limit: Duration) -> Vec<String> {
         self.each_within(limit, |rounds| {
             let mut since = newest(rounds).take_while(|round| round.begun >= moment);
             since.any(|round| round.result.is_err())
-        })
+        });
+        self.shared.subject.advice()
     }
 
     /// Waits until each thread has written without an error for a second, all of it after `moment`, but no longer than `limit`.

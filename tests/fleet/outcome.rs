@@ -24,6 +24,8 @@ pub struct Outcome {
     pub doubled: usize,
     /// The errors, with how often each was seen. Numbers in them are left out.
     pub words: BTreeMap<String, usize>,
+    /// What the pool recommended while writes failed.
+    pub advice: Vec<String>,
 }
 
 impl Outcome {
@@ -117,5 +119,73 @@ impl fmt::Display for Time {
         } else {
             write!(f, "{:.1} s", self.0.as_secs_f64())
         }
+    }
+}
+
+mod tests {
+    use super::*;
+
+    fn failed(words: &str, to: fn(String) -> Failed) -> Result<(), Failed> {
+        Err(to(words.to_owned()))
+    }
+
+    /// Rounds of one thread, a second each, with numbers from 1.
+    fn one_thread(begun: Instant, results: Vec<Result<(), Failed>>) -> Vec<Round> {
+        let second = |number: i64| begun + Duration::from_secs(number as u64);
+        let numbered = (0..).zip(results);
+        let round = |(number, result)| Round {
+            number: number + 1,
+            begun: second(number),
+            ended: second(number + 1),
+            result,
+        };
+        numbered.map(round).collect()
+    }
+
+    #[test]
+    fn rows_that_are_missing_or_too_many_are_counted() {
+        let begun = Instant::now();
+        let results = vec![
+            Ok(()),
+            Ok(()),
+            failed("cut", Failed::Sent),
+            failed("cut", Failed::Sent),
+            failed("none", Failed::Refused),
+        ];
+        let rounds = [one_thread(begun, results)];
+        let count = |there: &[i64]| {
+            let outcome = Outcome::new(&rounds, there, begun);
+            (outcome.lost, outcome.doubled)
+        };
+        assert_eq!(count(&[1, 2]), (0, 0));
+        assert_eq!(
+            count(&[1, 2, 3]),
+            (0, 0),
+            "a statement that failed may have been carried out"
+        );
+        assert_eq!(count(&[2, 3]), (1, 0));
+        assert_eq!(count(&[1, 2, 2]), (0, 1));
+        assert_eq!(count(&[1, 2, 3, 3]), (0, 1));
+        assert_eq!(count(&[1, 2, 5]), (0, 1), "no statement was sent");
+        assert_eq!(count(&[1, 2, 77]), (0, 1), "nobody has written it");
+    }
+
+    #[test]
+    fn all_is_good_again_when_the_last_thread_writes_without_an_error_from_then_on() {
+        let begun = Instant::now();
+        let well = begun + Duration::from_millis(1_500);
+        let error = || failed("read-only", Failed::Sent);
+        let sooner = one_thread(begun, vec![error(), error(), Ok(()), Ok(())]);
+        let later = one_thread(begun, vec![error(), Ok(()), error(), Ok(())]);
+        let never = one_thread(begun, vec![Ok(()), Ok(()), Ok(()), error()]);
+        let good_again = |rounds: &[Vec<Round>]| Outcome::new(rounds, &[], well).good_again;
+        assert_eq!(good_again(&[sooner]), Some(Duration::from_millis(1_500)));
+        let sooner = one_thread(begun, vec![error(), error(), Ok(()), Ok(())]);
+        let both = [sooner, later];
+        assert_eq!(good_again(&both), Some(Duration::from_millis(2_500)));
+        let outcome = Outcome::new(&both, &[], well);
+        assert_eq!((outcome.errors_before, outcome.errors_after), (2, 2));
+        let [sooner, later] = both;
+        assert_eq!(good_again(&[sooner, later, never]), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::agent::Agent;
-use crate::load::{Load, Round};
+use crate::load::Load;
 use crate::outcome::Outcome;
 use crate::session::{Session, log_in};
 use support::scripted::{eventually, secs};
@@ -84,6 +84,9 @@ pub fn admin(server: &impl TestServer) -> Box<dyn Session> {
     log_in(&server.admin_url()).unwrap()
 }
 
+/// What happens to a pair. It returns what the pool recommends while its writes fail.
+pub type Change<S> = fn(&mut Pair<S>, &Load) -> Vec<String>;
+
 pub struct Pair<S> {
     pub primary: S,
     pub standby: S,
@@ -147,29 +150,24 @@ impl<S: Replicated> Pair<S> {
         self.primary_is_first = !self.primary_is_first;
     }
 
-    /// Runs 8 threads while the primary changes. `change` returns when the proxy may notice.
-    pub fn trial(
-        &mut self,
-        load: impl FnOnce(&str) -> Load,
-        change: impl FnOnce(&mut Self, &Load),
-    ) -> Outcome {
+    /// Runs a load while the primary changes. `change` returns when the proxy may notice.
+    pub fn trial(&mut self, load: impl FnOnce(&str) -> Load, change: Change<S>) -> Outcome {
         let mut owner = log_in(&self.primary.url()).unwrap();
-        owner.run("DROP TABLE IF EXISTS ledger").unwrap();
         owner.run("CREATE TABLE ledger (number BIGINT)").unwrap();
         drop(owner);
         self.notices();
         let load = load(&self.url());
         load.is_under_way();
         self.does_not_notice();
-        change(self, &load);
+        let advice = change(self, &load);
         let up = self.notices();
         load.settles(up, secs(4));
-        self.audit(&load.stop(), up)
-    }
-
-    fn audit(&self, rounds: &[Vec<Round>], up: Instant) -> Outcome {
+        let rounds = load.stop();
         let mut owner = log_in(&self.primary.url()).unwrap();
         let there = owner.numbers("SELECT number FROM ledger").unwrap();
-        Outcome::new(rounds, &there, up)
+        Outcome {
+            advice,
+            ..Outcome::new(&rounds, &there, up)
+        }
     }
 }

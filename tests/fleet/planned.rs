@@ -10,7 +10,7 @@ use support::servers::MariaDb;
 
 crate::switch::with_each_pool!("planned switch-over", MariaDb, switch_over);
 
-fn switch_over(pair: &mut Pair<MariaDb>, load: &Load) {
+fn switch_over(pair: &mut Pair<MariaDb>, load: &Load) -> Vec<String> {
     let (mut old, mut new) = (admin(&pair.primary), admin(&pair.standby));
     old.run("SET GLOBAL read_only = 1").unwrap();
     MariaDb::catch_up(&pair.primary, &pair.standby);
@@ -20,5 +20,5 @@ fn switch_over(pair: &mut Pair<MariaDb>, load: &Load) {
         .unwrap();
     old.run(&pair.standby.to_replicate_this()).unwrap();
     pair.have_changed_roles();
-    load.each_fails(Instant::now(), secs(1));
+    load.each_fails(Instant::now(), secs(1))
 }

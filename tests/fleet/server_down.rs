@@ -18,6 +18,9 @@ const CALLERS: usize = 500;
 /// The default of both pools.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The least that the default retry policy takes: half of 0.5 s + 1 s + 2 s + 4 s.
+const FIVE_ATTEMPTS: Duration = Duration::from_millis(3_750);
+
 struct Seen {
     connects: usize,
     /// From the end of the outage.
@@ -33,7 +36,11 @@ fn they_make_100_connects_and_the_first_is_served_within_150_ms_of_the_end() {
     });
     assert!(seen.connects <= 100, "{} connects", seen.connects);
     assert!(seen.first_good <= millis(150), "{:?}", seen.first_good);
-    assert!(seen.told.is_empty(), "{:?}", seen.told);
+    let first_told = seen.told.iter().min();
+    assert!(
+        first_told.is_none_or(|time| *time >= FIVE_ATTEMPTS),
+        "{first_told:?}"
+    );
 }
 
 #[test]

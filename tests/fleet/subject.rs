@@ -33,11 +33,13 @@ type Write = dyn Fn(&str, Duration) -> Result<(), Failed> + Send + Sync;
 /// A pool under test.
 pub struct Subject {
     write: Box<Write>,
+    /// What the pool recommends; r2d2 says nothing.
+    advise: Box<dyn Fn() -> Vec<String> + Send + Sync>,
 }
 
 impl Subject {
     pub fn queuepool(database: &Database) -> Subject {
-        let database = database.clone();
+        let (database, advisor) = (database.clone(), database.clone());
         let write = move |sql: &str, patience| {
             let connection = database.get_timeout(patience);
             let mut connection = connection.map_err(|error| Failed::Refused(error.to_string()))?;
@@ -47,6 +49,7 @@ impl Subject {
         };
         Subject {
             write: Box::new(write),
+            advise: Box::new(move || advisor.status().recommendations),
         }
     }
 
@@ -72,10 +75,14 @@ impl Subject {
         };
         Subject {
             write: Box::new(write),
+            advise: Box::new(Vec::new),
         }
     }
 
     pub fn write(&self, sql: &str, patience: Duration) -> Result<(), Failed> {
         (self.write)(sql, patience)
+    }
+    pub fn advice(&self) -> Vec<String> {
+        (self.advise)()
     }
 }

@@ -14,11 +14,11 @@ crate::switch::with_each_pool!(
     swift
 );
 
-fn swift(pair: &mut Pair<Postgres>, load: &Load) {
+fn swift(pair: &mut Pair<Postgres>, load: &Load) -> Vec<String> {
     pair.primary.stop();
     pair.standby.promote();
     pair.primary.start_again_as_standby_of(&pair.standby);
     pair.have_changed_roles();
     // A pool that asks for the role has no connection now, and its callers wait.
-    load.each_fails(Instant::now(), secs(3));
+    load.each_fails(Instant::now(), secs(3))
 }

@@ -5,7 +5,7 @@ use queuepool::Database;
 
 use crate::load::Load;
 use crate::outcome::Outcome;
-use crate::pair::{Pair, Replicated};
+use crate::pair::{Change, Pair, Replicated};
 use crate::subject::Subject;
 use crate::table::{Row, record};
 use support::scripted::secs;
@@ -17,9 +17,6 @@ const SIZE: u32 = 10;
 
 const AS_IT_IS: &str = "queuepool";
 const FOR_A_PRIMARY: &str = "queuepool, role=primary";
-
-/// What a trial does to a pair. It returns when the proxy may notice.
-type Change<S> = fn(&mut Pair<S>, &Load);
 
 /// Runs the trial with queuepool's default settings, and asserts what must hold with them.
 pub fn as_it_is<S: Replicated>(trial: &'static str, pair: &mut Pair<S>, change: Change<S>) {
@@ -47,6 +44,8 @@ fn queuepool(url: &str, parameters: &str) -> Subject {
 }
 
 fn assert_well(outcome: &Outcome) {
+    let is_healthy = |advice: &String| advice.contains("Pool is healthy");
+    assert!(!outcome.advice.iter().any(is_healthy), "{outcome:#?}");
     let good_again = outcome.good_again;
     assert!(
         good_again.is_some_and(|time| time <= secs(1)),

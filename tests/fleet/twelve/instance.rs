@@ -1,6 +1,6 @@
 //! One of the processes: thirty threads that write rows through one pool, and what they see of it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -29,7 +29,7 @@ pub struct Report {
     pub longest_ms: u64,
     /// The connects that the server refused in the worst second.
     pub refused: u64,
-    /// All recommendations that were seen.
+    /// The recommendations that were seen; of those that differ in numbers alone, the last one.
     pub advice: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ pub fn run(pool: &str, url: &str, lasts: Duration) {
 /// Looks at the pool until `end`.
 fn watch(instance: &Instance, end: Instant) -> Report {
     let mut report = Report::default();
-    let mut advice = BTreeSet::new();
+    let mut advice = BTreeMap::new();
     // The count at each of the last ticks.
     let mut counts = VecDeque::from([0]);
     while Instant::now() < end {
@@ -157,9 +157,14 @@ fn watch(instance: &Instance, end: Instant) -> Report {
             counts.pop_front();
         }
         report.refused = report.refused.max(count - counts[0]);
-        advice.extend((instance.advice)());
+        let without_numbers = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
+        advice.extend(
+            (instance.advice)()
+                .into_iter()
+                .map(|text| (without_numbers(&text), text)),
+        );
     }
-    report.advice = advice.into_iter().collect();
+    report.advice = advice.into_values().collect();
     report
 }
 

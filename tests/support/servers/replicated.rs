@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::{
-    ADMIN_PASSWORD, Kind, MariaDb, Postgres, Release, Server, as_user, free_port, give_to, output,
-    postgres_binary,
+    ADMIN_PASSWORD, Kind, MariaDb, Postgres, Release, Server, as_user, binary, free_port, give_to,
+    output, postgres_binary,
 };
 
 impl Postgres {
@@ -125,6 +125,8 @@ impl HaProxy {
             }
             fs::write(directory.join("haproxy.cfg.template"), text).expect("our own directory");
         };
+        // Before its user is asked for: without the package there is none.
+        binary("haproxy", "haproxy");
         HaProxy(Server::start(Kind::HaProxy, Release::Installed, &[], fill))
     }
 
