@@ -46,7 +46,7 @@ fn fence_and_lift(pair: &mut Pair<Postgres>, load: &Load) -> Vec<String> {
 }
 
 /// For all sessions, also those that are there.
-fn set_read_only(server: &Postgres, word: &str) {
+pub fn set_read_only(server: &Postgres, word: &str) {
     let mut admin = admin(server);
     let sql = format!("ALTER SYSTEM SET default_transaction_read_only = {word}");
     admin.run(&sql).unwrap();

@@ -1,5 +1,5 @@
-//! A Galera node that has lost the other half of its cluster: it takes connections, keeps those it has, and answers "WSREP has not yet prepared node for application
-//! use" (1047) to nearly everything.
+//! A Galera node that has lost the other half of its cluster. It takes connections, keeps those it has, and answers nearly
+//! everything with "WSREP has not yet prepared node for application use" (1047).
 
 use std::time::Instant;
 

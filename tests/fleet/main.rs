@@ -14,6 +14,7 @@ mod table;
 
 mod switch;
 
+mod calm;
 mod fence;
 mod frozen_host;
 mod full_role;

@@ -28,7 +28,7 @@ pub trait Replicated: TestServer {
 
 impl Replicated for Postgres {
     const NAME: &str = "PostgreSQL";
-    const IS_WRITABLE: &str = "SELECT (setting = 'off' AND NOT pg_is_in_recovery())::int::bigint \
+    const IS_WRITABLE: &str = "SELECT (setting = 'off' AND NOT pg_is_in_recovery())::int \
                                FROM (SELECT reset_val AS setting FROM pg_settings \
                                WHERE name = 'default_transaction_read_only') AS asked";
     const END_SESSIONS: &str =
@@ -45,7 +45,7 @@ impl Replicated for Postgres {
         let end = admin(primary)
             .text("SELECT pg_current_wal_lsn()::text")
             .unwrap();
-        let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{end}')::int::bigint");
+        let sql = format!("SELECT (pg_last_wal_replay_lsn() >= '{end}')::int");
         eventually("the standby has replayed everything", || {
             admin(standby).numbers(&sql) == Ok(vec![1])
         });

@@ -37,7 +37,11 @@ impl Session for ::postgres::Client {
 
     fn numbers(&mut self, sql: &str) -> Result<Vec<i64>, String> {
         let rows = self.query(sql, &[]).map_err(|error| words(&error))?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        let number = |row: &::postgres::Row| {
+            let int = row.try_get::<_, i32>(0).map(i64::from);
+            int.unwrap_or_else(|_| row.get(0))
+        };
+        Ok(rows.iter().map(number).collect())
     }
 
     fn text(&mut self, sql: &str) -> Result<String, String> {
