@@ -1,11 +1,12 @@
-//! The pools that go through the same trials with the same code: queuepool, and bare `r2d2::Pool` over the same manager.
+//! The pools that go through the same trials with the same code: queuepool, and `r2d2::Pool` over managers that know nothing of
+//! queuepool: `r2d2_postgres`, and one for MariaDB that does what `r2d2_mysql` does.
 
 use std::fmt;
 use std::time::Duration;
 
+use ::mysql::prelude::Queryable;
 use queuepool::Database;
-use queuepool::mysql::MySqlManager;
-use queuepool::postgres::PostgresManager;
+use r2d2_postgres::PostgresConnectionManager;
 
 use crate::session::Session;
 
@@ -56,10 +57,11 @@ impl Subject {
     pub fn r2d2(url: &str, max_size: u32) -> Subject {
         if url.starts_with("postgresql:") {
             let config = url.parse().expect("a URL of PostgreSQL");
-            Self::bare(PostgresManager::new(config).expect("a manager"), max_size)
+            let manager = PostgresConnectionManager::new(config, ::postgres::NoTls);
+            Self::bare(manager, max_size)
         } else {
             let opts = ::mysql::Opts::from_url(url).expect("a URL of MySQL");
-            Self::bare(MySqlManager::new(opts).expect("a manager"), max_size)
+            Self::bare(BareMySql(opts), max_size)
         }
     }
 
@@ -84,5 +86,24 @@ impl Subject {
     }
     pub fn advice(&self) -> Vec<String> {
         (self.advise)()
+    }
+}
+
+struct BareMySql(::mysql::Opts);
+
+impl r2d2::ManageConnection for BareMySql {
+    type Connection = ::mysql::Conn;
+    type Error = ::mysql::Error;
+
+    fn connect(&self) -> Result<::mysql::Conn, ::mysql::Error> {
+        ::mysql::Conn::new(self.0.clone())
+    }
+
+    fn is_valid(&self, connection: &mut ::mysql::Conn) -> Result<(), ::mysql::Error> {
+        connection.query_drop("SELECT version()")
+    }
+
+    fn has_broken(&self, connection: &mut ::mysql::Conn) -> bool {
+        self.is_valid(connection).is_err()
     }
 }

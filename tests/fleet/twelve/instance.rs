@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use queuepool::postgres::PostgresManager;
 use queuepool::{Database, Settings};
+use r2d2_postgres::PostgresConnectionManager;
 
 /// As many as the pool may have connections.
 const THREADS: usize = 30;
@@ -185,7 +185,8 @@ fn queuepool(url: &str) -> Instance {
 
 fn bare_r2d2(url: &str) -> Instance {
     let count = Count::default();
-    let manager = PostgresManager::new(url.parse().expect("a URL")).expect("a manager");
+    let config = url.parse().expect("a URL");
+    let manager = PostgresConnectionManager::new(config, ::postgres::NoTls);
     let settings = Settings::default();
     let pool = r2d2::Pool::builder()
         .max_size(settings.pool_size + settings.max_overflow)
