@@ -18,9 +18,15 @@ pub fn log_in(url: &str) -> Result<Box<dyn Session>, String> {
         let client = ::postgres::Client::connect(url, ::postgres::NoTls);
         Ok(Box::new(client.map_err(|error| failed(&error))?))
     } else {
-        let client = ::mysql::Conn::new(url);
+        let client = ::mysql::Opts::from_url(url).map_err(|error| failed(&error))?;
+        let client = ::mysql::Conn::new(by_tcp(client));
         Ok(Box::new(client.map_err(|error| failed(&error))?))
     }
+}
+
+/// Without this the driver goes round a proxy: it asks the server for its Unix socket, and connects to that.
+pub fn by_tcp(opts: ::mysql::Opts) -> ::mysql::OptsBuilder {
+    ::mysql::OptsBuilder::from_opts(opts).prefer_socket(false)
 }
 
 /// What the server said, and not only "db error".

@@ -8,7 +8,7 @@ use ::mysql::prelude::Queryable;
 use queuepool::Database;
 use r2d2_postgres::PostgresConnectionManager;
 
-use crate::session::Session;
+use crate::session::{Session, by_tcp};
 
 /// Why a statement was not carried out.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Subject {
             Self::bare(manager, max_size)
         } else {
             let opts = ::mysql::Opts::from_url(url).expect("a URL of MySQL");
-            Self::bare(BareMySql(opts), max_size)
+            Self::bare(BareMySql(by_tcp(opts).into()), max_size)
         }
     }
 
