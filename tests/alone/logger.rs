@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use queuepool::{ErrorClass, Pool, Settings};
+use queuepool::{Pool, Settings};
 
 use support::alone;
 use support::scripted::*;

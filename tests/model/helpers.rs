@@ -56,18 +56,39 @@ fn a_connect_whose_caller_has_left_serves_another() {
 
 #[test]
 fn a_connect_that_fails_on_a_helper_lets_the_next_caller_open() {
-    // A permanent error is returned at once, whatever comes after it.
+    // A caller who may try only once has its error at once, whatever comes after it.
     let expected = [("connect", "ok"), ("ok", "connect")];
     explore(
         "failed attempt on a helper, two callers",
         Preemptions(2),
         expected,
         || {
+            let database = Database::failing_once(ErrorClass::Transient).on_helper(Call::Connect);
+            let once = Retry::default().max_attempts(1);
+            let (database, pool) = database.pool(settings(1).retry(once));
+            let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
+            let outcomes = (first.join().unwrap(), second.join().unwrap());
+            assert_eq!(database.connects(), 2);
+            settle(&pool);
+            assert_whole(&database, pool);
+            outcomes
+        },
+    );
+}
+
+/// Time stands still here, so the refusal holds.
+#[test]
+fn a_refused_login_is_told_to_all_who_need_a_connect_and_asked_once() {
+    explore(
+        "refused login on a helper, two callers",
+        Preemptions(2),
+        [("connect", "connect")],
+        || {
             let database = Database::failing_once(ErrorClass::Permanent).on_helper(Call::Connect);
             let (database, pool) = database.pool(settings(1));
             let (first, second) = (caller(&pool, NEVER), caller(&pool, NEVER));
             let outcomes = (first.join().unwrap(), second.join().unwrap());
-            assert_eq!(database.connects(), 2);
+            assert_eq!(database.connects(), 1);
             settle(&pool);
             assert_whole(&database, pool);
             outcomes

@@ -20,7 +20,7 @@ driver::tests_of!(MySqlFamily, [
     the_local_look_at_a_silent_servers_connection_does_not_block,
     a_ping_and_a_reset_that_a_silent_server_does_not_answer_can_be_aborted,
     an_answer_nobody_read_is_owed_and_says_nothing_of_the_server,
-    a_full_server_is_transient,
+    a_full_server_says_so,
     a_refused_statement_says_nothing_about_the_connection,
     a_reset_rolls_an_open_transaction_back,
     a_full_reset_clears_the_session_and_a_rollback_does_not,
@@ -308,7 +308,7 @@ fn an_answer_nobody_read_is_owed_and_says_nothing_of_the_server<S: MySqlServer>(
     }
 }
 
-fn a_full_server_is_transient<S: MySqlServer>() {
+fn a_full_server_says_so<S: MySqlServer>() {
     let server = S::start_with(&["--max-connections=10", "--max-user-connections=2"]);
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let (admin, _) = prepared(&server.admin_url(), &Settings::default());
@@ -321,7 +321,7 @@ fn a_full_server_is_transient<S: MySqlServer>() {
             }
         };
         assert!(connections.len() >= 2);
-        assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
+        assert_eq!(driver.classify(&error), ErrorClass::Full, "{error:?}");
     }
 }
 

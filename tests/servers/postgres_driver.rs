@@ -15,7 +15,7 @@ driver::tests_of!(PostgreSql, [
     a_terminated_connection_is_lost,
     every_connection_is_lost_when_the_server_stops_or_crashes,
     a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost,
-    a_full_server_is_transient,
+    a_full_server_says_so,
     a_refused_statement_says_nothing_about_the_connection,
     a_reset_ends_transactions_in_every_state,
     a_reset_outside_a_transaction_leaves_no_warning_in_the_servers_log,
@@ -199,7 +199,7 @@ fn a_ping_of_a_silent_server_ends_at_its_limit_and_does_not_mean_lost<S: TestSer
     assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
 }
 
-fn a_full_server_is_transient<S: TestServer>() {
+fn a_full_server_says_so<S: TestServer>() {
     let server = S::start_with(&["max_connections=4", "superuser_reserved_connections=1"]);
     let (manager, driver) = prepared(&server.url(), &Settings::default());
     let mut clients = Vec::new();
@@ -210,7 +210,7 @@ fn a_full_server_is_transient<S: TestServer>() {
         }
     };
     assert_eq!(clients.len(), 3);
-    assert_eq!(driver.classify(&error), ErrorClass::Transient, "{error:?}");
+    assert_eq!(driver.classify(&error), ErrorClass::Full, "{error:?}");
 }
 
 fn a_refused_statement_says_nothing_about_the_connection<S: TestServer>() {

@@ -240,18 +240,15 @@ fn after_trouble_connects_grow_again_by_doubling() {
         let callers: Vec<_> = (0..20)
             .map(|_| scope.spawn(|| pool.get().unwrap()))
             .collect();
-        let mut open = 0;
-        for in_flight in [1, 2, 4, 8] {
+        for (open, in_flight) in [1, 2, 4, 8].into_iter().enumerate() {
             eventually("as many as are permitted", || {
                 gates.lock().len() == open + in_flight
             });
             thread::sleep(millis(50));
             assert_eq!(gates.lock().len() - open, in_flight);
-            if in_flight == 8 {
-                break;
+            if in_flight < 8 {
+                gates.lock()[open].open();
             }
-            gates.lock()[open].open();
-            open += 1;
         }
         let opens_all = Arc::new(AtomicBool::new(true));
         let (goes_on, gates) = (opens_all.clone(), gates.clone());
