@@ -63,9 +63,9 @@ impl<M: Manager> Turn<M> {
 
     /// Where it is told what it waits for.
     pub(super) fn waiter(&mut self) -> Arc<Waiter<M>> {
-        let started = self.started;
+        let (started, deadline) = (self.started, self.deadline);
         self.waiter
-            .get_or_insert_with(|| Waiter::new(started))
+            .get_or_insert_with(|| Waiter::new(started, deadline))
             .clone()
     }
 }

@@ -49,12 +49,21 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     }
 
     /// Opens a connection. A driver whose connect [is bounded](Driver::is_bounded) must keep to `limit`, which is
-    /// connect_timeout or the time that is left until the caller's own deadline.
+    /// connect_timeout or the time that is left until the caller's own deadline. Of a driver with [hosts](Driver::hosts), that
+    /// method says more.
     ///
     /// # Errors
     /// The driver's own.
     fn connect(&self, manager: &M, _limit: Duration) -> Result<M::Connection, M::Error> {
         manager.connect()
+    }
+
+    /// How many hosts the manager walks along until one of them gives a connection, where `None`, the default, means that it does
+    /// not. Each may take connect_timeout, so [`connect`](Driver::connect) may then take so many times connect_timeout, and its
+    /// `limit` is less where the caller has less time left; a connect that takes longer than that limit goes on. Asked once, when
+    /// the pool is built.
+    fn hosts(&self, _manager: &M) -> Option<u32> {
+        None
     }
 
     /// The last step of connecting, after the connect hooks have run. This is the place to note what a reset must restore. An
@@ -154,6 +163,12 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// is kept and the caller gets the error.
     fn refuses_query(&self, _error: &M::Error) -> bool {
         false
+    }
+
+    /// What an error says, where the driver's own text does not say it. With `None`, the default, the pool takes the error's text
+    /// and those of its sources. It must not contain a secret.
+    fn describe(&self, _error: &M::Error) -> Option<String> {
+        None
     }
 
     /// Explains a failed connect to whoever has to mend it, if the driver's own text does not: which side refused what, and what

@@ -1,6 +1,7 @@
 //! What a driver says once for the whole life of a pool. It is asked when the pool is built.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::base::panics::catch;
 use crate::contract::call::Call;
@@ -12,6 +13,8 @@ use crate::settings::ResetOnReturn;
 pub(crate) struct Facts {
     bounded: [bool; Call::ALL.len()],
     pub(crate) proves: bool,
+    /// How many hosts a connect walks along, if it does.
+    hosts: Option<u32>,
     /// True until the driver has said that it cannot reset connections.
     resets: AtomicBool,
 }
@@ -31,6 +34,7 @@ impl Facts {
         Ok(Facts {
             bounded,
             proves: ask_driver("proves", || driver.proves(manager))?,
+            hosts: ask_driver("hosts", || driver.hosts(manager))?,
             // Our own stand-in for a missing driver cannot reset connections, and need not be asked.
             resets: AtomicBool::new(is_described),
         })
@@ -38,6 +42,16 @@ impl Facts {
 
     pub(crate) fn is_bounded(&self, call: Call) -> bool {
         self.bounded[call as usize]
+    }
+
+    /// How long a connect may take.
+    pub(crate) fn most_for_connecting(&self, connect_timeout: Duration) -> Duration {
+        connect_timeout.saturating_mul(self.hosts.unwrap_or(1).max(1))
+    }
+
+    /// Whether a connect is to know how much time its caller has.
+    pub(crate) fn walks(&self) -> bool {
+        self.hosts.is_some()
     }
 
     /// Whether [`Driver::reset`] must be called.

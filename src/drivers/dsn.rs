@@ -2,18 +2,22 @@
 //! here, and passwords are removed from its complaints.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
+use super::hosts::HostAndPort;
 use crate::error::{Error, ErrorKind};
 
 /// A database URL in three pieces: the driver's own scheme, everything up to the query, and the parameters of the query.
 pub(crate) struct Dsn<'a> {
     url: &'a str,
     scheme: &'static str,
-    body: &'a str,
+    body: Cow<'a, str>,
     parameters: Vec<Parameter<'a>>,
 }
+
+type ListOfHosts = (Vec<HostAndPort>, Range<usize>);
 
 /// One `key=value` of the query, as it was written.
 struct Parameter<'a> {
@@ -75,7 +79,7 @@ impl<'a> Dsn<'a> {
         Ok(Dsn {
             url,
             scheme: own,
-            body,
+            body: Cow::Borrowed(body),
             parameters: query
                 .split('&')
                 .filter(|raw| !raw.is_empty())
@@ -105,6 +109,40 @@ impl<'a> Dsn<'a> {
                 let value = parameter.raw.split_once('=').map_or("", |(_, value)| value);
                 parameter.raw = Cow::Owned(format!("{to}={value}"));
             }
+        }
+    }
+
+    /// Refuses a list of several hosts that nobody can mean. One host is left to the driver.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn check_hosts(&self) -> Result<(), Error> {
+        self.list_of_hosts().map(drop)
+    }
+
+    /// The hosts of the URL if there are several. From then on it names the first alone, without a port.
+    #[cfg(feature = "mysql")]
+    pub(crate) fn take_hosts(&mut self) -> Result<Vec<HostAndPort>, Error> {
+        let Some((hosts, at)) = self.list_of_hosts()? else {
+            return Ok(Vec::new());
+        };
+        let (before, after) = (&self.body[..at.start], &self.body[at.end..]);
+        self.body = Cow::Owned(format!("{before}{}{after}", hosts[0].host));
+        Ok(hosts)
+    }
+
+    /// The hosts, and where in the body they are, if there are several.
+    fn list_of_hosts(&self) -> Result<Option<ListOfHosts>, Error> {
+        let start = self.body.rfind('@').map(|at| at + 1);
+        let from = start.unwrap_or(0);
+        let end = self.body[from..]
+            .find('/')
+            .map_or(self.body.len(), |at| from + at);
+        let text = &self.body[from..end];
+        if !text.contains(',') {
+            return Ok(None);
+        }
+        match HostAndPort::list(text, start.is_some()) {
+            Ok(hosts) => Ok(Some((hosts, from..end))),
+            Err(complaint) => Err(refused(self.scheme, &complaint)),
         }
     }
 

@@ -4,6 +4,8 @@
 mod dsn;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod first_value;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+mod hosts;
 #[cfg(feature = "mysql")]
 pub mod mysql;
 #[cfg(feature = "postgres")]

@@ -79,6 +79,12 @@ impl<M: Manager> State<M> {
         wanted
     }
 
+    /// Until when the caller who relies on this attempt waits.
+    pub(crate) fn deadline_of(&mut self, id: u64) -> Option<Instant> {
+        let owner = self.attempt(id)?.owner?;
+        Some(self.find(owner)?.waiter.until)
+    }
+
     /// Counts a new connection as open, in its attempt's place or, if that was taken away, in another one. `None` means that no
     /// place is free; the attempt has then ended.
     pub(crate) fn admit(&mut self, id: u64) -> Option<Place> {

@@ -32,6 +32,7 @@ pub(crate) struct Rules {
     pub(crate) capacity: u64,
     pub(crate) pool_size: usize,
     pub(crate) min_pool_size: usize,
+    /// How long a connect may take: the setting, times the number of hosts that it walks along.
     pub(crate) connect_timeout: Duration,
     pub(crate) leak_after: Duration,
     pub(crate) retry: Retry,

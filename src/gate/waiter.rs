@@ -84,14 +84,17 @@ pub(crate) enum Signal<M: Manager> {
 pub(crate) struct Waiter<M: Manager> {
     /// When its caller came.
     pub(super) since: Instant,
+    /// Its caller's deadline.
+    pub(super) until: Instant,
     signal: Mutex<Option<Signal<M>>>,
     wake: Condvar,
 }
 
 impl<M: Manager> Waiter<M> {
-    pub(crate) fn new(since: Instant) -> Arc<Self> {
+    pub(crate) fn new(since: Instant, until: Instant) -> Arc<Self> {
         Arc::new(Waiter {
             since,
+            until,
             signal: Mutex::new(None),
             wake: Condvar::new(),
         })

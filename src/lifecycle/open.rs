@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::log::say;
 use crate::base::panics::catch;
 use crate::base::slot::Slot;
+use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
@@ -25,7 +26,7 @@ impl<M: Manager> Shared<M> {
         if !self.gate.lock().is_wanted(id) {
             return;
         }
-        let opened = match self.open(id, self.settings.connect_timeout) {
+        let opened = match self.open(id, self.time_to_connect(id)) {
             Opened::Ready(lease) => match self.prove_to_check(id, lease) {
                 Ok(lease) => Opened::Ready(lease),
                 Err(failure) => Opened::Failed(failure),
@@ -47,6 +48,21 @@ impl<M: Manager> Shared<M> {
         if let Some((lease, reason)) = leftover {
             self.close_lease(lease, reason);
         }
+    }
+
+    /// A driver that walks along several hosts shares what is left of the caller's time among them. Any other has connect_timeout,
+    /// since a connection that comes too late for its caller still serves the next one.
+    fn time_to_connect(&self, id: u64) -> Duration {
+        let most = self
+            .facts
+            .most_for_connecting(self.settings.connect_timeout);
+        if !self.facts.walks() {
+            return most;
+        }
+        let deadline = self.gate.lock().deadline_of(id);
+        deadline.map_or(most, |deadline| {
+            most.min(deadline.saturating_duration_since(Instant::now()))
+        })
     }
 
     /// Connects, counts the connection and runs the connect hook.

@@ -48,7 +48,10 @@ impl<M: Manager> Shared<M> {
     /// What a driver's error means, and its text. Both are other people's code and may panic.
     pub(crate) fn describe(&self, error: &M::Error) -> (ErrorClass, String) {
         let class = catch(|| self.driver.classify(error));
-        let text = catch(|| crate::error::chain(error));
+        let text = catch(|| {
+            let described = self.driver.describe(error);
+            described.unwrap_or_else(|| crate::error::chain(error))
+        });
         (
             class.unwrap_or(ErrorClass::Permanent),
             text.unwrap_or_else(|said| format!("an error that panics: {said}")),

@@ -289,13 +289,14 @@ impl<M: Manager> Builder<M> {
         ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
         let facts = Facts::of(&*driver, &manager, is_described)?;
         let capacity = settings.pool_size + settings.max_overflow;
-        let rules = Rules::of(
+        let mut rules = Rules::of(
             &settings,
             mode,
             facts.is_bounded(Call::Connect),
             !hooks.checkout.is_empty(),
             clock.clone(),
         );
+        rules.connect_timeout = facts.most_for_connecting(settings.connect_timeout);
         let places = Places::new(capacity)?;
         let shared = Arc::new_cyclic(|pool| Shared {
             home,

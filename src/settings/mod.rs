@@ -164,6 +164,7 @@ pub struct Settings {
 
     /// The longest time that opening one connection may take, including handshake and login. Default 10 s, so that a checkout of
     /// 30 s has time for a second and a third attempt; more than zero, at most 100 years. libpq's 0 for "no limit" is an error.
+    /// Where a URL names several hosts, it is the time for each of them.
     ///
     /// URL `connect_timeout`, environment `DB_CONNECT_TIMEOUT`.
     pub connect_timeout: Duration,

@@ -45,8 +45,8 @@ pub(crate) use url::Names;
 ///
 /// Unlike libpq, `allow` and `prefer` try the other way only after a refusal that it may cure: not after a wrong password, and
 /// not when one of this side's files cannot be used. MySQL and MariaDB give the same error for a wrong password and for a user
-/// who must use TLS, so there a wrong password with `allow` counts as two failed logins. With several PostgreSQL hosts, the
-/// refusal of the last one decides. A MySQL server that had no TLS is asked for it again by `prefer` after ten minutes, or once
+/// who must use TLS, so there a wrong password with `allow` counts as two failed logins. With several hosts, each is tried in both
+/// ways before the next. A MySQL server that had no TLS is asked for it again by `prefer` after ten minutes, or once
 /// a connect to it has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

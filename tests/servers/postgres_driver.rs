@@ -72,7 +72,7 @@ impl Bundled for PostgreSql {
         ("postgresql://h/d?flag", "unterminated"),
         (
             "postgresql://h/d?target_session_attrs=best",
-            "`target_session_attrs`",
+            "invalid target_session_attrs \"best\" in the database URL: expected any, read-write, ",
         ),
     ];
     const BAD_URLS_WITH_A_PASSWORD: &[&str] = &[

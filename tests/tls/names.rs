@@ -79,3 +79,39 @@ fn each_address_is_tried_and_the_name_verified_on_mariadb() {
     let server = mariadb(&world, &world.ours.server(&[NAME, "localhost"]), &[]);
     each_address_is_tried(&server.url(), &world);
 }
+
+/// The certificate is for `localhost` alone.
+fn each_host_is_verified_by_its_own_name(url: &str, world: &World) {
+    let (before, after) = url.split_once('@').unwrap();
+    let (address, path) = after.split_once('/').unwrap();
+    let (_, port) = address.split_once(':').unwrap();
+    let nobody = support::servers::free_port();
+    let roots = world.roots.display();
+    let through = |first: &str, second: &str| {
+        let hosts = format!("{first}:{nobody},{second}:{port}");
+        open(&format!(
+            "{before}@{hosts}/{path}?sslmode=verify-full&sslrootcert={roots}"
+        ))
+    };
+    assert!(is_encrypted(&through("127.0.0.1", "localhost")).unwrap());
+    let error = through("localhost", "127.0.0.1").get().unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("the host name in the certificate") || text.contains("not valid for name"),
+        "{text}"
+    );
+}
+
+#[test]
+fn each_host_of_a_list_is_verified_by_its_own_name_on_postgres() {
+    let world = World::new();
+    let server = postgres(&world, &world.ours.server(&["localhost"]), ANY);
+    each_host_is_verified_by_its_own_name(&server.url(), &world);
+}
+
+#[test]
+fn each_host_of_a_list_is_verified_by_its_own_name_on_mariadb() {
+    let world = World::new();
+    let server = mariadb(&world, &world.ours.server(&["localhost"]), &[]);
+    each_host_is_verified_by_its_own_name(&server.url(), &world);
+}

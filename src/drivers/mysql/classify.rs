@@ -9,6 +9,7 @@ use std::io;
 use ::mysql::{DriverError, Error as MyError};
 use nix::errno::Errno;
 
+use super::hosts::wrong_role;
 use super::owed::Unfit;
 use crate::contract::error_class::{ErrorClass, Extent};
 use crate::tls::{TlsCause, Unusable};
@@ -18,6 +19,8 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
         return ErrorClass::Permanent;
     }
     match error {
+        // For now, what was asked for is elsewhere.
+        MyError::IoError(_) if wrong_role(error).is_some() => ErrorClass::Transient,
         MyError::IoError(cause) => classify_packet(cause),
         // The type of the codec's error belongs to a crate that is not a dependency of ours. Apart from errors of input and output,
         // it says that a packet is too large, out of order or garbled, and then the rest of the answer is still unread. (A

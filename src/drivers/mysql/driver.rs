@@ -11,6 +11,7 @@ use r2d2::ManageConnection;
 use super::MySqlManager;
 use super::base::{Base, Bases};
 use super::classify::{classify, extent, refuses_query};
+use super::hosts::wrong_role;
 use super::inside;
 use super::owed::{Socket, another_answer, is_unread, listen};
 use super::strictly::ROLLBACK;
@@ -81,6 +82,14 @@ impl Driver<MySqlManager> for MySqlDriver {
 
     fn honours_require_tls(&self) -> bool {
         true
+    }
+
+    fn connect(&self, manager: &MySqlManager, limit: Duration) -> Result<Conn, MyError> {
+        manager.connect_within(limit)
+    }
+
+    fn hosts(&self, manager: &MySqlManager) -> Option<u32> {
+        manager.hosts.to_walk()
     }
 
     /// Asks for the state that a reset has to restore.
@@ -157,6 +166,14 @@ impl Driver<MySqlManager> for MySqlDriver {
 
     fn refuses_query(&self, error: &MyError) -> bool {
         refuses_query(error)
+    }
+
+    fn describe(&self, error: &MyError) -> Option<String> {
+        wrong_role(error).map(ToString::to_string)
+    }
+
+    fn shutdown(&self, manager: &MySqlManager) {
+        manager.hosts.stop();
     }
 
     fn explain(&self, manager: &MySqlManager, error: &MyError) -> Option<String> {

@@ -25,19 +25,24 @@ pub(super) fn checked(limit: Option<Duration>) -> Result<Option<Duration>, Error
 
 impl MySqlManager {
     /// The SQL that sets the limit on the server of this connection.
-    pub(super) fn limit_of_statements(
+    pub(super) fn limit_of_statements_there(
         &self,
         connection: &mut Conn,
     ) -> Result<Option<String>, MyError> {
-        let Some(limit) = self.statement_limit else {
+        if self.statement_limit.is_none() {
             return Ok(None);
-        };
-        // The driver knows which of the two servers this is, but does not tell. We ask on every connect, because a failover may
-        // lead from one to the other.
+        }
         let question = "SELECT VERSION()";
         self.note(question);
         let version: Option<String> = connection.query_first(question)?;
-        Ok(Some(
+        Ok(self.limit_of_statements(version.as_deref()))
+    }
+
+    /// The SQL that sets the limit on a server of this version. The driver knows which of the two servers it is, but does not tell.
+    /// It is asked on every connect, because a failover may lead from one to the other.
+    pub(super) fn limit_of_statements(&self, version: Option<&str>) -> Option<String> {
+        let limit = self.statement_limit?;
+        Some(
             match version.is_some_and(|version| version.contains("MariaDB")) {
                 true => format!(
                     "SET SESSION max_statement_time = {:.6}",
@@ -48,6 +53,6 @@ impl MySqlManager {
                     limit.as_nanos().div_ceil(1_000_000)
                 ),
             },
-        ))
+        )
     }
 }

@@ -5,6 +5,8 @@ mod authorities;
 mod base;
 mod classify;
 mod driver;
+mod explain;
+mod hosts;
 mod inside;
 mod limit;
 mod opening;
@@ -20,11 +22,11 @@ mod system_roots;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, SslOpts};
+use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, SslOpts};
 use r2d2::ManageConnection;
 
 use opening::HadNoTls;
@@ -32,6 +34,7 @@ use owed::{Socket, listen};
 use parameters::NAMES;
 
 use super::dsn::Dsn;
+use super::hosts::{Hosts, Wanted, in_random_order, user_timeout, wanted};
 use crate::error::{Error, URL};
 use crate::settings::{ResetOnReturn, Settings};
 use crate::tls::{Encryption, SslMode, Tls};
@@ -41,12 +44,16 @@ pub use authorities::guarded_provider;
 pub use driver::MySqlDriver;
 pub(crate) use statements::{execute, query_i64};
 
-/// Opens connections to one MySQL or MariaDB database.
+/// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Opens connections to one MySQL or MariaDB database, on one host or on one of several.
 ///
 /// TCP keepalives are on, with 30 s of idleness before the first probe, 10 s between probes and 5 probes, and the
 /// connection attribute `program_name` is the pool's name, unless the URL or the `Opts` says otherwise.
 /// `connect_timeout` and `command_timeout` come from the pool's [`Settings`]; the latter becomes `max_statement_time` on
-/// MariaDB, and on MySQL `max_execution_time`, which stops reads only.
+/// MariaDB, and on MySQL `max_execution_time`, which stops reads only. On Linux, data that is not acknowledged for 80 s ends a
+/// connection (see [several hosts](crate::mysql#several-hosts), also for everything about a list of hosts).
 ///
 /// The driver's `prefer_socket` is off here, although the driver's own default is on. With it, the driver abandons a TCP
 /// connection to 127.0.0.1 for the Unix socket that the server names, which belongs to another server if the port is
@@ -62,9 +69,8 @@ pub struct MySqlManager {
     /// The mode if `tls` names none.
     default_mode: SslMode,
     encryption: Encryption,
-    had_no_tls: HadNoTls,
+    had_no_tls: Arc<HadNoTls>,
     /// The cipher suites from a URL, or everything that an `Opts` had.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code))]
     ssl_opts: SslOpts,
     /// They come from an `Opts`, and mean what they mean to the driver.
     ssl_opts_are_the_drivers: bool,
@@ -74,14 +80,21 @@ pub struct MySqlManager {
     /// The driver's own reset restores the character set before it runs the `init` of the `Opts`.
     init_sets_names: bool,
     /// The server, or a proxy in front of it, has refused several statements in one request.
-    one_by_one: AtomicBool,
+    one_by_one: Arc<AtomicBool>,
     echo: bool,
+    /// Those of the URL, if there are several.
+    servers: Vec<hosts::Server>,
+    wanted: Wanted,
+    in_random_order: bool,
+    hosts: Arc<Hosts>,
 }
 
 impl MySqlManager {
     /// Takes a URL such as `mysql://app:secret@db.example/orders`; `mariadb://` and SQLAlchemy's `mysql+pymysql://` mean
     /// the same. The parameters are those of [`Opts`]. In addition, `prefer_socket` is honoured, `unix_socket` means
-    /// `socket`, and `charset=utf8mb4` is accepted, since the driver always uses it.
+    /// `socket`, and `charset=utf8mb4` is accepted, since the driver always uses it. Several hosts are
+    /// `mysql://app:secret@db1:3306,db2:3306/orders`; `target_session_attrs`, `load_balance_hosts` and `tcp_user_timeout` are
+    /// those of libpq: see [several hosts](crate::mysql#several-hosts).
     ///
     /// Encryption is set by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
     /// with libpq's meaning: see [`SslMode`]. `ssl-ca` is a PEM file of the authorities to trust instead of the operating
@@ -110,6 +123,10 @@ impl MySqlManager {
             let value = format_args!("{other:?}");
             return Err(Error::setting_in(URL, "charset", value, "utf8mb4"));
         }
+        let wanted = wanted(&mut dsn)?.unwrap_or(Wanted::Any);
+        let in_random_order = in_random_order(&mut dsn)?;
+        let limit = user_timeout(&mut dsn)?;
+        let servers = dsn.take_hosts()?;
         let socket_is_wanted = dsn.has("prefer_socket");
         // For cipher_suites the driver looks at the provider of the process.
         #[cfg(feature = "tls")]
@@ -119,7 +136,14 @@ impl MySqlManager {
         let opts =
             Opts::from_url(&dsn.for_driver()).map_err(|error| dsn.refused(&error.to_string()))?;
         let prefer_socket = socket_is_wanted && opts.get_prefer_socket();
-        Ok(MySqlManager::build(opts, prefer_socket, SslMode::Prefer).tls(tls))
+        let opts = hosts::user_timeout_set(opts, limit);
+        let manager = MySqlManager {
+            servers: servers.iter().map(hosts::server).collect(),
+            wanted,
+            in_random_order,
+            ..MySqlManager::build(opts, prefer_socket, SslMode::Prefer)
+        };
+        Ok(manager.tls(tls))
     }
 
     /// Takes the driver's own options. Keepalive options that are not set get the values above.
@@ -142,10 +166,11 @@ impl MySqlManager {
                 "the Opts have ssl_opts, but this build of queuepool has no TLS: build it with the feature `tls`",
             )),
             #[cfg(feature = "tls")]
-            Some(ssl_opts) => Ok(MySqlManager {
-                ssl_opts_are_the_drivers: true,
-                ..manager.tls(ssl_opts::said_by(&ssl_opts))
-            }),
+            Some(ssl_opts) => {
+                let mut manager = manager.tls(ssl_opts::said_by(&ssl_opts));
+                manager.ssl_opts_are_the_drivers = true;
+                Ok(manager)
+            }
         }
     }
 
@@ -154,28 +179,36 @@ impl MySqlManager {
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
         self.ssl_opts_are_the_drivers = false;
-        self.arrange(false);
+        self.arrange(false, "queuepool");
         self
     }
 
     /// Called by the constructors too, so that the encryption asked for also holds for a manager that no pool of ours has
     /// prepared.
-    fn arrange(&mut self, require_tls: bool) {
+    fn arrange(&mut self, require_tls: bool, pool: &str) {
         self.encryption = match self.opts.get_socket() {
             Some(_) => Encryption::plain(),
             None => self.tls.encryption(self.default_mode, require_tls),
         };
+        self.hosts = Arc::new(Hosts::new(pool, self.to_walk(), self.in_random_order));
     }
 
     pub(crate) fn require_tls(&mut self) {
-        self.arrange(true);
+        self.arrange(true, "queuepool");
     }
 
     fn build(opts: Opts, prefer_socket: bool, default_mode: SslMode) -> Self {
         let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
         let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);
         let count = opts.get_tcp_keepalive_probe_count().unwrap_or(5);
-        MySqlManager {
+        // As for PostgreSQL.
+        let user_timeout =
+            Duration::from_millis(idle.into()) + Duration::from_secs(interval.into()) * count;
+        let opts = match hosts::user_timeout_of(&opts) {
+            Some(_) => opts,
+            None => hosts::user_timeout_set(opts, Some(user_timeout)),
+        };
+        let mut manager = MySqlManager {
             ssl_opts: opts.get_ssl_opts().cloned().unwrap_or_default(),
             ssl_opts_are_the_drivers: false,
             opts: OptsBuilder::from_opts(opts)
@@ -188,17 +221,45 @@ impl MySqlManager {
             tls: Tls::unsaid(),
             default_mode,
             encryption: Encryption::plain(),
-            had_no_tls: HadNoTls::default(),
+            had_no_tls: Arc::default(),
             target: "queuepool".to_owned(),
             statement_limit: None,
             init_sets_names: false,
-            one_by_one: AtomicBool::new(false),
+            one_by_one: Arc::default(),
             echo: false,
+            servers: Vec::new(),
+            wanted: Wanted::Any,
+            in_random_order: false,
+            hosts: Arc::new(Hosts::new("queuepool", Vec::new(), false)),
+        };
+        manager.arrange(false, "queuepool");
+        manager
+    }
+
+    /// The same manager once more, which remembers in the same place.
+    fn copy(&self) -> MySqlManager {
+        MySqlManager {
+            opts: self.opts.clone(),
+            tls: self.tls.clone(),
+            default_mode: self.default_mode,
+            encryption: self.encryption.clone(),
+            had_no_tls: self.had_no_tls.clone(),
+            ssl_opts: self.ssl_opts.clone(),
+            ssl_opts_are_the_drivers: self.ssl_opts_are_the_drivers,
+            target: self.target.clone(),
+            statement_limit: self.statement_limit,
+            init_sets_names: self.init_sets_names,
+            one_by_one: self.one_by_one.clone(),
+            echo: self.echo,
+            servers: self.servers.clone(),
+            wanted: self.wanted,
+            in_random_order: self.in_random_order,
+            hosts: self.hosts.clone(),
         }
     }
 
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
-        self.arrange(settings.require_tls);
+        self.arrange(settings.require_tls, pool_name);
         self.check_encryption(pool_name)?;
         let limit = settings.connect_timeout;
         let own = self.opts.get_tcp_connect_timeout();
@@ -232,55 +293,6 @@ impl MySqlManager {
         }
         self.encryption.check(pool_name, &NAMES)
     }
-
-    /// Where the driver's own options hold, the driver adds Mozilla's authorities to those that are named.
-    fn authorities(&self) -> String {
-        let named = self.encryption.authorities();
-        match self.ssl_opts_are_the_drivers {
-            false => named,
-            true if self.encryption.names_authorities() => {
-                format!("{named} and Mozilla's root certificates")
-            }
-            true => "Mozilla's root certificates".to_owned(),
-        }
-    }
-
-    fn explain(&self, error: &MyError) -> Option<String> {
-        if let Some(cause) = classify::tls_cause(error) {
-            return Some(
-                self.encryption
-                    .explain(cause, NAMES.mode[0], &self.authorities()),
-            );
-        }
-        let mode = self.encryption.mode;
-        match error {
-            MyError::DriverError(DriverError::TlsNotSupported) => {
-                Some(self.encryption.unoffered(&NAMES))
-            }
-            // The server gives this one error, whatever it was that it missed.
-            MyError::MySqlError(refusal)
-                if refusal.code == 1045 && self.opts.get_socket().is_none() =>
-            {
-                match (mode, &self.encryption.identity) {
-                    (SslMode::Disable, _) if self.tls.mode.is_some() => Some(format!(
-                        "if the password is right, the server may refuse this user a login without TLS (ssl-mode={mode})"
-                    )),
-                    (SslMode::Disable, _) | (_, Some(_)) => None,
-                    (SslMode::Prefer, None) if self.had_no_tls.is_fresh() => None,
-                    (SslMode::Allow | SslMode::Prefer, None) => Some(
-                        "if the password is right, the server may require TLS of this user, which it must then offer, or a \
-                         client certificate (ssl-cert, ssl-key)"
-                            .to_owned(),
-                    ),
-                    (_, None) => Some(
-                        "if the password is right, the server may require a client certificate of this user (ssl-cert, ssl-key)"
-                            .to_owned(),
-                    ),
-                }
-            }
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Debug for MySqlManager {
@@ -301,16 +313,7 @@ impl ManageConnection for MySqlManager {
     type Error = MyError;
 
     fn connect(&self) -> Result<Conn, MyError> {
-        let mut connection = match catch_unwind(AssertUnwindSafe(|| self.open())) {
-            Ok(opened) => opened?,
-            // mysql 28.0.4 cuts PARSEC's nonce short if it ends in a zero, as one in 256 does, and panics over its length. The
-            // next login has another nonce.
-            Err(_) => self.open()?,
-        };
-        if let Some(sql) = self.limit_of_statements(&mut connection)? {
-            self.run(&mut connection, &sql)?;
-        }
-        Ok(connection)
+        self.connect_within(Duration::MAX)
     }
 
     fn is_valid(&self, connection: &mut Conn) -> Result<(), MyError> {

@@ -1,37 +1,57 @@
-//! How a connection is opened, in each of the six modes of encryption and at each address of a host name.
+//! How a connection is opened at one host, in each of the six modes of encryption.
 
+use std::collections::HashMap;
+#[cfg(feature = "tls")]
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
-use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder};
+#[cfg(feature = "tls")]
+use ::mysql::OptsBuilder;
+use ::mysql::{Conn, DriverError, Error as MyError, Opts};
 use parking_lot::Mutex;
 
 use super::MySqlManager;
 use crate::base::log::say;
 use crate::tls::SslMode;
 
-/// When the server was found to have no TLS. Finding out takes a login that is broken off, which the server writes to its log, so
+/// When a server was found to have no TLS. Finding out takes a login that is broken off, which the server writes to its log, so
 /// the result is remembered for a while.
 #[derive(Default)]
-pub(super) struct HadNoTls(Mutex<Option<Instant>>);
+pub(super) struct HadNoTls(Mutex<HashMap<Server, Instant>>);
+
+/// The name or address that the driver connects to, and the port.
+type Server = (String, u16);
+
+fn server(opts: &Opts) -> Server {
+    (opts.get_ip_or_hostname().into_owned(), opts.get_tcp_port())
+}
 
 impl HadNoTls {
     /// A server can be given TLS without a restart, so the result does not hold for ever. (If it is restarted, a connect usually
     /// fails in between, and then the result is forgotten.)
     const FRESH: Duration = Duration::from_secs(10 * 60);
 
-    pub(super) fn is_fresh(&self) -> bool {
-        self.0
-            .lock()
+    fn is_fresh(&self, opts: &Opts) -> bool {
+        let found = self.0.lock();
+        found
+            .get(&server(opts))
             .is_some_and(|found| found.elapsed() < HadNoTls::FRESH)
     }
 
-    fn remember(&self) {
-        *self.0.lock() = Some(Instant::now());
+    /// Of any of the servers.
+    pub(super) fn is_any_fresh(&self) -> bool {
+        let found = self.0.lock();
+        found
+            .values()
+            .any(|found| found.elapsed() < HadNoTls::FRESH)
     }
 
-    fn forget(&self) {
-        *self.0.lock() = None;
+    fn remember(&self, opts: &Opts) {
+        self.0.lock().insert(server(opts), Instant::now());
+    }
+
+    fn forget(&self, opts: &Opts) {
+        self.0.lock().remove(&server(opts));
     }
 }
 
@@ -46,7 +66,7 @@ impl MySqlManager {
     }
 
     fn plain(&self) -> Result<Conn, MyError> {
-        at_each_address(&self.opts)
+        Conn::new(self.opts.clone())
     }
 
     /// Logs a failure that is not an error of the pool, since the other way may succeed.
@@ -74,13 +94,16 @@ impl MySqlManager {
     }
 
     fn prefer(&self) -> Result<Conn, MyError> {
-        if self.had_no_tls.is_fresh() {
-            return self.plain().inspect_err(|_| self.had_no_tls.forget());
+        if self.had_no_tls.is_fresh(&self.opts) {
+            return self
+                .plain()
+                .inspect_err(|_| self.had_no_tls.forget(&self.opts));
         }
         match self.encrypted() {
             Err(error) if is_unoffered(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
-                self.plain().inspect(|_| self.had_no_tls.remember())
+                self.plain()
+                    .inspect(|_| self.had_no_tls.remember(&self.opts))
             }
             Err(error) if is_about_tls(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
@@ -118,6 +141,7 @@ fn is_about_tls(error: &MyError) -> bool {
     is_unoffered(error) || super::classify::tls_cause(error).is_some()
 }
 
+#[cfg(feature = "tls")]
 fn could_not_connect<T>(opened: &Result<T, MyError>) -> bool {
     matches!(
         opened,
@@ -127,46 +151,23 @@ fn could_not_connect<T>(opened: &Result<T, MyError>) -> bool {
     )
 }
 
-fn addresses(opts: &Opts) -> Vec<SocketAddr> {
-    if opts.get_socket().is_some() {
-        return Vec::new();
-    }
+#[cfg(feature = "tls")]
+fn has_several_addresses(opts: &Opts) -> bool {
     (&*opts.get_ip_or_hostname(), opts.get_tcp_port())
         .to_socket_addrs()
-        .map_or_else(|_| Vec::new(), Iterator::collect)
+        .is_ok_and(|addresses| addresses.count() > 1)
 }
 
-/// Tries each address of the host name. The driver itself gives up at the first address that refuses, but `localhost` often has
-/// two, and MySQL listens on one of them.
-pub(super) fn at_each_address(opts: &Opts) -> Result<Conn, MyError> {
-    let addresses = addresses(opts);
-    let Some((last, others)) = addresses
-        .split_last()
-        .filter(|(_, others)| !others.is_empty())
-    else {
-        return Conn::new(opts.clone());
-    };
-    let at = |address: &SocketAddr| {
-        let host = Some(address.ip().to_string());
-        Conn::new(OptsBuilder::from_opts(opts.clone()).ip_or_hostname(host))
-    };
-    for address in others {
-        let opened = at(address);
-        if !could_not_connect(&opened) {
-            return opened;
-        }
-    }
-    at(last)
-}
-
-/// Tries each address of the host name, but keeps the name, so that the driver can verify it. If the driver is given an address
+/// Tries each address of the host name as the pool's own walk does elsewhere, but keeps the name, so that the driver can verify
+/// it. If the driver is given an address
 /// to bind to, even the unspecified one, it tries all addresses of that family.
 #[cfg(feature = "tls")]
 pub(super) fn by_name(opts: &Opts) -> Result<Conn, MyError> {
     use std::net::{Ipv4Addr, Ipv6Addr};
 
     let opened = Conn::new(opts.clone());
-    if !could_not_connect(&opened) || opts.bind_address().is_some() || addresses(opts).len() < 2 {
+    if !could_not_connect(&opened) || opts.bind_address().is_some() || !has_several_addresses(opts)
+    {
         return opened;
     }
     let families = [

@@ -86,7 +86,7 @@ impl MySqlManager {
             }
             _ => {}
         }
-        statements.extend(self.limit_of_statements(connection)?);
+        statements.extend(self.limit_of_statements_there(connection)?);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         let proof = self.proof().unwrap_or_default();
         let question = format!("SELECT {proof}, DATABASE(), {}", Base::COLUMNS);

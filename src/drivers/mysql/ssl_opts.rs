@@ -5,7 +5,7 @@ use std::path::Path;
 use ::mysql::prelude::Queryable;
 use ::mysql::{ClientIdentity, Conn, Error as MyError, Opts, OptsBuilder, SslOpts};
 
-use super::opening::{at_each_address, by_name};
+use super::opening::by_name;
 use super::{MySqlManager, authorities, system_roots};
 use crate::tls::{Encryption, Identity, NamedFile, Roots, SslMode, Tls, Unusable, Verification};
 
@@ -95,7 +95,7 @@ impl MySqlManager {
         match self.encryption.verification() {
             // The driver verifies the name that it is given to connect to.
             Verification::ChainAndName => by_name(&opts),
-            Verification::Chain | Verification::Nothing => at_each_address(&opts),
+            Verification::Chain | Verification::Nothing => Conn::new(opts),
         }
     }
 

@@ -5,51 +5,33 @@
 //! before 1.21 there are other ways to crash it (#928). So we first find out whether a login leads to PostgreSQL itself: the
 //! startup packet sets an option which PgBouncer refuses or ignores.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use ::postgres::{CancelToken, Config, Error as PgError, SimpleQueryMessage};
+use ::postgres::{CancelToken, Error as PgError, SimpleQueryMessage};
 
-use super::opening::Opening;
+use super::classify::classify;
+use super::hosts::Login;
 use crate::base::log::say;
-use crate::tls::Encryption;
+use crate::contract::error_class::ErrorClass;
+use crate::drivers::hosts::Hosts;
 
 /// A setting without a meaning. PostgreSQL keeps any setting that has a dot in its name.
 const OPTION: &str = "-c queuepool.direct=1";
 const QUESTION: &str = "SELECT pg_catalog.current_setting('queuepool.direct', true)";
 
+/// Cancels on connections that `login` has opened at `hosts`.
 pub(super) struct Canceller {
-    opening: Arc<Opening>,
-    /// Opens connections with [`OPTION`].
-    asking: Opening,
-    target: String,
+    pub(super) login: Arc<Login>,
+    pub(super) hosts: Arc<Hosts>,
+    pub(super) target: String,
 }
 
 impl Canceller {
-    /// Cancels on connections that `opening` has opened, which was made from the same `config`, `encryption` and `watches_plain`.
-    pub(super) fn of(
-        opening: &Arc<Opening>,
-        config: &Config,
-        encryption: &Encryption,
-        watches_plain: bool,
-        target: &str,
-    ) -> Arc<Self> {
-        let mut config = config.clone();
-        let options = match config.get_options() {
-            Some(options) => format!("{options} {OPTION}"),
-            None => OPTION.to_owned(),
-        };
-        config.options(&options);
-        Arc::new(Canceller {
-            opening: opening.clone(),
-            asking: Opening::new(&config, encryption, watches_plain, target),
-            target: target.to_owned(),
-        })
-    }
-
     /// Asks the server to end the statement that the connection of the token is waiting for. It may block.
     pub(super) fn cancel(&self, token: &CancelToken) {
         let words = match self.leads_to_postgres() {
-            Ok(true) => match self.opening.cancel(token) {
+            Ok(true) => match self.login.opening.cancel(token) {
                 Ok(()) => "was cancelled".to_owned(),
                 Err(error) => format!("could not be cancelled: {}", crate::error::chain(&error)),
             },
@@ -68,8 +50,34 @@ impl Canceller {
         );
     }
 
+    /// The token leads to the host and address of its connection, but does not tell them. So all that have ever given a connection
+    /// are asked, and one that is a proxy speaks for all. One that cannot be reached has no connections left.
     fn leads_to_postgres(&self) -> Result<bool, PgError> {
-        let answer = self.asking.open()?.simple_query(QUESTION)?;
+        let mut unreachable = None;
+        let mut is_sure = false;
+        for (host, address) in self.hosts.good() {
+            match self.is_postgres(host, address) {
+                Ok(true) => is_sure = true,
+                Ok(false) => return Ok(false),
+                Err(error) if classify(&error) == ErrorClass::Lost => unreachable = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match unreachable {
+            Some(error) if !is_sure => Err(error),
+            _ => Ok(is_sure),
+        }
+    }
+
+    fn is_postgres(&self, host: usize, address: Option<SocketAddr>) -> Result<bool, PgError> {
+        let mut config = self.login.config_at(host, address);
+        let options = match config.get_options() {
+            Some(options) => format!("{options} {OPTION}"),
+            None => OPTION.to_owned(),
+        };
+        config.options(&options);
+        let mut client = self.login.opening.open(&config)?;
+        let answer = client.simple_query(QUESTION)?;
         Ok(answer.iter().any(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0) == Some("1"),
             _ => false,

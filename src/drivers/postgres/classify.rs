@@ -10,6 +10,7 @@ use std::io;
 use ::postgres::Error as PgError;
 use ::postgres::error::{DbError, Severity};
 
+use super::hosts::wrong_role;
 use super::proof::is_another_answer;
 use crate::contract::error_class::{ErrorClass, Extent};
 
@@ -42,11 +43,15 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
     if is_another_answer(error) {
         return ErrorClass::Owed;
     }
+    // For now, what was asked for is elsewhere.
+    if wrong_role(error).is_some() {
+        return ErrorClass::Transient;
+    }
     // The text is the only thing that distinguishes the driver's kinds of errors.
     match error.to_string().as_str() {
         "timeout waiting for server" => ErrorClass::Transient,
         "error connecting to server" => match io_cause(error) {
-            // From target_session_attrs: for now, the primary is elsewhere.
+            // The name cannot be looked up.
             Some(cause) if cause.raw_os_error().is_none() => ErrorClass::Transient,
             Some(cause) if cause.kind() == io::ErrorKind::PermissionDenied => ErrorClass::Permanent,
             _ => ErrorClass::Lost,

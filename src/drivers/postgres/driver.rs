@@ -6,6 +6,7 @@ use ::postgres::{Client, Error as PgError};
 
 use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
+use super::hosts::wrong_role;
 use super::reset::reset;
 use super::returned;
 use super::validation::Validation;
@@ -42,6 +43,14 @@ impl Driver<PostgresManager> for PostgresDriver {
     ) -> Result<(), Error> {
         self.validation = Validation::of(settings);
         manager.prepare(pool_name, settings)
+    }
+
+    fn connect(&self, manager: &PostgresManager, limit: Duration) -> Result<Client, PgError> {
+        manager.connect_within(limit)
+    }
+
+    fn hosts(&self, manager: &PostgresManager) -> Option<u32> {
+        manager.hosts.to_walk()
     }
 
     fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
@@ -114,6 +123,15 @@ impl Driver<PostgresManager> for PostgresDriver {
 
     fn explain(&self, manager: &PostgresManager, error: &PgError) -> Option<String> {
         manager.explain(error)
+    }
+
+    /// The driver makes errors only of what happens to it, so a session in the wrong role is in one that says something else.
+    fn describe(&self, error: &PgError) -> Option<String> {
+        wrong_role(error).map(ToString::to_string)
+    }
+
+    fn shutdown(&self, manager: &PostgresManager) {
+        manager.hosts.stop();
     }
 
     /// Makes the connection's stream fail, if it is watched.

@@ -3,8 +3,11 @@
 mod cancel;
 mod classify;
 mod connector;
+mod defaults;
 mod driver;
 mod frames;
+mod hosts;
+mod limit;
 mod opening;
 mod proof;
 mod reset;
@@ -19,19 +22,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::postgres::config::{ChannelBinding, Host, SslMode as ConfigSslMode, SslNegotiation};
+use ::postgres::config::{ChannelBinding, Host, LoadBalanceHosts, SslMode as ConfigSslMode};
+use ::postgres::error::DbError;
 use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 use r2d2::ManageConnection;
 
 use cancel::Canceller;
+use hosts::{Login, Notices, wanted_by};
 use opening::Opening;
 use stream::Watch;
 
 use super::dsn::Dsn;
-use crate::base::log::say;
-use crate::contract::server_limit::ServerLimit;
-use crate::error::{Error, ErrorKind, chain};
-use crate::settings::{Settings, print_duration};
+use super::hosts::{Hosts, Wanted, user_timeout, wanted};
+use crate::error::{Error, chain};
+use crate::settings::Settings;
 use crate::tls::{Encryption, Names, SslMode, Tls};
 
 pub use driver::PostgresDriver;
@@ -45,15 +49,15 @@ const TLS_PARAMETERS: Names = Names {
     key: &["sslkey"],
 };
 
-/// tokio-postgres waits two hours, which is Linux' own default. Load balancers and firewalls forget an idle connection long
-/// before that.
-const DRIVERS_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
+/// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens connections to one PostgreSQL database.
+/// Opens connections to one PostgreSQL database, on one host or on one of several.
 ///
 /// TCP keepalives are on, with 30 s of idleness before the first probe, 10 s between probes and 5 probes, and the
 /// application name is the pool's name, unless the URL or the `Config` says otherwise. `connect_timeout` and
-/// `command_timeout` come from the pool's [`Settings`].
+/// `command_timeout` come from the pool's [`Settings`]. On Linux, data that is not acknowledged for 80 s ends a connection (see
+/// [several hosts](crate::postgres#several-hosts), also for everything about a list of hosts).
 ///
 /// `command_timeout` is set with `SET statement_timeout` after login, not in the startup packet, because PgBouncer
 /// refuses `options` there. Behind a PgBouncer in transaction mode, such a setting stays with the server's connection
@@ -66,7 +70,10 @@ pub struct PostgresManager {
     watches_plain: bool,
     /// The stream of a connection that it has opened is ours.
     some_are_watched: AtomicBool,
-    opening: Arc<Opening>,
+    wanted: Wanted,
+    notices: Option<Notices>,
+    hosts: Arc<Hosts>,
+    login: Arc<Login>,
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
     echo: Option<String>,
@@ -78,6 +85,9 @@ impl PostgresManager {
     /// `keepalives_count`. A Unix socket is named by its directory: `postgresql://app@%2Frun%2Fpostgresql/orders` or
     /// `postgresql:///orders?user=app&host=/run/postgresql`.
     ///
+    /// Of libpq's parameters for several hosts it knows `target_session_attrs` in all six words, `load_balance_hosts` and
+    /// `tcp_user_timeout` in milliseconds: see [several hosts](crate::postgres#several-hosts).
+    ///
     /// Encryption is set as for libpq: `sslmode` (default prefer), `sslrootcert` (a PEM file of authorities; the default, and
     /// `system`, is those of the operating system), `sslcert` and `sslkey` (PEM files of a client certificate and its key,
     /// which must not be encrypted). Unlike libpq, the manager reads no file that is not named in the URL and none of the
@@ -85,7 +95,8 @@ impl PostgresManager {
     /// authorities are those in OpenSSL's usual places, or in `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     ///
     /// # Errors
-    /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, or contradicts itself;
+    /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, contradicts itself, or
+    /// has a list of hosts with an empty host, an invalid port or a number of ports that does not fit;
     /// Unsupported for `sslnegotiation=direct` and for `sslpassword`. In a build without TLS, a mode that requires it is refused
     /// when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
@@ -98,11 +109,23 @@ impl PostgresManager {
         }
         let tls = Tls::from_parameters(&dsn.take(|key| TLS_PARAMETERS.have(key)), &TLS_PARAMETERS)?;
         dsn.rename("keepalives_count", "keepalives_retries");
-        let config: Config = dsn
+        dsn.check_hosts()?;
+        let wanted = wanted(&mut dsn)?;
+        let limit = user_timeout(&mut dsn)?;
+        let hosts = dsn.take(|key| key == "host");
+        let mut config: Config = dsn
             .for_driver()
             .parse()
             .map_err(|error: PgError| dsn.refused(&chain(&error)))?;
-        let manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
+        // The driver takes a list here for one name.
+        for host in hosts.iter().flat_map(|(_, list)| list.split(',')) {
+            config.host(host);
+        }
+        if let Some(limit) = limit {
+            config.tcp_user_timeout(limit);
+        }
+        let mut manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
+        manager.wanted = wanted.unwrap_or(Wanted::Any);
         Ok(manager.tls(tls))
     }
 
@@ -113,7 +136,8 @@ impl PostgresManager {
     /// `require_tls`, otherwise prefer. Use [`tls`](PostgresManager::tls) for the other modes and for certificates.
     ///
     /// # Errors
-    /// Settings for a configuration without a host, Unsupported for one with `sslnegotiation=direct`.
+    /// Settings for a configuration without a host, or whose hosts, addresses and ports do not fit together; Unsupported for one
+    /// with `sslnegotiation=direct`.
     pub fn new(config: Config) -> Result<Self, Error> {
         PostgresManager::build(config, false)
     }
@@ -139,6 +163,15 @@ impl PostgresManager {
         self
     }
 
+    /// Where the server's notices go, as `Config::notice_callback`. It is needed only for a `Config` with several hosts, whose own
+    /// callback cannot be taken over; without it their notices go to the log.
+    #[must_use]
+    pub fn notice_callback(mut self, callback: impl Fn(DbError) + Send + Sync + 'static) -> Self {
+        self.notices = Some(Arc::new(callback));
+        self.arrange(false, "queuepool");
+        self
+    }
+
     /// Called by the constructors too, so that the encryption asked for also holds for a manager that no pool of ours has
     /// prepared.
     fn arrange(&mut self, require_tls: bool, target: &str) {
@@ -148,55 +181,58 @@ impl PostgresManager {
         };
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
-        let (config, encryption, plain) = (&self.config, &self.encryption, self.watches_plain);
-        self.opening = Arc::new(Opening::new(config, encryption, plain, target));
-        self.canceller = Canceller::of(&self.opening, config, encryption, plain, target);
+        let opening = Opening::new(&self.config, &self.encryption, self.watches_plain, target);
+        self.login = Arc::new(Login {
+            configs: hosts::one_for_each(&self.config, self.notices.as_ref()),
+            opening: Arc::new(opening),
+            wanted: self.wanted,
+            statement_limit: self.statement_limit.clone(),
+            echo: self.echo.clone(),
+        });
+        let in_random_order = self.config.get_load_balance_hosts() == LoadBalanceHosts::Random;
+        let pool = target.strip_prefix("queuepool::").unwrap_or(target);
+        self.hosts = Arc::new(Hosts::new(
+            pool,
+            hosts::to_walk(&self.config),
+            in_random_order,
+        ));
+        self.canceller = Arc::new(Canceller {
+            login: self.login.clone(),
+            hosts: self.hosts.clone(),
+            target: target.to_owned(),
+        });
     }
 
     pub(crate) fn require_tls(&mut self) {
         self.arrange(true, "queuepool");
     }
 
-    fn build(mut config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
-        // It would fail at login or be silently ignored.
-        if config.get_ssl_negotiation() == SslNegotiation::Direct {
-            return Err(Error::unsupported(
-                "sslnegotiation=direct is not supported: leave it out, since every server that takes it also takes the usual \
-                 negotiation",
-            ));
-        }
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(Error::new(
-                ErrorKind::Settings,
-                "the PostgreSQL configuration names no host: expected one, as in postgresql://host/database, or a Unix socket, \
-                 as in postgresql:///database?host=/var/run/postgresql",
-            ));
-        }
-        if config.get_keepalives_idle() == DRIVERS_KEEPALIVE_IDLE && !idle_is_wanted {
-            config.keepalives_idle(Duration::from_secs(30));
-        }
-        if config.get_keepalives_interval().is_none() {
-            config.keepalives_interval(Duration::from_secs(10));
-        }
-        if config.get_keepalives_retries().is_none() {
-            config.keepalives_retries(5);
-        }
-        // The host is the name that a certificate must have. If only addresses are given, the driver has none to check.
-        if config.get_hosts().is_empty() {
-            for address in config.get_hostaddrs().to_vec() {
-                config.host(&address.to_string());
-            }
-        }
+    fn build(config: Config, idle_is_wanted: bool) -> Result<Self, Error> {
+        let config = defaults::filled_in(config, idle_is_wanted)?;
         let tls = match config.get_ssl_mode() {
             ConfigSslMode::Disable => Tls::new(SslMode::Disable),
             ConfigSslMode::Require => Tls::new(SslMode::Require),
             _ => Tls::unsaid(),
         };
         let encryption = Encryption::plain();
-        let opening = Arc::new(Opening::new(&config, &encryption, false, "queuepool"));
+        let hosts = Arc::new(Hosts::new("queuepool", Vec::new(), false));
+        let login = Arc::new(Login {
+            configs: Vec::new(),
+            opening: Arc::new(Opening::new(&config, &encryption, false, "queuepool")),
+            wanted: Wanted::Any,
+            statement_limit: None,
+            echo: None,
+        });
         let manager = PostgresManager {
-            canceller: Canceller::of(&opening, &config, &encryption, false, "queuepool"),
-            opening,
+            canceller: Arc::new(Canceller {
+                login: login.clone(),
+                hosts: hosts.clone(),
+                target: String::new(),
+            }),
+            login,
+            hosts,
+            wanted: wanted_by(&config),
+            notices: None,
             encryption,
             watches_plain: false,
             some_are_watched: AtomicBool::new(false),
@@ -205,6 +241,7 @@ impl PostgresManager {
             statement_limit: None,
             echo: None,
         };
+        // This also arranges the rest.
         Ok(manager.tls(tls))
     }
 
@@ -225,26 +262,30 @@ impl PostgresManager {
         let own = self.config.get_connect_timeout().copied();
         self.config
             .connect_timeout(own.map_or(limit, |own| own.min(limit)));
-        self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
-        self.encryption.check(pool_name, &TLS_PARAMETERS)?;
         let limited_by_options = self
             .config
             .get_options()
             .is_some_and(|options| options.contains("statement_timeout"));
         self.statement_limit = match settings.command_timeout {
-            Some(limit) if !limited_by_options => Some(statement_limit(limit)?),
+            Some(limit) if !limited_by_options => Some(limit::statement_limit(limit)?),
             _ => None,
         };
         self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
-        Ok(())
+        self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
+        self.encryption.check(pool_name, &TLS_PARAMETERS)
     }
 
-    fn explain(&self, error: &PgError) -> Option<String> {
-        if let Some(cause) = crate::tls::cause(error) {
-            let (parameter, authorities) = (TLS_PARAMETERS.mode[0], self.encryption.authorities());
-            return Some(self.encryption.explain(cause, parameter, &authorities));
-        }
-        opening::is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS))
+    /// Opens a connection to the first host that gives one, in at most `limit` altogether.
+    fn connect_within(&self, limit: Duration) -> Result<Client, PgError> {
+        let mut client = self.hosts.open(&self.login, self.each(), limit)?;
+        self.note_whether_watched(&mut client);
+        Ok(client)
+    }
+
+    /// How long one host may take.
+    fn each(&self) -> Duration {
+        let limit = self.config.get_connect_timeout();
+        limit.copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
     /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened,
@@ -256,7 +297,7 @@ impl PostgresManager {
 
     /// Whether this connection, which has just been opened, is watched.
     fn note_whether_watched(&self, client: &mut Client) {
-        if !self.opening.may_watch() {
+        if !self.login.opening.may_watch() {
             return;
         }
         if let Some(watch) = stream::find(client) {
@@ -266,9 +307,7 @@ impl PostgresManager {
     }
 
     fn note(&self, sql: &str) {
-        if let Some(target) = &self.echo {
-            say!(Debug, target, "{sql}");
-        }
+        self.login.note(sql);
     }
 
     fn run(&self, client: &mut Client, sql: &str) -> Result<(), PgError> {
@@ -279,37 +318,6 @@ impl PostgresManager {
     fn ask(&self, client: &mut Client, sql: &str) -> Result<Vec<SimpleQueryMessage>, PgError> {
         self.note(sql);
         client.simple_query(sql)
-    }
-
-    /// `reserved_connections` exists since PostgreSQL 16.
-    fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
-        const SQL: &str = "SELECT current_setting('max_connections'), \
-                           current_setting('superuser_reserved_connections'), \
-                           current_setting('reserved_connections', true)";
-        Ok(self
-            .ask(client, SQL)?
-            .iter()
-            .find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => {
-                    let number = |column: usize| row.get(column)?.parse::<u64>().ok();
-                    let reserved = number(1)? + number(2).unwrap_or(0);
-                    Some(ServerLimit::new(number(0)?, reserved))
-                }
-                _ => None,
-            }))
-    }
-}
-
-/// Rounded up to whole milliseconds, which is what the server counts in, because 0 would switch the limit off.
-fn statement_limit(limit: Duration) -> Result<String, Error> {
-    let millis = limit.as_nanos().div_ceil(1_000_000);
-    match i32::try_from(millis) {
-        Ok(millis @ 1..) => Ok(format!("SET statement_timeout = {millis}")),
-        _ => Err(Error::setting(
-            "command_timeout",
-            print_duration(limit),
-            "more than zero and at most 24 days, PostgreSQL's greatest statement_timeout",
-        )),
     }
 }
 
@@ -327,12 +335,7 @@ impl ManageConnection for PostgresManager {
     type Error = PgError;
 
     fn connect(&self) -> Result<Client, PgError> {
-        let mut client = self.opening.open()?;
-        if let Some(sql) = &self.statement_limit {
-            self.run(&mut client, sql)?;
-        }
-        self.note_whether_watched(&mut client);
-        Ok(client)
+        self.connect_within(Duration::MAX)
     }
 
     /// Asks the server, without a time limit; the pool uses the bounded ping of [`PostgresDriver`] instead.

@@ -9,7 +9,9 @@ use r2d2_postgres::PostgresConnectionManager;
 #[cfg(feature = "tls")]
 use super::connector::Encrypted as Connector;
 use super::connector::Plain as WatchedPlain;
+use super::{PostgresManager, TLS_PARAMETERS};
 use crate::base::log::say;
+use crate::drivers::hosts::take_what_each_said;
 use crate::tls::{Encryption, SslMode, Unusable};
 
 /// With this connector, the driver itself refuses to encrypt.
@@ -21,51 +23,48 @@ pub(super) struct Opening {
     mode: SslMode,
     target: String,
     plain: Plain,
-    encrypted: PostgresConnectionManager<Connector>,
     connector: Connector,
 }
 
 /// How plain connections are opened.
+#[derive(Clone, Copy)]
 enum Plain {
-    ByDriver(PostgresConnectionManager<NoTls>),
-    Watched(PostgresConnectionManager<WatchedPlain>),
+    ByDriver,
+    Watched,
 }
 
 impl Plain {
     fn new(config: &Config, watched: bool) -> Self {
-        let mut config = config.clone();
         // The driver gives its connector no Unix socket.
-        let only_tcp = || {
-            let mut hosts = config.get_hosts().iter();
-            hosts.all(|host| matches!(host, Host::Tcp(_)))
-        };
-        if !(watched && only_tcp()) {
-            config.ssl_mode(Wanted::Disable);
-            return Plain::ByDriver(PostgresConnectionManager::new(config, NoTls));
+        let mut hosts = config.get_hosts().iter();
+        match watched && hosts.all(|host| matches!(host, Host::Tcp(_))) {
+            true => Plain::Watched,
+            false => Plain::ByDriver,
         }
-        // The driver takes it that the stream is encrypted from the first byte on.
-        config.ssl_mode(Wanted::Require);
-        config.ssl_negotiation(SslNegotiation::Direct);
-        Plain::Watched(PostgresConnectionManager::new(config, WatchedPlain))
     }
 
-    fn is_watched(&self) -> bool {
-        matches!(self, Plain::Watched(_))
-    }
-
-    fn connect(&self) -> Result<Client, PgError> {
+    fn connect(self, config: &Config) -> Result<Client, PgError> {
+        let mut config = config.clone();
         match self {
-            Plain::ByDriver(manager) => manager.connect(),
-            Plain::Watched(manager) => manager.connect(),
+            Plain::ByDriver => {
+                config.ssl_mode(Wanted::Disable);
+                PostgresConnectionManager::new(config, NoTls).connect()
+            }
+            Plain::Watched => {
+                // The driver takes it that the stream is encrypted from the first byte on.
+                config.ssl_mode(Wanted::Require);
+                config.ssl_negotiation(SslNegotiation::Direct);
+                PostgresConnectionManager::new(config, WatchedPlain).connect()
+            }
         }
     }
 
     /// The driver fails to cancel on a watched connection without a connector, since it does not know that the connection is
     /// plain.
-    fn cancel(&self, token: &CancelToken) -> Result<(), PgError> {
+    fn cancel(self, token: &CancelToken) -> Result<(), PgError> {
         match self {
-            Plain::ByDriver(_) => token.cancel_query(NoTls),
-            Plain::Watched(_) => token.cancel_query(WatchedPlain),
+            Plain::ByDriver => token.cancel_query(NoTls),
+            Plain::Watched => token.cancel_query(WatchedPlain),
         }
     }
 }
@@ -73,45 +72,51 @@ impl Plain {
 // In a build without TLS, the connector is of a type that is Copy.
 #[cfg_attr(not(feature = "tls"), allow(clippy::clone_on_copy))]
 impl Opening {
-    /// It logs under `target`.
+    /// For the hosts of `config`. It logs under `target`.
     pub(super) fn new(
         config: &Config,
         encryption: &Encryption,
         watches_plain: bool,
         target: &str,
     ) -> Self {
-        let plain = Plain::new(config, watches_plain);
-        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure. It does not
-        // ask a connector then, so the connection would not be watched.
-        let wanted = match encryption.mode {
-            SslMode::Prefer if !plain.is_watched() => Wanted::Prefer,
-            _ => Wanted::Require,
-        };
-        let mut config = config.clone();
-        config.ssl_mode(wanted);
-        let connector = connector(encryption);
         Opening {
             mode: encryption.mode,
             target: target.to_owned(),
-            plain,
-            encrypted: PostgresConnectionManager::new(config, connector.clone()),
-            connector,
+            plain: Plain::new(config, watches_plain),
+            connector: connector(encryption),
         }
+    }
+
+    fn watches_plain(&self) -> bool {
+        matches!(self.plain, Plain::Watched)
     }
 
     /// Whether connections that it opens may be watched.
     pub(super) fn may_watch(&self) -> bool {
-        self.plain.is_watched() || (cfg!(feature = "tls") && self.mode != SslMode::Disable)
+        self.watches_plain() || (cfg!(feature = "tls") && self.mode != SslMode::Disable)
     }
 
-    pub(super) fn open(&self) -> Result<Client, PgError> {
+    /// Connects to the one host of `config`.
+    pub(super) fn open(&self, config: &Config) -> Result<Client, PgError> {
         match self.mode {
-            SslMode::Disable => self.plain.connect(),
-            SslMode::Prefer if cfg!(not(feature = "tls")) => self.plain.connect(),
-            SslMode::Allow => self.allow(),
-            SslMode::Prefer => self.prefer(),
-            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted.connect(),
+            SslMode::Disable => self.plain.connect(config),
+            SslMode::Prefer if cfg!(not(feature = "tls")) => self.plain.connect(config),
+            SslMode::Allow => self.allow(config),
+            SslMode::Prefer => self.prefer(config),
+            SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => self.encrypted(config),
         }
+    }
+
+    fn encrypted(&self, config: &Config) -> Result<Client, PgError> {
+        // With Prefer, the driver continues in plain if the server does not offer TLS, but not after any other failure. It does not
+        // ask a connector then, so the connection would not be watched.
+        let wanted = match self.mode {
+            SslMode::Prefer if !self.watches_plain() => Wanted::Prefer,
+            _ => Wanted::Require,
+        };
+        let mut config = config.clone();
+        config.ssl_mode(wanted);
+        PostgresConnectionManager::new(config, self.connector.clone()).connect()
     }
 
     /// Sends a cancel request. The token knows whether the request must be encrypted, unless the connection was opened with
@@ -140,11 +145,11 @@ impl Opening {
         );
     }
 
-    fn allow(&self) -> Result<Client, PgError> {
-        match self.plain.connect() {
+    fn allow(&self, config: &Config) -> Result<Client, PgError> {
+        match self.plain.connect(config) {
             Err(refusal) if is_refused_for_how(&refusal) => {
                 self.note_fallback("a plain login", &refusal, "with TLS");
-                match self.encrypted.connect() {
+                match self.encrypted(config) {
                     // The server has no TLS either, so its first refusal says what must be mended.
                     Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
                     other => other,
@@ -154,11 +159,11 @@ impl Opening {
         }
     }
 
-    fn prefer(&self) -> Result<Client, PgError> {
-        match self.encrypted.connect() {
+    fn prefer(&self, config: &Config) -> Result<Client, PgError> {
+        match self.encrypted(config) {
             Err(error) if is_about_tls(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
-                match self.plain.connect() {
+                match self.plain.connect(config) {
                     // If plain is refused as well, it is TLS that must be mended, unless the server has none.
                     Err(refusal) if is_refused_for_how(&refusal) && !is_unoffered(&error) => {
                         Err(error)
@@ -168,13 +173,29 @@ impl Opening {
             }
             Err(refusal) if is_refused_for_how(&refusal) => {
                 self.note_fallback("a login with TLS", &refusal, "in plain");
-                match self.plain.connect() {
+                match self.plain.connect(config) {
                     Err(second) if is_refused_for_how(&second) => Err(refusal),
                     other => other,
                 }
             }
             other => other,
         }
+    }
+}
+
+impl PostgresManager {
+    /// What is added to the text of a failed connect.
+    pub(super) fn explain(&self, error: &PgError) -> Option<String> {
+        let of_tls = match crate::tls::cause(error) {
+            Some(cause) => {
+                let (parameter, authorities) =
+                    (TLS_PARAMETERS.mode[0], self.encryption.authorities());
+                Some(self.encryption.explain(cause, parameter, &authorities))
+            }
+            None => is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS)),
+        };
+        let all: Vec<String> = of_tls.into_iter().chain(take_what_each_said()).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 }
 

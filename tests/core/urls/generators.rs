@@ -165,7 +165,10 @@ pub const POSTGRES: [&str; 20] = [
     "application_name",
 ];
 
-pub const MYSQL: [&str; 26] = [
+pub const MYSQL: [&str; 29] = [
+    "target_session_attrs",
+    "load_balance_hosts",
+    "tcp_user_timeout",
     "ssl-mode",
     "ssl-ca",
     "ssl-cert",

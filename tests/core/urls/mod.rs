@@ -2,5 +2,6 @@
 //! `PROPTEST_CASES` is how many of each kind.
 
 mod generators;
+mod hosts;
 mod passwords;
 mod reading;

@@ -538,6 +538,23 @@ database_server!(NewestMariaDb: Kind::MariaDb, Release::Newest, "mysql", "admin"
 database_server!(MySql: Kind::MySql, Release::Newest, "mysql", "admin", installed::is_fetched("mysql"));
 
 impl Postgres {
+    /// A hot standby that streams from this server.
+    pub fn standby(&self) -> Postgres {
+        let release = Release::Installed;
+        let fill = |directory: &Path| {
+            let program = postgres_binary(release, "pg_basebackup");
+            output(
+                as_user("postgres", &program.display().to_string())
+                    .env("PGPASSWORD", ADMIN_PASSWORD)
+                    .args(["-h127.0.0.1", "-Upostgres", "-cfast", "-Xstream", "-R"])
+                    .arg(format!("-p{}", self.port()))
+                    .arg(format!("-D{}", directory.join("data").display())),
+            );
+        };
+        // A standby must allow as many connections as its primary, or it does not start.
+        Postgres(Server::start(Kind::Postgres, release, &self.0.extra, fill))
+    }
+
     /// A query that returns 1 if its connection is encrypted and 0 if it is not.
     pub const IS_ENCRYPTED: &str = "SELECT ssl::int FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
 }

@@ -1,0 +1,43 @@
+//! The setting `command_timeout`, which the server enforces, and how many connections the server accepts.
+
+use std::time::Duration;
+
+use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
+
+use super::PostgresManager;
+use crate::contract::server_limit::ServerLimit;
+use crate::error::Error;
+use crate::settings::print_duration;
+
+impl PostgresManager {
+    /// `reserved_connections` exists since PostgreSQL 16.
+    pub(super) fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
+        const SQL: &str = "SELECT current_setting('max_connections'), \
+                           current_setting('superuser_reserved_connections'), \
+                           current_setting('reserved_connections', true)";
+        Ok(self
+            .ask(client, SQL)?
+            .iter()
+            .find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => {
+                    let number = |column: usize| row.get(column)?.parse::<u64>().ok();
+                    let reserved = number(1)? + number(2).unwrap_or(0);
+                    Some(ServerLimit::new(number(0)?, reserved))
+                }
+                _ => None,
+            }))
+    }
+}
+
+/// Rounded up to whole milliseconds, which is what the server counts in, because 0 would switch the limit off.
+pub(super) fn statement_limit(limit: Duration) -> Result<String, Error> {
+    let millis = limit.as_nanos().div_ceil(1_000_000);
+    match i32::try_from(millis) {
+        Ok(millis @ 1..) => Ok(format!("SET statement_timeout = {millis}")),
+        _ => Err(Error::setting(
+            "command_timeout",
+            print_duration(limit),
+            "more than zero and at most 24 days, PostgreSQL's greatest statement_timeout",
+        )),
+    }
+}
