@@ -75,12 +75,14 @@ pub enum CloseReason {
     /// An answer may still be owed on it, which its next user would be given. For example, its holder's statement timed out at the
     /// client, or its answer had a row that was too large.
     Owed,
+    /// The server was full, and this instance had more connections than its share (setting `instances`).
+    OverShare,
     /// The pool was closed or dropped.
     PoolClosed,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [CloseReason; 12] = [
+    pub(crate) const ALL: [CloseReason; 13] = [
         CloseReason::Overflow,
         CloseReason::NullPool,
         CloseReason::Recycled,
@@ -92,6 +94,7 @@ impl CloseReason {
         CloseReason::Invalidated,
         CloseReason::Panicked,
         CloseReason::Owed,
+        CloseReason::OverShare,
         CloseReason::PoolClosed,
     ];
 }
@@ -110,6 +113,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Invalidated => "invalidated",
             CloseReason::Panicked => "panicked",
             CloseReason::Owed => "owed",
+            CloseReason::OverShare => "over_share",
             CloseReason::PoolClosed => "pool_closed",
         })
     }

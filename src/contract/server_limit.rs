@@ -10,6 +10,9 @@ pub struct ServerLimit {
     /// The part of `max_connections` that is reserved for administrators: `superuser_reserved_connections` plus
     /// `reserved_connections` on PostgreSQL; 0 on MySQL and MariaDB, which admit one administrator beyond `max_connections`.
     pub reserved: u64,
+    /// The least limit for the pool's own user or database, where there is one: `CONNECTION LIMIT` of the role and the database on
+    /// PostgreSQL, `max_user_connections` on MySQL and MariaDB.
+    pub for_user_or_database: Option<u64>,
 }
 
 impl ServerLimit {
@@ -19,13 +22,23 @@ impl ServerLimit {
         ServerLimit {
             max_connections,
             reserved,
+            for_user_or_database: None,
         }
     }
 
-    /// What is left for applications.
+    /// The same, where the pool's user or database may have no more than this.
+    #[must_use]
+    pub fn with_limit_for_user_or_database(mut self, limit: Option<u64>) -> Self {
+        self.for_user_or_database = limit;
+        self
+    }
+
+    /// What is left for applications: the least of the limits.
     #[must_use]
     pub fn available(&self) -> u64 {
-        self.max_connections.saturating_sub(self.reserved)
+        let of_all = self.max_connections.saturating_sub(self.reserved);
+        self.for_user_or_database
+            .map_or(of_all, |limit| limit.min(of_all))
     }
 
     /// How many pools of this capacity fit into the limit if nobody else connects.

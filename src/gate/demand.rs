@@ -11,9 +11,9 @@ use crate::gate::state::State;
 use crate::gate::waiter::{Signal, Standing};
 
 /// At most this many connects younger than [`YOUNG`] run at once, so that a burst of callers does not become a burst of logins.
-/// Older ones are slow and do not hold up others. A server that admits only a few is thus asked for no more than ten too many
-/// before its first refusal is known.
-pub(super) const CONNECTS_AT_ONCE: usize = 10;
+/// Older ones are slow and do not hold up others. Before its first refusal is known, a full server is asked for at most so many
+/// more than it has room for, which leaves two for the rest of that second.
+pub(super) const CONNECTS_AT_ONCE: usize = 8;
 const YOUNG: Duration = Duration::from_secs(1);
 
 impl<M: Manager> State<M> {
@@ -160,6 +160,9 @@ impl<M: Manager> State<M> {
         if in_flight().count() >= self.trouble.in_flight(CONNECTS_AT_ONCE) {
             let oldest = in_flight().map(|attempt| attempt.started).min();
             return Err(oldest.unwrap_or(now) + grown_after);
+        }
+        if let Some(until) = self.has_its_share(now) {
+            return Err(until);
         }
         let has_connections = self.counters.total() > 0;
         match self.trouble.next_start(has_connections) {

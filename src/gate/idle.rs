@@ -80,6 +80,9 @@ impl<M: Manager> State<M> {
         if self.closed {
             return Some((lease, CloseReason::PoolClosed));
         }
+        if self.gives_up_one() {
+            return Some((lease, CloseReason::OverShare));
+        }
         if !self.waiters.is_empty()
             && let Some(waiting) = self.remove_waiter(0)
         {

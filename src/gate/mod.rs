@@ -90,6 +90,7 @@ mod queue;
 pub(crate) mod reach;
 pub(crate) mod reading;
 mod server_full;
+mod share;
 mod state;
 pub(crate) mod stock;
 mod sweep;

@@ -126,8 +126,11 @@ impl<M: Manager> State<M> {
             0 => "none".to_owned(),
             open => open.to_string(),
         };
+        let others = self
+            .others_hold()
+            .map_or_else(String::new, |others| format!(", and {others}"));
         error.reworded(format!(
-            "{error}; the server accepts no more connections, and this pool has {open} of its {}",
+            "{error}; the server accepts no more connections, and this pool has {open} of its {}{others}",
             self.rules.capacity
         ))
     }

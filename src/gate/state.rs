@@ -39,6 +39,7 @@ pub(crate) struct Rules {
     /// A connect is local, and runs on the thread of the caller who asked for it.
     pub(crate) connects_here: bool,
     pub(crate) outage_timeout: Option<Duration>,
+    pub(crate) instances: u32,
     /// Raised while the server counts as full, for those who ask without the lock.
     pub(crate) server_full: Arc<AtomicBool>,
     pub(crate) clock: Clock,
@@ -73,6 +74,7 @@ impl Rules {
             retry: settings.retry.clone(),
             connects_here,
             outage_timeout: settings.outage_timeout,
+            instances: settings.instances,
             server_full: Arc::default(),
             clock,
             yield_for: barging::yield_for(),
@@ -113,6 +115,8 @@ pub(crate) struct State<M: Manager> {
     pub(super) patience: Patience,
     pub(super) trouble: Trouble,
     pub(super) server_full: Option<ServerFull>,
+    /// When a connection was given up last because other instances have fewer.
+    pub(super) gave_up: Option<Instant>,
     /// Where each warm_up under way hears of another's success and of the pool's end, by its ticket.
     pub(super) warming: Vec<(u64, Report)>,
     /// The driver was told that the pool has closed.
@@ -173,6 +177,7 @@ impl<M: Manager> State<M> {
             patience: Patience::new(),
             trouble: Trouble::default(),
             server_full: None,
+            gave_up: None,
             warming: Vec::new(),
             driver_is_shut: false,
             closings: Vec::new(),

@@ -12,6 +12,7 @@ use crate::contract::server_limit::ServerLimit;
 pub(crate) struct SharedLimit {
     max_connections: u64,
     reserved: u64,
+    for_user_or_database: Option<u64>,
     instances: u64,
     remaining: u64,
 }
@@ -21,6 +22,7 @@ impl SharedLimit {
         SharedLimit {
             max_connections: limit.max_connections,
             reserved: limit.reserved,
+            for_user_or_database: limit.for_user_or_database,
             instances: limit.instances_of(capacity),
             remaining: limit.remaining_of(capacity),
         }

@@ -151,8 +151,11 @@ impl Status {
                 1 => format!("1 pool of this capacity fits, and {remain}"),
                 count => format!("{count} pools of this capacity fit, and {remain}"),
             };
+            let own = limit.for_user_or_database.map_or(String::new(), |own| {
+                format!(", {own} for this user and database")
+            });
             let words = format!(
-                "{} connections, {} reserved; {fit}",
+                "{} connections, {} reserved{own}; {fit}",
                 limit.max_connections, limit.reserved
             );
             write_wrapped(f, "Server Limit: ", "  ", &words)?;

@@ -4,6 +4,7 @@
 //! its own and together with the others in the same report. If nothing can be raised, the advice is to hold connections for a
 //! shorter time.
 
+use crate::contract::server_limit::ServerLimit;
 use crate::observe::health::Health;
 use crate::observe::status::{Status, most_frequent_line};
 use crate::settings::{GREATEST_CAPACITY, Settings};
@@ -24,7 +25,8 @@ const USUAL_OVERFLOW: u64 = 20;
 /// A pool that is too small, or that is larger than the server's limit allows, is given only the advice about that: one report
 /// never recommends both raising and lowering the same setting.
 pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
-    let exhaustion = on_exhaustion(status);
+    // A full server has no more to give.
+    let exhaustion = on_exhaustion(status).filter(|_| status.full_since.is_none());
     if let Some(lower) = on_server_limit(status) {
         return exhaustion
             .map(|exhaustion| exhaustion.advice)
@@ -40,6 +42,9 @@ pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
         let usual = on_overflow(status, max_overflow);
         return [advice].into_iter().chain(usual).collect();
     }
+    if status.full_since.is_some() {
+        return Vec::new();
+    }
     match on_overflow(status, status.max_overflow).or_else(|| on_use(status)) {
         Some(advice) => vec![advice],
         None => on_unused(status),
@@ -51,14 +56,21 @@ fn most(status: &Status) -> u64 {
     let greatest = u64::from(GREATEST_CAPACITY);
     status
         .server_limit
-        .map_or(greatest, |limit| limit.available().min(greatest))
+        .map_or(greatest, |limit| share(status, limit).min(greatest))
+}
+
+/// What the server has for each instance.
+fn share(status: &Status, limit: ServerLimit) -> u64 {
+    limit.available() / u64::from(status.configuration.instances.max(1))
 }
 
 fn why_no_more(status: &Status) -> String {
-    match status.server_limit.map(|limit| limit.available()) {
-        Some(available) if available < u64::from(GREATEST_CAPACITY) => {
-            format!("the server takes no more than {available}")
-        }
+    let instances = status.configuration.instances;
+    match status.server_limit.map(|limit| share(status, limit)) {
+        Some(share) if share < u64::from(GREATEST_CAPACITY) => match instances {
+            0 | 1 => format!("the server takes no more than {share}"),
+            _ => format!("the server takes no more than {share} for each of {instances} instances"),
+        },
         _ => format!("a pool has no more than {GREATEST_CAPACITY}"),
     }
 }
@@ -211,14 +223,21 @@ fn on_use(status: &Status) -> Option<String> {
 
 fn on_server_limit(status: &Status) -> Option<String> {
     let limit = status.server_limit?;
-    let available = limit.available();
+    let instances = status.configuration.instances;
+    let available = share(status, limit);
     if status.total_capacity <= available {
         return None;
     }
-    let server = format!(
+    let mut server = format!(
         "server takes {} connections and reserves {}",
         limit.max_connections, limit.reserved
     );
+    if let Some(own) = limit.for_user_or_database {
+        server += &format!(", and {own} for this user and database");
+    }
+    if instances > 1 {
+        server += &format!(", which {instances} instances share");
+    }
     if available == 0 {
         return Some(format!(
             "The {server}: raise its limit, this pool can have none."
@@ -230,6 +249,7 @@ fn on_server_limit(status: &Status) -> Option<String> {
         false => "",
     };
     let instances = match available {
+        _ if instances > 1 => String::new(),
         1 | 2 => String::new(),
         _ => format!(
             " Of 2 instances each may have {}, of 3 {}.",

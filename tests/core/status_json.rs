@@ -196,7 +196,7 @@ fn the_servers_limit_says_how_many_instances_fit_and_what_remains() {
     pool.health_check().unwrap();
     assert_eq!(
         json_of(&pool)["server_limit"],
-        json!({"max_connections": 100, "reserved": 3, "instances": 1, "remaining": 47})
+        json!({"max_connections": 100, "reserved": 3, "for_user_or_database": null, "instances": 1, "remaining": 47})
     );
 }
 

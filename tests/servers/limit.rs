@@ -6,7 +6,7 @@ use queuepool::{Database, Mode, Settings};
 
 use crate::pool::size;
 use support::scripted::eventually;
-use support::servers::{Postgres, TestServer};
+use support::servers::{MariaDb, Postgres, TestServer};
 
 /// In null mode no connection is ever idle, so only a health check can ask.
 #[test]
@@ -91,6 +91,49 @@ fn mariadb_and_mysql_are_asked_too<S: TestServer>() {
     assert!(pool.health_check().unwrap().reachable);
     let limit = pool.status().server_limit.expect("asked by now");
     assert_eq!((limit.max_connections, limit.reserved), (41, 0));
+    assert_eq!(limit.for_user_or_database, None);
+}
+
+#[test]
+fn the_least_limit_of_role_and_database_counts() {
+    let server = Postgres::start();
+    for (limits, least) in [
+        ("ALTER ROLE app CONNECTION LIMIT 12", 12),
+        ("ALTER DATABASE app CONNECTION LIMIT 9", 9),
+    ] {
+        let mut admin =
+            ::postgres::Client::connect(&server.admin_url(), ::postgres::NoTls).unwrap();
+        admin.batch_execute(limits).unwrap();
+        let pool = PostgresPool::builder(&server.url())
+            .unwrap()
+            .settings(size(1, 0))
+            .build()
+            .unwrap();
+        drop(pool.get().unwrap());
+        assert!(pool.health_check().unwrap().reachable);
+        let limit = pool.status().server_limit.expect("asked by now");
+        assert_eq!(limit.for_user_or_database, Some(least));
+        assert_eq!(limit.available(), least);
+    }
+}
+
+#[test]
+fn the_limit_of_the_account_counts() {
+    let server = MariaDb::start();
+    let url = server.admin_url();
+    let mut admin = ::mysql::Conn::new(::mysql::Opts::from_url(&url).unwrap()).unwrap();
+    let accounts = "ALTER USER 'app'@'127.0.0.1', 'app'@'localhost' WITH MAX_USER_CONNECTIONS 7";
+    ::mysql::prelude::Queryable::query_drop(&mut admin, accounts).unwrap();
+    let pool = MySqlPool::builder(&server.url())
+        .unwrap()
+        .settings(size(1, 0))
+        .build()
+        .unwrap();
+    drop(pool.get().unwrap());
+    assert!(pool.health_check().unwrap().reachable);
+    let limit = pool.status().server_limit.expect("asked by now");
+    assert_eq!(limit.for_user_or_database, Some(7));
+    assert_eq!(limit.available(), 7);
 }
 
 #[test]

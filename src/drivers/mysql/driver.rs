@@ -185,11 +185,15 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager: &MySqlManager,
         connection: &mut Conn,
     ) -> Result<Option<ServerLimit>, MyError> {
-        const SQL: &str = "SELECT @@max_connections";
+        // In a session, max_user_connections is what holds for its account; 0 means no limit.
+        const SQL: &str = "SELECT @@max_connections, @@session.max_user_connections";
         self.leaving_no_transaction(manager, connection, |connection| {
             manager.note(SQL);
-            let limit: Option<u64> = connection.query_first(SQL)?;
-            Ok(limit.map(|limit| ServerLimit::new(limit, 0)))
+            let limits: Option<(u64, u64)> = connection.query_first(SQL)?;
+            Ok(limits.map(|(all, own)| {
+                let own = Some(own).filter(|own| *own > 0);
+                ServerLimit::new(all, 0).with_limit_for_user_or_database(own)
+            }))
         })
     }
 

@@ -14,7 +14,9 @@ impl PostgresManager {
     pub(super) fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
         const SQL: &str = "SELECT current_setting('max_connections'), \
                            current_setting('superuser_reserved_connections'), \
-                           current_setting('reserved_connections', true)";
+                           current_setting('reserved_connections', true), \
+                           (SELECT rolconnlimit FROM pg_roles WHERE rolname = session_user), \
+                           (SELECT datconnlimit FROM pg_database WHERE datname = current_database())";
         Ok(self
             .ask(client, SQL)?
             .iter()
@@ -22,7 +24,10 @@ impl PostgresManager {
                 SimpleQueryMessage::Row(row) => {
                     let number = |column: usize| row.get(column)?.parse::<u64>().ok();
                     let reserved = number(1)? + number(2).unwrap_or(0);
-                    Some(ServerLimit::new(number(0)?, reserved))
+                    // -1, which is no number here, means no limit.
+                    let own = [number(3), number(4)].into_iter().flatten().min();
+                    let limit = ServerLimit::new(number(0)?, reserved);
+                    Some(limit.with_limit_for_user_or_database(own))
                 }
                 _ => None,
             }))

@@ -110,10 +110,12 @@ function server(status) {
   if (!limit) {
     return [["connections", "not known"]];
   }
-  const left = Math.max(0, limit.max_connections - limit.reserved);
+  const own = limit.for_user_or_database;
+  const left = Math.min(Math.max(0, limit.max_connections - limit.reserved), own ?? Infinity);
   return [
     ["connections", count(limit.max_connections)],
     ["reserved", count(limit.reserved)],
+    ["for this user and database", own === null ? null : count(own)],
     ["pools of this capacity that fit", count(Math.floor(left / Math.max(1, status.total_capacity)))],
   ];
 }

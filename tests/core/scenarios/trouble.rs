@@ -6,7 +6,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use queuepool::{Connection, ErrorClass, ErrorKind, Pool, Retry, Settings};
+use queuepool::{
+    CloseReason, Connection, ErrorClass, ErrorKind, Pool, Retry, ServerLimit, Settings,
+};
 
 use support::scripted::*;
 
@@ -425,6 +427,63 @@ fn while_the_server_is_full_no_connection_is_closed_for_its_age() {
     clock.advance(secs(31));
     assert_eq!(pool.get().unwrap().id, 0, "kept, although it is too old");
     assert_eq!(server.closes(), 0);
+}
+
+#[test]
+fn above_its_share_a_pool_gives_up_one_connection_a_second_while_the_server_is_full() {
+    let server = Server::new();
+    *server.limit.lock() = Some(ServerLimit::new(12, 0));
+    admits(&server, 6);
+    let pool = server.pool(Settings::default().instances(3).keepalive(secs(1000)));
+    drop(pool.get().unwrap());
+    assert!(pool.health_check().unwrap().reachable);
+    assert_eq!(pool.status().server_limit.unwrap().available(), 12);
+    let began = Instant::now();
+    let goes_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                while goes_on.load(SeqCst) {
+                    let held = pool.get().unwrap();
+                    thread::sleep(millis(5));
+                    drop(held);
+                }
+            });
+        }
+        eventually("it has six, and the server is full", || {
+            pool.status().total == 6 && pool.status().refused_full > 0
+        });
+        eventually("it has its share of four", || pool.status().total == 4);
+        assert!(began.elapsed() >= secs(1), "{:?}", began.elapsed());
+        thread::sleep(millis(1500));
+        let status = pool.status();
+        assert_eq!(status.total, 4, "and keeps it");
+        assert_eq!(status.closed_by_reason[&CloseReason::OverShare], 2);
+        goes_on.store(false, SeqCst);
+    });
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn a_starving_instance_says_who_holds_the_places() {
+    let server = Server::new();
+    *server.limit.lock() = Some(ServerLimit::new(100, 3));
+    admits(&server, 1);
+    let pool = server.pool(Settings::default().retry(once()).instances(12));
+    drop(pool.get().unwrap());
+    assert!(pool.health_check().unwrap().reachable);
+    let held = pool.get().unwrap();
+    let error = pool.get_timeout(millis(100)).unwrap_err().to_string();
+    assert!(
+        error.contains("and other clients hold 96 of 97 places"),
+        "{error}"
+    );
+    let advice = pool.status().recommendations;
+    assert!(
+        advice[0].contains("Other clients hold 96 of 97 places."),
+        "{advice:?}"
+    );
+    drop(held);
 }
 
 #[test]

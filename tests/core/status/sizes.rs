@@ -320,6 +320,28 @@ fn a_smaller_pool_is_not_told_to_grow_again_at_the_same_load() {
 }
 
 #[test]
+fn advice_never_goes_above_the_share_of_one_of_many_instances() {
+    // 97 places for 12 instances are 8 for each, as this pool has.
+    let settings = Settings::default().instances(12);
+    let pool = limited(100, settings.clone().pool_size(8).max_overflow(0));
+    let _all: Vec<_> = (0..8).map(|_| pool.get().unwrap()).collect();
+    let advice = pool.status().recommendations;
+    assert!(
+        advice[0].starts_with("Hold connections for a shorter time: 8 of 8 connections are out")
+            && advice[0].ends_with("and the server takes no more than 8 for each of 12 instances."),
+        "{advice:?}"
+    );
+    let too_large = limited(100, settings.pool_size(10).max_overflow(20));
+    assert_eq!(
+        too_large.status().recommendations,
+        [
+            "Lower pool_size + max_overflow from 30 to 8 or less: the server takes 100 connections and reserves 3, which 12 \
+          instances share."
+        ]
+    );
+}
+
+#[test]
 fn the_report_counts_the_instances_in_good_english() {
     let lines = |max_connections, settings| {
         let text = limited(max_connections, settings).status().to_string();
