@@ -15,6 +15,7 @@ pub struct ConnectionInfo {
     pub(crate) opened: Instant,
     pub(crate) clock: Clock,
     pub(crate) checkouts: u64,
+    pub(crate) read_only: Option<bool>,
 }
 
 impl ConnectionInfo {
@@ -40,6 +41,13 @@ impl ConnectionInfo {
     #[must_use]
     pub fn checkouts(&self) -> u64 {
         self.checkouts
+    }
+
+    /// Whether the server that the connection leads to is read-only, as the server said at the login or when it was asked last.
+    /// `None` if the driver cannot know, and in hooks before the login has ended.
+    #[must_use]
+    pub fn read_only(&self) -> Option<bool> {
+        self.read_only
     }
 }
 
@@ -68,19 +76,23 @@ pub enum CloseReason {
     ResetFailed,
     /// A hook refused it, failed or panicked.
     HookFailed,
-    /// It was invalidated by its holder or by `invalidate_all`, or had been opened before another connection was found lost.
+    /// It was invalidated by its holder or by `invalidate_all`, or had been opened before another connection was found lost or on a
+    /// server that has become read-only.
     Invalidated,
     /// Its holder panicked, and it could not be reset in full.
     Panicked,
     /// An answer may still be owed on it, which its next user would be given. For example, its holder's statement timed out at the
     /// client, or its answer had a row that was too large.
     Owed,
+    /// Its server is read-only: it has refused a write, or has become read-only since the login, and the setting
+    /// [`role`](crate::Settings::role) says that the pool looks for another server then.
+    Unsuited,
     /// The pool was closed or dropped.
     PoolClosed,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [CloseReason; 12] = [
+    pub(crate) const ALL: [CloseReason; 13] = [
         CloseReason::Overflow,
         CloseReason::NullPool,
         CloseReason::Recycled,
@@ -92,6 +104,7 @@ impl CloseReason {
         CloseReason::Invalidated,
         CloseReason::Panicked,
         CloseReason::Owed,
+        CloseReason::Unsuited,
         CloseReason::PoolClosed,
     ];
 }
@@ -110,6 +123,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Invalidated => "invalidated",
             CloseReason::Panicked => "panicked",
             CloseReason::Owed => "owed",
+            CloseReason::Unsuited => "unsuited",
             CloseReason::PoolClosed => "pool_closed",
         })
     }

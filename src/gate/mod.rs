@@ -88,6 +88,7 @@ pub(crate) mod places;
 mod queue;
 pub(crate) mod reach;
 pub(crate) mod reading;
+pub(crate) mod role;
 mod state;
 pub(crate) mod stock;
 mod sweep;

@@ -17,9 +17,10 @@ use crate::gate::lease::Lease;
 use crate::gate::patience::Patience;
 use crate::gate::places::Places;
 use crate::gate::reach::{LimitKnown, Validation};
+use crate::gate::role::Roles;
 use crate::gate::waiter::{Signal, Waiting};
 use crate::gate::{Left, Notice, barging};
-use crate::settings::{Mode, PrePing, Retry, Settings};
+use crate::settings::{Mode, PrePing, Retry, Role, Settings};
 
 /// What the gate must know of the settings and of the driver.
 pub(crate) struct Rules {
@@ -31,6 +32,7 @@ pub(crate) struct Rules {
     pub(crate) connect_timeout: Duration,
     pub(crate) leak_after: Duration,
     pub(crate) retry: Retry,
+    pub(crate) role: Role,
     /// A connect is local, and runs on the thread of the caller who asked for it.
     pub(crate) connects_here: bool,
     pub(crate) clock: Clock,
@@ -63,6 +65,7 @@ impl Rules {
             connect_timeout: settings.connect_timeout,
             leak_after: settings.leak_after,
             retry: settings.retry.clone(),
+            role: settings.role,
             connects_here,
             clock,
             yield_for: barging::yield_for(),
@@ -113,6 +116,7 @@ pub(crate) struct State<M: Manager> {
     pub(super) server_limit: LimitKnown,
     pub(super) validation: Validation,
     pub(super) episodes: Episodes,
+    pub(super) roles: Roles,
     pub(super) counters: Counters,
     pub(super) bays: Bays<M>,
     next_connection: u64,
@@ -149,6 +153,7 @@ impl<M: Manager> State<M> {
     pub(super) fn new(rules: Rules, places: Places) -> Self {
         State {
             bays: Bays::new(rules.bays),
+            roles: Roles::new(rules.role),
             rules,
             places,
             closed: false,

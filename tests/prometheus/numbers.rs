@@ -167,6 +167,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         CloseReason::Invalidated,
         CloseReason::Panicked,
         CloseReason::Owed,
+        CloseReason::Unsuited,
         CloseReason::PoolClosed,
     ] {
         let count = status.closed_by_reason.get(&reason).copied().unwrap_or(0);

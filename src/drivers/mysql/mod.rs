@@ -11,6 +11,7 @@ mod opening;
 mod owed;
 mod parameters;
 mod reset;
+mod role;
 #[cfg(feature = "tls")]
 mod ssl_opts;
 mod statements;
@@ -76,6 +77,7 @@ pub struct MySqlManager {
     /// The server, or a proxy in front of it, has refused several statements in one request.
     one_by_one: AtomicBool,
     echo: bool,
+    role: role::Asking,
 }
 
 impl MySqlManager {
@@ -194,6 +196,7 @@ impl MySqlManager {
             init_sets_names: false,
             one_by_one: AtomicBool::new(false),
             echo: false,
+            role: Default::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::reset::reset;
 use super::returned;
+use super::role;
 use super::validation::Validation;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -42,6 +43,11 @@ impl Driver<PostgresManager> for PostgresDriver {
     ) -> Result<(), Error> {
         self.validation = Validation::of(settings);
         manager.prepare(pool_name, settings)
+    }
+
+    /// In one string with the statement limit, the server is asked whether it is read-only.
+    fn connect(&self, manager: &PostgresManager, _limit: Duration) -> Result<Client, PgError> {
+        manager.log_in()
     }
 
     fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
@@ -142,6 +148,28 @@ impl Driver<PostgresManager> for PostgresDriver {
     ) -> Option<Box<dyn FnOnce() + Send>> {
         let (canceller, token) = (manager.canceller.clone(), client.cancel_token());
         Some(Box::new(move || canceller.cancel(&token)))
+    }
+
+    /// A standby, or a server or user whose default_transaction_read_only is on.
+    fn is_read_only(
+        &self,
+        manager: &PostgresManager,
+        client: &mut Client,
+    ) -> Result<Option<bool>, PgError> {
+        manager.is_read_only(client)
+    }
+
+    fn read_only_at_login(
+        &self,
+        _manager: &PostgresManager,
+        _client: &mut Client,
+    ) -> Result<Option<bool>, PgError> {
+        Ok(role::at_login())
+    }
+
+    /// What the last reset was told together with its proof, or a refused write that went by on a watched connection.
+    fn seen_read_only(&self, manager: &PostgresManager, client: &mut Client) -> Option<bool> {
+        role::seen(manager, client)
     }
 
     fn server_limit(

@@ -9,6 +9,7 @@ mod opening;
 mod proof;
 mod reset;
 mod returned;
+mod role;
 mod statements;
 mod stream;
 mod validation;
@@ -70,6 +71,7 @@ pub struct PostgresManager {
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
     echo: Option<String>,
+    role: role::Asking,
 }
 
 impl PostgresManager {
@@ -204,6 +206,7 @@ impl PostgresManager {
             config,
             statement_limit: None,
             echo: None,
+            role: Default::default(),
         };
         Ok(manager.tls(tls))
     }

@@ -1,0 +1,114 @@
+//! Whether a server is read-only: a standby, or one whose sessions are read-only unless they say otherwise.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
+
+use super::PostgresManager;
+use super::classify::is_of_statement;
+
+/// What a session is read-only by: not its own settings, but those that it began with.
+const QUESTION: &str = "SELECT pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_settings \
+                        WHERE name = 'default_transaction_read_only' AND reset_val = 'on')";
+
+/// Columns that a reset asks for together with its proof; they cost next to nothing. Only in the second do the settings of the
+/// session itself count.
+const IN_RECOVERY: &str = ", pg_catalog.pg_is_in_recovery()";
+const IS_READ_ONLY: &str = ", pg_catalog.pg_is_in_recovery() \
+                            OR pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool";
+
+thread_local! {
+    /// What the login has said that this thread has just made, and the reset. The pool asks right after it, on the same thread. A
+    /// `Client` has no room for a note.
+    static LOGIN: Cell<Option<bool>> = const { Cell::new(None) };
+    static RESET: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// A server that does not understand the question is not asked again. It is something else than PostgreSQL.
+#[derive(Debug, Default)]
+pub(super) struct Asking(AtomicBool);
+
+impl Asking {
+    fn is_in_vain(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn first_value(answer: &[SimpleQueryMessage], column: usize) -> Option<bool> {
+    let row = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    })?;
+    match row.try_get(column).ok()?? {
+        "t" => Some(true),
+        "f" => Some(false),
+        _ => None,
+    }
+}
+
+impl PostgresManager {
+    /// Opens a connection, sets what is to be set, and asks for the role in the same string.
+    pub(super) fn log_in(&self) -> Result<Client, PgError> {
+        LOGIN.set(None);
+        if self.role.is_in_vain() {
+            return r2d2::ManageConnection::connect(self);
+        }
+        let mut client = self.opening.open()?;
+        let limit = self.statement_limit.as_deref();
+        let question = match limit {
+            Some(limit) => format!("{limit}; {QUESTION}"),
+            None => QUESTION.to_owned(),
+        };
+        match self.ask(&mut client, &question) {
+            Ok(answer) => LOGIN.set(first_value(&answer, 0)),
+            Err(refusal) if is_of_statement(&refusal) && !client.is_closed() => {
+                self.role.0.store(true, Ordering::Relaxed);
+                // It was undone together with the question.
+                if let Some(limit) = limit {
+                    self.run(&mut client, limit)?;
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        self.note_whether_watched(&mut client);
+        Ok(client)
+    }
+
+    pub(super) fn is_read_only(&self, client: &mut Client) -> Result<Option<bool>, PgError> {
+        if self.role.is_in_vain() {
+            return Ok(None);
+        }
+        let answer = self.ask(client, QUESTION)?;
+        Ok(first_value(&answer, 0))
+    }
+
+    /// What a reset asks for after its proof. Under `never` the session is in its holder's hands, and only a standby is read-only
+    /// whatever the holder has set.
+    pub(super) fn role_columns(&self, never: bool) -> &'static str {
+        match never {
+            _ if self.role.is_in_vain() => "",
+            true => IN_RECOVERY,
+            false => IS_READ_ONLY,
+        }
+    }
+}
+
+pub(super) fn at_login() -> Option<bool> {
+    LOGIN.take()
+}
+
+/// Notes what a reset was answered in this column of its first row.
+pub(super) fn note(answer: &[SimpleQueryMessage], column: usize, never: bool) {
+    let seen = first_value(answer, column);
+    RESET.set(seen.filter(|seen| *seen || !never));
+}
+
+/// What was seen in passing. The answer to a reset is worth more than an error before it, which may have been about the user's own
+/// transaction.
+pub(super) fn seen(manager: &PostgresManager, client: &mut Client) -> Option<bool> {
+    let refused = manager
+        .watch(client)
+        .is_some_and(|watch| watch.record().take_refused());
+    RESET.take().or(refused.then_some(true))
+}
