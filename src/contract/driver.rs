@@ -219,7 +219,8 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// What the login has said about the same. The pool asks once for each new connection, on the thread that opened it: after
     /// [`connected`](Driver::connected) if any server will do, and otherwise right after [`connect`](Driver::connect), before any
-    /// hook. The default asks the server; a driver that has asked together with something else saves this round trip.
+    /// hook. The default asks the server; a driver that has asked together with something else saves this round trip, and one whose
+    /// resets ask may leave it to the first of them. Of a login to a server in the wrong role nobody hears then.
     ///
     /// # Errors
     /// The driver's own. The connect has then failed.
@@ -233,7 +234,7 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// What has been seen about the same in passing since this was asked last: in the answer to a ping or reset, which the pool has
     /// just made on this thread, or because the server has refused a write. `Some(true)` proves nothing by itself, and if it is
-    /// news the pool [asks](Driver::is_read_only). `None`, the default, means that nothing was seen. It must not block.
+    /// news the pool [asks](Driver::is_read_only); `Some(false)` is taken at its word. `None`, the default, means that nothing was seen. It must not block.
     fn seen_read_only(&self, _manager: &M, _connection: &mut M::Connection) -> Option<bool> {
         None
     }

@@ -78,6 +78,7 @@ pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
 mod faults;
+mod following;
 mod fullness;
 pub(crate) mod holders;
 mod idle;

@@ -6,19 +6,15 @@
 //! So the pool follows a change only if it has seen a server that accepts writes, and not while logins of both kinds stand
 //! beside each other; it replaces at most once a second; and where that brings nothing better, at most once a minute.
 
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::sync::Instant;
-use crate::contract::driver::Manager;
-use crate::gate::lease::Live;
-use crate::gate::state::State;
 use crate::settings::Role;
 
 /// The least time between two replacements, and between two connections that are closed alone. Each more within [`CALM`] doubles
 /// it.
-const BREAK: Duration = Duration::from_secs(1);
+pub(super) const BREAK: Duration = Duration::from_secs(1);
 /// After two replacements in a row that led to read-only servers again, there is none for this long. After this long without a
 /// replacement, the next is the first again.
 const CALM: Duration = Duration::from_secs(60);
@@ -89,7 +85,7 @@ pub(crate) struct Noted {
     pub(crate) login: Option<Login>,
     /// All that were opened before are to be replaced, and this one counts as opened after that.
     pub(crate) replace: bool,
-    words: Option<String>,
+    pub(super) words: Option<String>,
 }
 
 /// How long the pool has been on read-only servers, for the status.
@@ -114,7 +110,7 @@ impl Roles {
     }
 
     /// A login has said this of its server. `generation` is the pool's when the connect began.
-    fn logged_in(
+    pub(super) fn logged_in(
         &mut self,
         read_only: bool,
         generation: u64,
@@ -151,7 +147,7 @@ impl Roles {
     }
 
     /// A session was asked and is read-only now. `generation` is the one of its connection.
-    fn confirmed(&mut self, generation: u64, now: Instant) -> (Follow, Option<String>) {
+    pub(super) fn confirmed(&mut self, generation: u64, now: Instant) -> (Follow, Option<String>) {
         match self.wanted {
             Role::Replica => (Follow::Keep, None),
             // It was to be replaced in any case.
@@ -165,7 +161,7 @@ impl Roles {
     }
 
     /// A session cannot be asked on which a write was refused.
-    fn suspected(&mut self, generation: u64, is_news: bool, now: Instant) -> Follow {
+    pub(super) fn suspected(&mut self, generation: u64, is_news: bool, now: Instant) -> Follow {
         match self.wanted {
             Role::Replica => Follow::Keep,
             _ if generation < self.generation || is_news => Follow::Close,
@@ -174,7 +170,7 @@ impl Roles {
     }
 
     /// Whether a session whose login said that its server is read-only is worth asking again.
-    fn would_follow(&self, generation: u64, now: Instant) -> bool {
+    pub(super) fn would_follow(&self, generation: u64, now: Instant) -> bool {
         self.wanted == Role::Any
             && generation == self.generation
             && !self.goes_alone()
@@ -263,7 +259,11 @@ impl Roles {
     }
 
     /// A session that was read-only accepts writes again, as do all that lead to the same server.
-    fn accepts_again(&mut self, generation: u64, now: Instant) -> (Option<Login>, Option<String>) {
+    pub(super) fn accepts_again(
+        &mut self,
+        generation: u64,
+        now: Instant,
+    ) -> (Option<Login>, Option<String>) {
         self.has_accepted = true;
         let is_current = generation == self.generation;
         let login = is_current.then(|| Login(self.alive.writable.clone()));
@@ -282,85 +282,6 @@ impl Roles {
 impl Episode {
     fn may_probe(&self, now: Instant) -> bool {
         self.in_vain >= 2 && self.alone <= now
-    }
-}
-
-impl<M: Manager> State<M> {
-    /// The login of a new connection has said whether its server is read-only. Returns whether all opened before are to be
-    /// replaced.
-    pub(crate) fn note_login(&mut self, live: &mut Live<M>) -> bool {
-        let Some(read_only) = live.info.read_only else {
-            return false;
-        };
-        let now = self.rules.clock.now();
-        let may_close = self.may_close_for_role(now);
-        let noted = self
-            .roles
-            .logged_in(read_only, live.generation, may_close, now);
-        live.login = noted.login;
-        self.tell(noted.words);
-        noted.replace
-    }
-
-    /// This connection was asked, and its server is read-only.
-    pub(crate) fn confirm_read_only(&mut self, live: &mut Live<M>) -> Follow {
-        live.info.read_only = Some(true);
-        let now = self.rules.clock.now();
-        if !self.may_close_for_role(now) {
-            return Follow::Keep;
-        }
-        let (follow, words) = self.roles.confirmed(live.generation, now);
-        self.tell(words);
-        follow
-    }
-
-    /// A write was refused on this connection, and its server cannot be asked.
-    pub(crate) fn suspect_read_only(&mut self, live: &Live<M>) -> Follow {
-        let now = self.rules.clock.now();
-        if !self.may_close_for_role(now) {
-            return Follow::Keep;
-        }
-        let is_news = live.info.read_only == Some(false);
-        self.roles.suspected(live.generation, is_news, now)
-    }
-
-    /// This connection was asked, and its server accepts writes.
-    pub(crate) fn note_writable(&mut self, live: &mut Live<M>) {
-        let now = self.rules.clock.now();
-        live.refuted = Some(now);
-        if mem::replace(&mut live.info.read_only, Some(false)) == Some(true) {
-            let (login, words) = self.roles.accepts_again(live.generation, now);
-            live.login = login;
-            self.tell(words);
-        }
-    }
-
-    /// Whether this connection is worth asking, of which it was seen in passing that its server is read-only.
-    pub(crate) fn is_worth_asking(&self, live: &Live<M>) -> bool {
-        let now = self.rules.clock.now();
-        match live.info.read_only {
-            // Its user may have made the session read-only, for good.
-            Some(false) => live.refuted.is_none_or(|last| last + BREAK <= now),
-            Some(true) => self.roles.would_follow(live.generation, now),
-            None => false,
-        }
-    }
-
-    /// Whether a connection that comes back now would be kept.
-    pub(crate) fn keeps_what_comes_back(&self) -> bool {
-        let has_room = self.idle.len() < self.rules.pool_size;
-        !self.closed && (has_room || !self.waiters.is_empty())
-    }
-
-    /// Whether idle sessions are to be asked if their servers accept writes again.
-    pub(crate) fn hopes_for_writes(&self) -> bool {
-        let is_read_only = |live: &Live<M>| live.info.read_only == Some(true);
-        self.roles.episode.is_some() && self.any_idle(is_read_only)
-    }
-
-    /// Whether a working connection may be closed because its server is read-only, before its successor is open.
-    fn may_close_for_role(&self, _now: Instant) -> bool {
-        true
     }
 }
 

@@ -168,7 +168,7 @@ struct Detailed {
 }
 
 /// The fields of a status that describe the present moment; the others describe what has happened so far.
-const CURRENT_STATE: [&str; 20] = [
+const CURRENT_STATE: [&str; 19] = [
     "closed",
     "size",
     "checked_in",
@@ -182,7 +182,6 @@ const CURRENT_STATE: [&str; 20] = [
     "health",
     "leak_detected",
     "full_for",
-    "unsuited_for",
     "opening_connections",
     "in_connect_hook",
     "abandoned",

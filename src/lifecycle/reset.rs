@@ -56,13 +56,13 @@ impl<M: Manager> Shared<M> {
         let failed = match result {
             Ok(Ok((Reset::Done, role))) => {
                 lease.live_mut().doubts = doubts;
-                let unfit = self.follow_role(&mut lease, role);
+                let unfit = self.follow_role(&mut lease, role, asks);
                 return Some((lease, unfit));
             }
             Ok(Ok((Reset::NotSupported, role))) => {
                 self.facts.note_that_it_resets_nothing();
                 let unfit = panicked.then_some(CloseReason::Panicked);
-                let unfit = unfit.or_else(|| self.follow_role(&mut lease, role));
+                let unfit = unfit.or_else(|| self.follow_role(&mut lease, role, asks));
                 return Some((lease, unfit));
             }
             Ok(Err(error)) => Ok(error),

@@ -47,19 +47,23 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// Notes what the login has said. Where it ends the time on read-only servers, those opened in that time are replaced.
+    /// Notes what the login has said.
     pub(super) fn note_role(self: &Arc<Self>, lease: &mut Lease<M>) -> Result<(), Failure> {
-        if self.settings.role == Role::Any {
-            lease.live_mut().info.read_only =
-                self.read_only_at_login(&mut lease.live_mut().connection)?;
-        }
         let live = lease.live_mut();
+        if self.settings.role == Role::Any {
+            live.info.read_only = self.read_only_at_login(&mut live.connection)?;
+        }
+        self.count_login(live);
+        Ok(())
+    }
+
+    /// Where the login ends the time on read-only servers, those opened in that time are replaced.
+    fn count_login(self: &Arc<Self>, live: &mut Live<M>) {
         if live.info.read_only.is_some() && self.gate.lock().note_login(live) {
             let generation = live.generation;
             live.generation += 1;
             self.replace_older(generation, "leads to a server that accepts writes again");
         }
-        Ok(())
     }
 
     /// Whether a write was refused on a connection that comes back and whose role matters. Forgets it: what follows is decided now.
@@ -68,14 +72,12 @@ impl<M: Manager> Shared<M> {
         if is_refused {
             live.verdict = Verdict::Sound;
         }
-        is_refused && self.role_matters(live)
+        is_refused && self.role_matters()
     }
 
-    /// In null mode a connection is closed in any case, and of a driver that cannot know roles nothing follows.
-    fn role_matters(&self, live: &Live<M>) -> bool {
-        live.info.read_only.is_some()
-            && self.mode == Mode::Queue
-            && self.settings.role != Role::Replica
+    /// In null mode a connection is closed in any case.
+    fn role_matters(&self) -> bool {
+        self.mode == Mode::Queue && self.settings.role != Role::Replica
     }
 
     /// Under `reset_on_return = never` the session may be in any state and cannot be asked: whether it is closed instead.
@@ -90,41 +92,59 @@ impl<M: Manager> Shared<M> {
         live: &mut Live<M>,
         was_refused: bool,
     ) -> Result<Option<bool>, M::Error> {
-        if !self.role_matters(live) {
+        if !self.role_matters() {
             return Ok(None);
         }
-        let connection = &mut live.connection;
-        let is_in_doubt = match self.driver.seen_read_only(&self.manager, connection) {
+        let seen = self
+            .driver
+            .seen_read_only(&self.manager, &mut live.connection);
+        let is_in_doubt = match (live.info.read_only, seen) {
+            // The driver cannot know.
+            (None, None) => false,
             // No session is more willing than its server.
-            Some(false) if was_refused || live.info.read_only == Some(true) => {
-                return Ok(Some(false));
-            }
-            Some(false) => false,
-            Some(true) => was_refused || self.gate.lock_queue().is_worth_asking(live),
-            None => was_refused,
+            (known, Some(false)) if was_refused || known != Some(false) => return Ok(Some(false)),
+            (_, Some(false)) => false,
+            (None, Some(true)) => true,
+            (_, Some(true)) => was_refused || self.gate.lock_queue().is_worth_asking(live),
+            (_, None) => was_refused,
         };
         if !is_in_doubt || !self.gate.lock().keeps_what_comes_back() {
             return Ok(None);
         }
-        self.driver
-            .is_read_only(&self.manager, &mut live.connection)
+        let answer = self
+            .driver
+            .is_read_only(&self.manager, &mut live.connection)?;
+        if seen == Some(true) && answer == Some(false) {
+            live.refuted = Some(self.clock.now());
+        }
+        Ok(answer)
     }
 
-    /// Draws the consequences of an answer. Returns whether the connection is to be closed.
+    /// Draws the consequences of an answer. Returns why the connection is to be closed, if it is.
     pub(super) fn follow_role(
         self: &Arc<Self>,
         lease: &mut Lease<M>,
         answer: Option<bool>,
+        was_refused: bool,
     ) -> Option<CloseReason> {
         let live = lease.live_mut();
-        let follow = match answer {
-            None => return None,
-            Some(false) => {
-                self.gate.lock().note_writable(live);
-                return None;
-            }
-            Some(true) => self.gate.lock().confirm_read_only(live),
-        };
+        let answer = answer?;
+        let is_first = live.info.read_only.is_none();
+        if is_first {
+            live.info.read_only = Some(answer);
+            self.count_login(live);
+        }
+        if !answer {
+            self.gate.lock().note_writable(live);
+            return None;
+        }
+        let mut gate = self.gate.lock();
+        // A replica that was given on purpose is no reason to do anything.
+        if is_first && !was_refused && !gate.is_worth_asking(live) {
+            return None;
+        }
+        let follow = gate.confirm_read_only(live);
+        drop(gate);
         if follow == Follow::Replace {
             self.replace_older(live.generation, "leads to a server that is read-only now");
         }

@@ -96,7 +96,7 @@ impl<M: Manager> Shared<M> {
                 live.proven = self.clock.now();
                 live.doubts = doubts;
                 self.gate.lock().note_answer();
-                if let Some(reason) = self.follow_role(&mut lease, role) {
+                if let Some(reason) = self.follow_role(&mut lease, role, false) {
                     self.close_lease(lease, reason);
                     return Pinged::Unsuited;
                 }

@@ -105,6 +105,7 @@ pub enum ResetOnReturn {
 /// Each login asks whether its server is read-only: on PostgreSQL one that is in recovery, or whose `default_transaction_read_only`
 /// is on for this user from the login on; on MySQL and MariaDB one whose global `read_only` or `innodb_read_only` is on. That costs
 /// a round trip where nothing else is asked at the login (PostgreSQL without `command_timeout`, and MySQL for any role but `Any`).
+/// A node of a Galera cluster that is not ready counts as a server that cannot accept logins now, whatever the role.
 /// SQLite, and drivers that do not implement [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role
 /// changes nothing.
 ///

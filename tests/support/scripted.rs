@@ -123,6 +123,8 @@ pub struct Server {
     role: Mutex<Box<dyn FnMut(usize) -> Option<bool> + Send>>,
     /// How often it was asked, logins included.
     pub asked: AtomicUsize,
+    /// The login says nothing of it.
+    pub silent_logins: AtomicBool,
     /// What the driver has seen in passing of whether the server is read-only.
     pub seen: Mutex<Option<bool>>,
 }
@@ -159,6 +161,7 @@ impl Server {
             shutdowns: AtomicUsize::new(0),
             role: Mutex::new(Box::new(|_| None)),
             asked: AtomicUsize::new(0),
+            silent_logins: AtomicBool::new(false),
             seen: Mutex::default(),
         })
     }
@@ -428,6 +431,17 @@ impl Driver<ScriptedManager> for Scripted {
     ) -> Result<Option<bool>, ScriptedError> {
         self.0.asked.fetch_add(1, SeqCst);
         Ok((self.0.role.lock())(connection.id))
+    }
+
+    fn read_only_at_login(
+        &self,
+        manager: &ScriptedManager,
+        connection: &mut ScriptedConnection,
+    ) -> Result<Option<bool>, ScriptedError> {
+        match self.0.silent_logins.load(SeqCst) {
+            true => Ok(None),
+            false => self.is_read_only(manager, connection),
+        }
     }
 
     fn seen_read_only(&self, _: &ScriptedManager, _: &mut ScriptedConnection) -> Option<bool> {

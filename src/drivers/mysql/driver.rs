@@ -87,6 +87,12 @@ impl Driver<MySqlManager> for MySqlDriver {
         true
     }
 
+    fn connect(&self, manager: &MySqlManager, _limit: Duration) -> Result<Conn, MyError> {
+        let mut connection = manager.connect()?;
+        manager.refuse_node_that_is_not_ready(&mut connection)?;
+        Ok(connection)
+    }
+
     /// Asks for the state that a reset has to restore, and whether the server is read-only.
     fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
         let (row, read_only, first) = manager.ask_at_login(connection, Base::COLUMNS)?;

@@ -5,6 +5,7 @@ mod authorities;
 mod base;
 mod classify;
 mod driver;
+mod galera;
 mod inside;
 mod limit;
 mod opening;
@@ -78,6 +79,7 @@ pub struct MySqlManager {
     one_by_one: AtomicBool,
     echo: bool,
     role: role::Asking,
+    galera: galera::Galera,
 }
 
 impl MySqlManager {
@@ -197,6 +199,7 @@ impl MySqlManager {
             one_by_one: AtomicBool::new(false),
             echo: false,
             role: Default::default(),
+            galera: Default::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::reset::reset;
 use super::returned;
-use super::role;
+use super::role::{self, AsksAtLogin};
 use super::validation::Validation;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -24,6 +24,7 @@ use crate::settings::{ResetOnReturn, Settings};
 #[derive(Debug, Default)]
 pub struct PostgresDriver {
     validation: Option<Validation>,
+    asks_at_login: AsksAtLogin,
 }
 
 impl PostgresDriver {
@@ -42,12 +43,13 @@ impl Driver<PostgresManager> for PostgresDriver {
         settings: &Settings,
     ) -> Result<(), Error> {
         self.validation = Validation::of(settings);
+        self.asks_at_login = AsksAtLogin::of(settings);
         manager.prepare(pool_name, settings)
     }
 
-    /// In one string with the statement limit, the server is asked whether it is read-only.
+    /// In one string with the statement limit, the server may be asked whether it is read-only.
     fn connect(&self, manager: &PostgresManager, _limit: Duration) -> Result<Client, PgError> {
-        manager.log_in()
+        manager.log_in(self.asks_at_login)
     }
 
     fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {

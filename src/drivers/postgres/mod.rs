@@ -330,12 +330,7 @@ impl ManageConnection for PostgresManager {
     type Error = PgError;
 
     fn connect(&self) -> Result<Client, PgError> {
-        let mut client = self.opening.open()?;
-        if let Some(sql) = &self.statement_limit {
-            self.run(&mut client, sql)?;
-        }
-        self.note_whether_watched(&mut client);
-        Ok(client)
+        self.set_up(self.opening.open()?)
     }
 
     /// Asks the server, without a time limit; the pool uses the bounded ping of [`PostgresDriver`] instead.

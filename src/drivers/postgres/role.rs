@@ -7,10 +7,16 @@ use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
 
 use super::PostgresManager;
 use super::classify::is_of_statement;
+use crate::settings::{Mode, ResetOnReturn, Role, Settings};
 
-/// What a session is read-only by: not its own settings, but those that it began with.
-const QUESTION: &str = "SELECT pg_catalog.pg_is_in_recovery() OR EXISTS (SELECT FROM pg_catalog.pg_settings \
-                        WHERE name = 'default_transaction_read_only' AND reset_val = 'on')";
+/// Whether the server is a standby, and whether the session is read-only unless it says otherwise.
+const QUESTION: &str = "SELECT pg_catalog.pg_is_in_recovery(), \
+                        pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool";
+
+/// Whether the session has been so from its login on, and not by its own settings or, behind a PgBouncer, by those of somebody else.
+/// It is asked only then, because the first look at pg_settings takes a new session milliseconds.
+const SINCE_LOGIN: &str = "SELECT reset_val FROM pg_catalog.pg_settings \
+                           WHERE name OPERATOR(pg_catalog.=) 'default_transaction_read_only'";
 
 /// Columns that a reset asks for together with its proof; they cost next to nothing. Only in the second do the settings of the
 /// session itself count.
@@ -35,33 +41,64 @@ impl Asking {
     }
 }
 
+/// On which connections the login asks for the role.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) enum AsksAtLogin {
+    Always,
+    #[default]
+    IfWatched,
+    Never,
+}
+
+impl AsksAtLogin {
+    pub(super) fn of(settings: &Settings) -> Self {
+        match settings.role {
+            Role::Primary | Role::Replica => AsksAtLogin::Always,
+            // Each connection is used once.
+            Role::Any if settings.mode == Some(Mode::Null) => AsksAtLogin::Never,
+            Role::Any if settings.reset_on_return == ResetOnReturn::Never => AsksAtLogin::Always,
+            Role::Any => AsksAtLogin::IfWatched,
+        }
+    }
+}
+
 fn first_value(answer: &[SimpleQueryMessage], column: usize) -> Option<bool> {
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     })?;
     match row.try_get(column).ok()?? {
-        "t" => Some(true),
-        "f" => Some(false),
+        "t" | "on" => Some(true),
+        "f" | "off" => Some(false),
         _ => None,
     }
 }
 
 impl PostgresManager {
-    /// Opens a connection, sets what is to be set, and asks for the role in the same string.
-    pub(super) fn log_in(&self) -> Result<Client, PgError> {
+    /// Opens a connection, sets what is to be set, and asks for the role in the same string: if that is wanted, and on a watched
+    /// connection, on which a return may send nothing that could ask. On others the first reset asks. A PgBouncer that has no server
+    /// connection to spare answers no question, but it lets clients in.
+    pub(super) fn log_in(&self, asks: AsksAtLogin) -> Result<Client, PgError> {
         LOGIN.set(None);
-        if self.role.is_in_vain() {
-            return r2d2::ManageConnection::connect(self);
-        }
         let mut client = self.opening.open()?;
+        let asks = match asks {
+            _ if self.role.is_in_vain() => false,
+            AsksAtLogin::Always => true,
+            AsksAtLogin::IfWatched => {
+                self.opening.may_watch() && super::stream::find(&mut client).is_some()
+            }
+            AsksAtLogin::Never => false,
+        };
+        if !asks {
+            return self.set_up(client);
+        }
         let limit = self.statement_limit.as_deref();
         let question = match limit {
             Some(limit) => format!("{limit}; {QUESTION}"),
             None => QUESTION.to_owned(),
         };
         match self.ask(&mut client, &question) {
-            Ok(answer) => LOGIN.set(first_value(&answer, 0)),
+            Ok(answer) => LOGIN.set(self.judge(&mut client, &answer)?),
             Err(refusal) if is_of_statement(&refusal) && !client.is_closed() => {
                 self.role.0.store(true, Ordering::Relaxed);
                 // It was undone together with the question.
@@ -75,12 +112,34 @@ impl PostgresManager {
         Ok(client)
     }
 
+    pub(super) fn set_up(&self, mut client: Client) -> Result<Client, PgError> {
+        if let Some(sql) = &self.statement_limit {
+            self.run(&mut client, sql)?;
+        }
+        self.note_whether_watched(&mut client);
+        Ok(client)
+    }
+
     pub(super) fn is_read_only(&self, client: &mut Client) -> Result<Option<bool>, PgError> {
         if self.role.is_in_vain() {
             return Ok(None);
         }
         let answer = self.ask(client, QUESTION)?;
-        Ok(first_value(&answer, 0))
+        self.judge(client, &answer)
+    }
+
+    fn judge(
+        &self,
+        client: &mut Client,
+        answer: &[SimpleQueryMessage],
+    ) -> Result<Option<bool>, PgError> {
+        match (first_value(answer, 0), first_value(answer, 1)) {
+            (Some(false), Some(true)) => {
+                let answer = self.ask(client, SINCE_LOGIN)?;
+                Ok(first_value(&answer, 0))
+            }
+            (in_recovery, _) => Ok(in_recovery),
+        }
     }
 
     /// What a reset asks for after its proof. Under `never` the session is in its holder's hands, and only a standby is read-only

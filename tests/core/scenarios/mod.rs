@@ -18,5 +18,6 @@ mod proportion;
 mod random;
 mod readiness;
 mod resets;
+mod roles;
 mod verdicts;
 mod warming;

@@ -8,6 +8,8 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,8 +17,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 mod link;
+mod turns;
 
 use link::{Link, reset};
+pub use turns::Turns;
 
 /// What the proxy does to the connections it strikes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,6 +69,7 @@ pub struct Proxy {
     port: u16,
     orders: Option<Sender<Order>>,
     wake: UnixStream,
+    connects: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -76,7 +81,9 @@ impl Proxy {
         let (orders, inbox) = channel();
         let (wake, woken) = UnixStream::pair().expect("a pair of sockets");
         woken.set_nonblocking(true).expect("a socket");
+        let connects = Arc::new(AtomicUsize::new(0));
         let switchboard = Switchboard {
+            connects: connects.clone(),
             server,
             port,
             listener: Some(listener),
@@ -92,6 +99,7 @@ impl Proxy {
             port,
             orders: Some(orders),
             wake,
+            connects,
             thread: Some(
                 thread
                     .spawn(move || switchboard.run())
@@ -102,6 +110,11 @@ impl Proxy {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// All connections that clients have opened so far. One that is refused is not seen.
+    pub fn connects(&self) -> usize {
+        self.connects.load(SeqCst)
     }
 
     /// A URL of the server, redirected to the proxy.
@@ -151,6 +164,7 @@ fn listen(port: u16) -> TcpListener {
 
 /// What the proxy's thread owns.
 struct Switchboard {
+    connects: Arc<AtomicUsize>,
     server: u16,
     port: u16,
     listener: Option<TcpListener>,
@@ -224,6 +238,7 @@ impl Switchboard {
     fn accept(&mut self) {
         while let Some(Ok((client, _))) = self.listener.as_ref().map(TcpListener::accept) {
             self.accepted += 1;
+            self.connects.fetch_add(1, SeqCst);
             let is_chosen = matches!(self.when, When::Among(most) if self.accepted <= most);
             let is_struck = is_chosen || self.when == When::Now;
             let server = match self.mode {

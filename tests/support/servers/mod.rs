@@ -19,6 +19,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -28,7 +29,10 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 mod installed;
+mod replicated;
 use installed::{Release, binary, newest, postgres_binary};
+#[allow(unused_imports)]
+pub use replicated::HaProxy;
 
 /// The password of `app`, with characters that must be escaped in a URL.
 pub const PASSWORD: &str = "s3cret/pass@word";
@@ -75,6 +79,7 @@ enum Kind {
     MariaDb,
     MySql,
     PgBouncer,
+    HaProxy,
 }
 
 impl Kind {
@@ -83,6 +88,17 @@ impl Kind {
         match self {
             Kind::Postgres | Kind::PgBouncer => "postgres",
             Kind::MariaDb | Kind::MySql => "mysql",
+            Kind::HaProxy => "haproxy",
+        }
+    }
+
+    /// The file that configures a server which takes no settings on its command line. It is written from one with `.template`
+    /// after its name, where PORT stands for the port.
+    fn configuration(self) -> Option<&'static str> {
+        match self {
+            Kind::Postgres | Kind::MariaDb | Kind::MySql => None,
+            Kind::PgBouncer => Some("pgbouncer.ini"),
+            Kind::HaProxy => Some("haproxy.cfg"),
         }
     }
 
@@ -91,7 +107,7 @@ impl Kind {
     fn at_end(self) -> &'static str {
         match self {
             Kind::Postgres => "QUIT",
-            Kind::MariaDb | Kind::MySql | Kind::PgBouncer => "KILL",
+            Kind::MariaDb | Kind::MySql | Kind::PgBouncer | Kind::HaProxy => "KILL",
         }
     }
 
@@ -99,7 +115,7 @@ impl Kind {
     fn stop(self) -> &'static str {
         match self {
             Kind::Postgres => "INT",
-            Kind::MariaDb | Kind::MySql | Kind::PgBouncer => "TERM",
+            Kind::MariaDb | Kind::MySql | Kind::PgBouncer | Kind::HaProxy => "TERM",
         }
     }
 }
@@ -182,6 +198,12 @@ impl Server {
                 binary("pgbouncer", "pgbouncer").display().to_string(),
                 self.path("pgbouncer.ini").display().to_string(),
             ],
+            Kind::HaProxy => vec![
+                binary("haproxy", "haproxy").display().to_string(),
+                "-db".into(),
+                "-f".into(),
+                self.path("haproxy.cfg").display().to_string(),
+            ],
         };
         command.extend(self.extra.iter().cloned());
         command
@@ -189,13 +211,11 @@ impl Server {
 
     /// Runs the server. Returns false if it ended instead of listening.
     fn try_run(&mut self) -> bool {
-        if self.kind == Kind::PgBouncer {
-            let ini = fs::read_to_string(self.path("pgbouncer.template")).expect("our own file");
-            fs::write(
-                self.path("pgbouncer.ini"),
-                ini.replace("PORT", &self.port.to_string()),
-            )
-            .expect("our own directory");
+        if let Some(file) = self.kind.configuration() {
+            let template = self.path(&format!("{file}.template"));
+            let text = fs::read_to_string(template).expect("our own file");
+            let text = text.replace("PORT", &self.port.to_string());
+            fs::write(self.path(file), text).expect("our own directory");
         }
         let mut watcher = as_user(self.kind.user(), "sh")
             .args(["-c", WATCHER, "watcher", self.kind.at_end()])
@@ -234,6 +254,8 @@ impl Server {
             Kind::MariaDb | Kind::MySql | Kind::PgBouncer => {
                 TcpStream::connect(("127.0.0.1", self.port)).is_ok()
             }
+            // A connect to its port would be one to a server behind it.
+            Kind::HaProxy => UnixStream::connect(self.path("stats")).is_ok(),
         }
     }
 
@@ -574,7 +596,8 @@ impl PgBouncer {
                     users.display()
                 );
                 fs::write(users, format!("\"app\" \"{PASSWORD}\"\n")).expect("our own directory");
-                fs::write(directory.join("pgbouncer.template"), ini).expect("our own directory");
+                fs::write(directory.join("pgbouncer.ini.template"), ini)
+                    .expect("our own directory");
             },
         ))
     }
@@ -636,7 +659,7 @@ fn fill_from_template(kind: Kind, release: Release, directory: &Path) {
         Kind::Postgres => postgres_binary(release, "postgres"),
         Kind::MariaDb => PathBuf::from(&mariadb_program(release)[0]),
         Kind::MySql => PathBuf::from(&mysql_program()[0]),
-        Kind::PgBouncer => unreachable!("PgBouncer has no data"),
+        Kind::PgBouncer | Kind::HaProxy => unreachable!("a proxy has no data"),
     };
     let version = output(Command::new(&program).arg("--version"));
     // The version of a fetched program begins with its path.
@@ -741,6 +764,8 @@ fn options_of_every_mysql(directory: &Path, port: u16) -> Vec<String> {
     let directory = directory.display();
     vec![
         format!("--datadir={directory}/data"),
+        // At its start a server removes the temporary tables it finds, also those of others that share the folder.
+        format!("--tmpdir={directory}"),
         format!("--port={port}"),
         "--bind-address=127.0.0.1".into(),
         format!("--socket={directory}/mysqld.sock"),
