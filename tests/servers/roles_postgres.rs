@@ -299,7 +299,8 @@ fn an_address_that_leads_to_both_kinds_is_borne() {
             std::thread::sleep(millis(10));
         }
         let connects = proxy.connects() - before;
-        let most = 4 + 1 + started.elapsed().as_secs() as usize;
+        // The first that was found read-only looks like a switch-over, which is followed once.
+        let most = 4 + 4 + 1 + started.elapsed().as_secs() as usize;
         assert!(connects <= most, "noted {noted}: {connects}");
         assert_laws(&pool.status());
     }
