@@ -1,7 +1,5 @@
 //! What the gate makes of the roles of servers: which connections are closed for them, and what is told.
 
-use std::mem;
-
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
 use crate::gate::lease::Live;
@@ -52,7 +50,7 @@ impl<M: Manager> State<M> {
     /// This connection was asked, and its server accepts writes.
     pub(crate) fn note_writable(&mut self, live: &mut Live<M>) {
         let now = self.rules.clock.now();
-        if mem::replace(&mut live.info.read_only, Some(false)) == Some(true) {
+        if live.info.read_only.replace(false) == Some(true) {
             let (login, words) = self.roles.accepts_again(live.generation, now);
             live.login = login;
             self.tell(words);
