@@ -11,6 +11,8 @@
 //! refuses one, the driver sends a CopyFail and a second Sync, which are answered too ([`super::proof`]). So any trace of a COPY
 //! calls for a reset with its proof. Such a CopyFail is sent together with the next request only, which is why what the driver
 //! has not sent yet is looked at too.
+//!
+//! Of an error only this is kept: whether a write was refused because the server, or the transaction, is read-only.
 
 use super::frames::{Frames, LOOKED_AT, Message};
 
