@@ -102,9 +102,13 @@ pub enum ResetOnReturn {
 /// Which server of a replicated database a pool's connections lead to, and what follows when a server that accepted writes no
 /// longer does.
 ///
-/// Each login asks whether its server is read-only: on PostgreSQL one that is in recovery, or whose `default_transaction_read_only`
-/// is on for this user from the login on; on MySQL and MariaDB one whose global `read_only` or `innodb_read_only` is on. That costs
-/// a round trip where nothing else is asked at the login (PostgreSQL without `command_timeout`, and MySQL for any role but `Any`).
+/// A server is read-only on PostgreSQL if it is in recovery, or if `default_transaction_read_only` is on for this user from the login
+/// on; on MySQL and MariaDB if its global `read_only` or `innodb_read_only` is on, also for a user who may write all the same.
+/// Each login asks, together with what is asked there anyway; for `Primary` and `Replica` it asks before any hook runs, which costs
+/// MySQL and MariaDB a round trip, and PostgreSQL one without `command_timeout`. For `Any`, PostgreSQL's logins ask only on watched
+/// connections and under `reset_on_return = never`; elsewhere the first return tells, so that a login does not wait where a
+/// PgBouncer has no server connection to spare. SQLite, and drivers that do not implement
+/// [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role changes nothing.
 /// A node of a Galera cluster that is not ready counts as a server that cannot accept logins now, whatever the role.
 /// SQLite, and drivers that do not implement [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role
 /// changes nothing.
