@@ -234,7 +234,8 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// What has been seen about the same in passing since this was asked last: in the answer to a ping or reset, which the pool has
     /// just made on this thread, or because the server has refused a write. `Some(true)` proves nothing by itself, and if it is
-    /// news the pool [asks](Driver::is_read_only); `Some(false)` is taken at its word. `None`, the default, means that nothing was seen. It must not block.
+    /// news the pool [asks](Driver::is_read_only); `Some(false)` is taken at its word. `None`, the default, means that nothing was
+    /// seen. It must not block.
     fn seen_read_only(&self, _manager: &M, _connection: &mut M::Connection) -> Option<bool> {
         None
     }

@@ -221,7 +221,10 @@ impl Roles {
         if !episode.may_probe(now) {
             return Follow::Keep;
         }
-        episode.pause = (episode.pause * 2).min(CALM);
+        // A switch-over takes seconds, and its end is to be noticed within one.
+        if episode.since + CALM <= now {
+            episode.pause = (episode.pause * 2).min(CALM);
+        }
         episode.alone = now + episode.pause;
         Follow::Close
     }

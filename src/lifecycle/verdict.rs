@@ -146,8 +146,8 @@ impl<M: Manager> Shared<M> {
         }
     }
 
-    /// One connection of this generation was found lost, and the server with it, or on a server that it should not be on: all others
-    /// of it are replaced before their next use. Many that fail together replace once.
+    /// One connection of this generation was found lost, and the server with it, or on a server that it should not be on: all
+    /// others of it are replaced before their next use. Many that fail together replace once.
     pub(crate) fn replace_older(self: &Arc<Self>, generation: u64, why: &str) {
         let next = self.generation.compare_exchange(
             generation,

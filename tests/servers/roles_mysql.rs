@@ -109,7 +109,7 @@ fn the_error_of_a_read_only_server_is_confirmed_at_the_return<S: TestServer>() {
     drop(connection);
     eventually("all are replaced", || database.status().total == 0);
     assert!(database.status().unsuited_for.is_some());
-    // The same again: two replacements, and then one at a time.
+    // The same again: two replacements, and then one a second.
     let started = Instant::now();
     while started.elapsed() < secs(3) {
         database.get().unwrap().execute(WRITE).unwrap_err();

@@ -145,8 +145,8 @@ fn extent_of_io(error: &io::Error) -> Extent {
     }
 }
 
-/// Whether the server refuses a write because it is read-only. 1290 names the option that it was started with, and there are others.
-/// 1792 is about the user's own transaction.
+/// Whether the server refuses a write because it is read-only. 1290 names the option that it was started with, and there are
+/// others. 1792 is about the user's own transaction.
 fn is_read_only(code: u16, message: &str) -> bool {
     match code {
         1836 => true,

@@ -7,8 +7,8 @@ use ::mysql::{Conn, Error as MyError, Row, Value};
 
 use super::MySqlManager;
 
-/// Every MySQL and MariaDB has both. MySQL's super_read_only brings read_only with it; innodb_read_only is what Amazon's Aurora sets
-/// on its readers.
+/// Every MySQL and MariaDB has both. MySQL's super_read_only brings read_only with it; innodb_read_only is what Amazon's Aurora
+/// sets on its readers.
 const COLUMNS: &str = "@@global.read_only, @@global.innodb_read_only";
 const COUNT: usize = 2;
 

@@ -13,8 +13,8 @@ use crate::settings::{Mode, ResetOnReturn, Role, Settings};
 const QUESTION: &str = "SELECT pg_catalog.pg_is_in_recovery(), \
                         pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool";
 
-/// Whether the session has been so from its login on, and not by its own settings or, behind a PgBouncer, by those of somebody else.
-/// It is asked only then, because the first look at pg_settings takes a new session milliseconds.
+/// Whether the session has been so from its login on, and not by its own settings or, behind a PgBouncer, by those of somebody
+/// else. It is asked only then, because the first look at pg_settings takes a new session milliseconds.
 const SINCE_LOGIN: &str = "SELECT reset_val FROM pg_catalog.pg_settings \
                            WHERE name OPERATOR(pg_catalog.=) 'default_transaction_read_only'";
 
@@ -76,8 +76,8 @@ fn first_value(answer: &[SimpleQueryMessage], column: usize) -> Option<bool> {
 
 impl PostgresManager {
     /// Opens a connection, sets what is to be set, and asks for the role in the same string: if that is wanted, and on a watched
-    /// connection, on which a return may send nothing that could ask. On others the first reset asks. A PgBouncer that has no server
-    /// connection to spare answers no question, but it lets clients in.
+    /// connection, on which a return may send nothing that could ask. On others the first reset asks. A PgBouncer that has no
+    /// server connection to spare answers no question, but it lets clients in.
     pub(super) fn log_in(&self, asks: AsksAtLogin) -> Result<Client, PgError> {
         LOGIN.set(None);
         let mut client = self.opening.open()?;
