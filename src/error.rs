@@ -6,7 +6,9 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::contract::error_class::ErrorClass;
+pub(crate) mod class;
+
+use crate::error::class::ErrorClass;
 
 /// Where a setting was written, in errors.
 pub(crate) const URL: &str = "the database URL";

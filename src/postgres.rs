@@ -19,8 +19,8 @@
 //!
 //! The pool reads the protocol as it goes by on encrypted connections, and on plain TCP connections if
 //! [`watch_plain_connections`](PostgresManager::watch_plain_connections) says so. There it sends a reset at a return only if a
-//! transaction is open, an answer is owed, there was a `COPY`, the session may listen, or not everything was understood; otherwise
-//! a return costs no round trip. It aborts a reset or a `validation_query` that is not answered on the thread that waits for it. On
+//! transaction is open, an answer is owed, there was a `COPY`, the session may listen, the server has refused a write as read-only,
+//! or not everything was understood; otherwise a return costs no round trip. It aborts a reset or a `validation_query` that is not answered on the thread that waits for it. On
 //! Unix sockets and on other plain connections every return is one round trip, and so it is on a thread of a tokio runtime.
 //!
 //! # Several hosts

@@ -8,6 +8,7 @@ use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::gate::lease::{Keeper, Lease};
+use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn};
 
@@ -32,6 +33,7 @@ impl<M: Manager> Shared<M> {
             || panicked
             || self.hooks.has_reset
             || self.hooks.has_checkin
+            || lease.live().verdict == Verdict::Unsuited
             || self.reset_is_due(&mut lease, how)
         {
             return self.restore(lease, now, unfit, how, panicked);

@@ -63,6 +63,7 @@ impl<M: Manager> Shared<M> {
         }
         match self.ping(lease, limit) {
             Pinged::Alive(lease) => Ok(Some(lease)),
+            Pinged::Unsuited => Ok(None),
             Pinged::QueryRefused(lease, error) => {
                 self.put_back(lease);
                 if !turn.is_probe {

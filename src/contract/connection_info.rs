@@ -15,6 +15,7 @@ pub struct ConnectionInfo {
     pub(crate) opened: Instant,
     pub(crate) clock: Clock,
     pub(crate) checkouts: u64,
+    pub(crate) read_only: Option<bool>,
 }
 
 impl ConnectionInfo {
@@ -40,6 +41,13 @@ impl ConnectionInfo {
     #[must_use]
     pub fn checkouts(&self) -> u64 {
         self.checkouts
+    }
+
+    /// Whether the server that the connection leads to is read-only, as the server said at the login or when it was asked last.
+    /// `None` if the driver cannot know, and in hooks before the login has ended.
+    #[must_use]
+    pub fn read_only(&self) -> Option<bool> {
+        self.read_only
     }
 }
 
@@ -68,7 +76,8 @@ pub enum CloseReason {
     ResetFailed,
     /// A hook refused it, failed or panicked.
     HookFailed,
-    /// It was invalidated by its holder or by `invalidate_all`, or had been opened before another connection was found lost.
+    /// It was invalidated by its holder or by `invalidate_all`, or had been opened before another connection was found lost or on a
+    /// server that has become read-only.
     Invalidated,
     /// Its holder panicked, and it could not be reset in full.
     Panicked,
@@ -77,12 +86,15 @@ pub enum CloseReason {
     Owed,
     /// The server was full, and this instance had more connections than its share (setting `instances`).
     OverShare,
+    /// Its server is read-only: it has refused a write, or has become read-only since the login, and the setting
+    /// [`role`](crate::Settings::role) says that the pool looks for another server then.
+    Unsuited,
     /// The pool was closed or dropped.
     PoolClosed,
 }
 
 impl CloseReason {
-    pub(crate) const ALL: [CloseReason; 13] = [
+    pub(crate) const ALL: [CloseReason; 14] = [
         CloseReason::Overflow,
         CloseReason::NullPool,
         CloseReason::Recycled,
@@ -95,6 +107,7 @@ impl CloseReason {
         CloseReason::Panicked,
         CloseReason::Owed,
         CloseReason::OverShare,
+        CloseReason::Unsuited,
         CloseReason::PoolClosed,
     ];
 }
@@ -114,6 +127,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Panicked => "panicked",
             CloseReason::Owed => "owed",
             CloseReason::OverShare => "over_share",
+            CloseReason::Unsuited => "unsuited",
             CloseReason::PoolClosed => "pool_closed",
         })
     }

@@ -219,6 +219,46 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         None
     }
 
+    /// Asks whether the server that this connection leads to is read-only, so that it refuses every write of this user. What the
+    /// session itself has set does not count, such as a transaction of the user's own that is read-only. `None`, the default,
+    /// means that this cannot be known; then the setting [`role`](crate::Settings::role) changes nothing.
+    ///
+    /// The pool asks when a connection comes back on which a statement failed with [`Unsuited`](ErrorClass::Unsuited), after the
+    /// reset, together with which it is limited and aborted.
+    ///
+    /// # Errors
+    /// The driver's own. The connection is then closed.
+    fn is_read_only(
+        &self,
+        _manager: &M,
+        _connection: &mut M::Connection,
+    ) -> Result<Option<bool>, M::Error> {
+        Ok(None)
+    }
+
+    /// What the login has said about the same. The pool asks once for each new connection, on the thread that opened it: after
+    /// [`connected`](Driver::connected) if any server will do, and otherwise right after [`connect`](Driver::connect), before any
+    /// hook. The default asks the server; a driver that has asked together with something else saves this round trip, and one whose
+    /// resets ask may leave it to the first of them. Of a login to a server in the wrong role nobody hears then.
+    ///
+    /// # Errors
+    /// The driver's own. The connect has then failed.
+    fn read_only_at_login(
+        &self,
+        manager: &M,
+        connection: &mut M::Connection,
+    ) -> Result<Option<bool>, M::Error> {
+        self.is_read_only(manager, connection)
+    }
+
+    /// What has been seen about the same in passing since this was asked last: in the answer to a ping or reset, which the pool has
+    /// just made on this thread, or because the server has refused a write. `Some(true)` proves nothing by itself, and if it is
+    /// news the pool [asks](Driver::is_read_only); `Some(false)` is taken at its word. `None`, the default, means that nothing was
+    /// seen. It must not block.
+    fn seen_read_only(&self, _manager: &M, _connection: &mut M::Connection) -> Option<bool> {
+        None
+    }
+
     /// How many connections the server accepts, or `None` if there is no such limit, which is the default. The pool asks until it
     /// gets an answer; either answer then holds for the life of the pool. The question runs on an idle connection, on a thread of
     /// the pool's own or that of a [health check](crate::Pool::health_check).

@@ -3,7 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod connection_info;
 pub(crate) mod driver;
-pub(crate) mod error_class;
+pub(crate) use crate::error::class as error_class;
 pub(crate) mod facts;
 pub(crate) mod hooks;
 pub(crate) mod server_limit;

@@ -9,6 +9,7 @@ use crate::contract::driver::Manager;
 use crate::contract::hooks::Customizer;
 use crate::gate::berths::{self, BayRef};
 use crate::gate::places::Place;
+use crate::gate::role::Login;
 use crate::gate::verdict::Verdict;
 
 /// A connection in its place. If it is dropped, the connection is closed and the place is given back.
@@ -62,6 +63,10 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) unused: bool,
     /// What its holder's errors have said of it.
     pub(crate) verdict: Verdict,
+    /// Counts it among those whose login said the same of their server.
+    pub(crate) login: Option<Login>,
+    /// When its server was last asked whether it is read-only, and was not.
+    pub(crate) refuted: Option<Instant>,
     /// `Some` while it is out or parked.
     pub(crate) keeper: Option<Keeper>,
     /// The bay of the thread that took it last, where its holder is noted and where it comes back to; `None` before the first.
@@ -94,6 +99,8 @@ impl<M: Manager> Live<M> {
             idle_since: opened,
             unused: true,
             verdict: Verdict::Sound,
+            login: None,
+            refuted: None,
             keeper: None,
             bay: None,
             holder: 0,

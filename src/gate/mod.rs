@@ -78,6 +78,7 @@ pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
 mod faults;
+mod following;
 mod fullness;
 pub(crate) mod holders;
 mod idle;
@@ -89,6 +90,8 @@ mod probing;
 mod queue;
 pub(crate) mod reach;
 pub(crate) mod reading;
+pub(crate) mod role;
+mod rules;
 mod server_full;
 mod share;
 mod state;
@@ -112,8 +115,8 @@ use crate::gate::berths::{BayRef, Berths};
 use crate::gate::holders::HolderRecord;
 use crate::gate::places::Places;
 use crate::gate::reading::Reading;
-pub(crate) use crate::gate::state::{Rules, State};
 use crate::gate::waiter::Waiter;
+pub(crate) use crate::gate::{rules::Rules, state::State};
 
 /// What the gate wants done once its lock is let go.
 pub(crate) struct Doors {
@@ -190,14 +193,12 @@ impl<M: Manager> Gate<M> {
     }
 
     /// As [`lock_queue`](Gate::lock_queue), if nobody holds the lock.
-    #[inline]
     pub(crate) fn try_lock_queue(&self) -> Option<Locked<'_, M>> {
         let state = Some(self.state.try_lock()?);
         Some(Locked { gate: self, state })
     }
 
-    /// Whether the server has said within the last ten seconds that it is full. Until then no working connection is closed before
-    /// its successor is open.
+    /// Whether the server has said within the last ten seconds that it is full. Nothing that works is closed then.
     pub(crate) fn is_server_full(&self) -> bool {
         self.server_full.load(Ordering::Acquire)
     }

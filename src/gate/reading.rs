@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::gate::Locked;
 use crate::gate::counters::Counters;
 use crate::gate::holders::HolderRecord;
+use crate::gate::role::Unsuited;
 
 #[derive(Clone)]
 pub(crate) struct Reading {
@@ -27,6 +28,7 @@ pub(crate) struct Reading {
     pub(crate) unreachable_for: Option<Duration>,
     pub(crate) database_error: Option<Error>,
     pub(crate) exhausted_for: Option<Duration>,
+    pub(crate) unsuited: Option<Unsuited>,
     pub(crate) server_limit: Option<ServerLimit>,
     pub(crate) holders: Vec<HolderRecord>,
 }
@@ -55,6 +57,7 @@ impl Reading {
             unreachable_for: state.unreachable_for(taken),
             database_error: state.database_error().cloned(),
             exhausted_for: state.episodes.exhausted_for(taken),
+            unsuited: state.roles.unsuited(),
             server_limit: state.server_limit.known(),
             holders,
         }
@@ -77,6 +80,7 @@ impl Reading {
             unreachable_for: None,
             database_error: None,
             exhausted_for: None,
+            unsuited: None,
             server_limit: None,
             holders: Vec::new(),
         }

@@ -7,6 +7,8 @@ use crate::contract::error_class::{ErrorClass, Extent};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     Sound,
+    /// Its server has refused a write because it is read-only, or because the user's transaction was.
+    Unsuited,
     /// An answer may still come that its next user would be given.
     Owed,
     /// This session has ended, and no other.
@@ -20,6 +22,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     pub(crate) fn of(class: ErrorClass, extent: impl FnOnce() -> Extent) -> Self {
         match class {
+            ErrorClass::Unsuited => Verdict::Unsuited,
             ErrorClass::Owed => Verdict::Owed,
             ErrorClass::Lost => match extent() {
                 Extent::Session => Verdict::Ended,
@@ -28,7 +31,6 @@ impl Verdict {
             },
             ErrorClass::Transient
             | ErrorClass::Full
-            | ErrorClass::Unsuited
             | ErrorClass::Permanent
             | ErrorClass::Statement => Verdict::Sound,
         }
@@ -46,10 +48,10 @@ impl Verdict {
         self > Verdict::Owed
     }
 
-    /// Why such a connection is closed; `None`: it need not be.
+    /// Why such a connection is closed without asking its server; `None`: it need not be.
     pub(crate) fn close_reason(self) -> Option<CloseReason> {
         match self {
-            Verdict::Sound => None,
+            Verdict::Sound | Verdict::Unsuited => None,
             Verdict::Owed => Some(CloseReason::Owed),
             Verdict::Ended | Verdict::Suspect | Verdict::Gone => Some(CloseReason::Lost),
         }

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use humantime::format_rfc3339_millis;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::database::Database;
 use crate::base::runtime::on_async_runtime_thread;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::http::Response;
 use crate::http::limits::CHECKED_AT_ONCE;
 use crate::observe::checked::HealthCheck;
@@ -48,51 +49,6 @@ fn whole_seconds(duration: Duration) -> u64 {
 
 fn one_decimal(percent: f64) -> f64 {
     (percent * 10.0).round() / 10.0
-}
-
-#[derive(Serialize)]
-struct Database {
-    status: &'static str,
-    reachable: bool,
-    checked_at: Option<String>,
-    age_seconds: Option<f64>,
-    took_seconds: Option<f64>,
-    error: Option<String>,
-}
-
-impl Database {
-    fn of(check: Result<HealthCheck, Error>) -> Result<Self, Error> {
-        let check = match check {
-            Ok(check) => check,
-            Err(error) if error.kind() == ErrorKind::Closed => HealthCheck {
-                reachable: false,
-                full: false,
-                skipped: false,
-                checked_at: None,
-                took: None,
-                error: Some(error.to_string()),
-            },
-            Err(error) => return Err(error),
-        };
-        let age = check
-            .checked_at
-            .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        Ok(Database {
-            status: match (check.skipped, check.reachable) {
-                _ if check.full => "full",
-                (true, _) => "skipped, exhausted",
-                (false, true) => "reachable",
-                (false, false) => "unreachable",
-            },
-            reachable: check.reachable,
-            checked_at: check
-                .checked_at
-                .map(|at| format_rfc3339_millis(at).to_string()),
-            age_seconds: age.map(|age| age.as_secs_f64()),
-            took_seconds: check.took.map(|took| took.as_secs_f64()),
-            error: check.error,
-        })
-    }
 }
 
 #[derive(Serialize)]

@@ -87,6 +87,7 @@
 mod address;
 mod answers;
 mod connections;
+mod database;
 mod health;
 pub mod limits;
 mod page;

@@ -4,6 +4,7 @@ mod call;
 mod close;
 mod open;
 mod reset;
+mod role;
 mod server_limit;
 pub(crate) mod shared;
 pub(crate) mod validate;

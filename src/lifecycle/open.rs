@@ -93,7 +93,8 @@ impl<M: Manager> Shared<M> {
             self.close_lease(lease, CloseReason::HookFailed);
             return Opened::Failed(Failure::of_hook("connect", failure));
         }
-        match self.finish_connecting(&mut lease) {
+        let finished = self.finish_connecting(&mut lease);
+        match finished.and_then(|()| self.note_role(&mut lease)) {
             Ok(()) => Opened::Ready(lease),
             Err(failure) => {
                 self.close_lease(lease, CloseReason::ValidationFailed);
@@ -116,10 +117,17 @@ impl<M: Manager> Shared<M> {
         // Read before the connect starts: if others are found lost meanwhile, this connection is under suspicion too.
         let generation = self.generation.load(Ordering::Acquire);
         let doubts = self.doubts.load(Ordering::Acquire);
-        let connection = match catch(|| self.driver.connect(&self.manager, limit)) {
+        let mut connection = match catch(|| self.driver.connect(&self.manager, limit)) {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(self.connect_refused(error)),
             Err(said) => return Err(Failure::panicked(&said)),
+        };
+        let read_only = match self.check_role(&mut connection) {
+            Ok(read_only) => read_only,
+            Err(failure) => {
+                self.close_unacquired(connection, limit);
+                return Err(failure);
+            }
         };
         let id = self.gate.lock().next_connection();
         let (connection, customizer) = match self.hooks.has_customizer {
@@ -133,6 +141,7 @@ impl<M: Manager> Shared<M> {
             opened: now,
             clock: self.clock.clone(),
             checkouts: 0,
+            read_only,
         };
         let expires = self.expiry(now);
         Ok(Live::new(
@@ -149,7 +158,7 @@ impl<M: Manager> Shared<M> {
         failure
     }
 
-    fn refused(&self, what: &str, error: M::Error) -> Failure {
+    pub(super) fn refused(&self, what: &str, error: M::Error) -> Failure {
         let (class, words) = self.describe(&error);
         let transient = matches!(
             class,
@@ -188,8 +197,13 @@ impl<M: Manager> Shared<M> {
             (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
             (Err(panic), _) => Failure::of_hook("on_acquire", panic),
         };
-        // As in r2d2, on_release is not called for a connection that was not acquired. The place belongs to the attempt, which does
-        // not end before this close has.
+        // As in r2d2, on_release is not called for a connection that was not acquired.
+        self.close_unacquired(connection, limit);
+        Err(failure)
+    }
+
+    /// Closes the connection of an attempt that has failed, which does not end before this close has: its place belongs to it.
+    fn close_unacquired(self: &Arc<Self>, connection: M::Connection, limit: Duration) {
         if self.facts.is_bounded(Call::Close) || !self.facts.is_bounded(Call::Connect) {
             self.close_driver(connection);
         } else {
@@ -203,7 +217,6 @@ impl<M: Manager> Shared<M> {
             });
             closed.wait(limit.min(CLOSE_LIMIT));
         }
-        Err(failure)
     }
 
     /// What the driver adds to the error's text. It is other people's code and may panic.

@@ -32,26 +32,38 @@ impl<M: Manager> Shared<M> {
         {
             return Some((lease, Some(CloseReason::HookFailed)));
         }
-        if !self.resets(how) {
+        let was_refused = self.was_refused_a_write(lease.live_mut());
+        if was_refused && self.is_closed_unasked(lease.live(), how) {
+            return Some((lease, Some(CloseReason::Unsuited)));
+        }
+        let (resets, asks) = (self.resets(how), was_refused && how != ResetOnReturn::Never);
+        if !resets && !asks {
             return Some((lease, panicked.then_some(CloseReason::Panicked)));
         }
         let doubts = self.doubts.load(Ordering::Acquire);
         let limit = self.settings.health_check_timeout;
         let work = move |shared: &Shared<M>, live: &mut Live<M>| {
-            shared
-                .driver
-                .reset(&shared.manager, &mut live.connection, how)
+            let reset = match resets {
+                true => shared
+                    .driver
+                    .reset(&shared.manager, &mut live.connection, how)?,
+                false => Reset::NotSupported,
+            };
+            Ok((reset, shared.ask_role_if_in_doubt(live, asks)?))
         };
         let (mut lease, result) =
             self.call(Call::Reset, lease, limit, CloseReason::ResetFailed, work)?;
         let failed = match result {
-            Ok(Ok(Reset::Done)) => {
+            Ok(Ok((Reset::Done, role))) => {
                 lease.live_mut().doubts = doubts;
-                return Some((lease, None));
+                let unfit = self.follow_role(&mut lease, role, asks);
+                return Some((lease, unfit));
             }
-            Ok(Ok(Reset::NotSupported)) => {
+            Ok(Ok((Reset::NotSupported, role))) => {
                 self.facts.note_that_it_resets_nothing();
-                return Some((lease, panicked.then_some(CloseReason::Panicked)));
+                let unfit = panicked.then_some(CloseReason::Panicked);
+                let unfit = unfit.or_else(|| self.follow_role(&mut lease, role, asks));
+                return Some((lease, unfit));
             }
             Ok(Err(error)) => Ok(error),
             Err(panic) => Err(panic),
@@ -111,11 +123,14 @@ impl<M: Manager> Shared<M> {
         // say why, so it is unclear whether the server has gone too.
         if broken.unwrap_or(true) {
             live.verdict = match live.verdict {
-                Verdict::Sound => Verdict::Suspect,
+                Verdict::Sound | Verdict::Unsuited => Verdict::Suspect,
                 noted => noted,
             };
         }
-        let verdict = std::mem::replace(&mut live.verdict, Verdict::Sound);
+        let verdict = live.verdict;
+        if verdict != Verdict::Unsuited {
+            live.verdict = Verdict::Sound; // what was refused is asked about after the reset
+        }
         self.speak_for_others(lease.live(), verdict);
         verdict
             .close_reason()

@@ -20,6 +20,8 @@ use crate::settings::PrePing;
 /// How a ping ended.
 pub(crate) enum Pinged<M: Manager> {
     Alive(Lease<M>),
+    /// It is alive, but its server has become read-only, and it has been closed.
+    Unsuited,
     /// The server refuses the validation_query itself; that says nothing about the connection.
     QueryRefused(Lease<M>, Error),
     Failed(Lease<M>, Fault),
@@ -79,9 +81,10 @@ impl<M: Manager> Shared<M> {
             limit,
             CloseReason::ValidationFailed,
             move |shared, live| {
-                shared
+                let pinged = shared
                     .driver
-                    .ping(&shared.manager, &mut live.connection, limit)
+                    .ping(&shared.manager, &mut live.connection, limit);
+                pinged.and_then(|()| shared.ask_role_if_in_doubt(live, false))
             },
         );
         let (mut lease, result) = match called {
@@ -89,11 +92,15 @@ impl<M: Manager> Shared<M> {
             None => return Pinged::NoAnswer,
         };
         let failed = match result {
-            Ok(Ok(())) => {
+            Ok(Ok(role)) => {
                 let live = lease.live_mut();
                 live.proven = self.clock.now();
                 live.doubts = doubts;
                 self.gate.lock().note_answer();
+                if let Some(reason) = self.follow_role(&mut lease, role, false) {
+                    self.close_lease(lease, reason);
+                    return Pinged::Unsuited;
+                }
                 return Pinged::Alive(lease);
             }
             Ok(Err(error)) if self.refuses_query(&error) => match self.note_refused_query(&error) {
@@ -157,6 +164,11 @@ impl<M: Manager> Shared<M> {
                 });
             }
             Pinged::Failed(lease, fault) => (lease, fault),
+            Pinged::Unsuited => {
+                return Err(failure(
+                    "a new connection leads to a server that is read-only now".to_owned(),
+                ));
+            }
             Pinged::NoAnswer => {
                 self.gate.lock().note_check_abandoned(connection);
                 return Err(failure(format!(

@@ -143,15 +143,15 @@ impl<M: Manager> Shared<M> {
     #[inline]
     pub(crate) fn speak_for_others(self: &Arc<Self>, live: &Live<M>, verdict: Verdict) {
         match verdict {
-            Verdict::Sound | Verdict::Owed | Verdict::Ended => {}
+            Verdict::Sound | Verdict::Unsuited | Verdict::Owed | Verdict::Ended => {}
             Verdict::Suspect => self.doubt_older(live.generation),
-            Verdict::Gone => self.replace_older(live.generation),
+            Verdict::Gone => self.replace_older(live.generation, "was found lost"),
         }
     }
 
-    /// One connection of this generation was found lost, and the server with it: all others of it are replaced before their
-    /// next use. Many that fail together replace once.
-    pub(crate) fn replace_older(self: &Arc<Self>, generation: u64) {
+    /// One connection of this generation was found lost, and the server with it, or on a server that it should not be on: all
+    /// others of it are replaced before their next use. Many that fail together replace once.
+    pub(crate) fn replace_older(self: &Arc<Self>, generation: u64, why: &str) {
         let next = self.generation.compare_exchange(
             generation,
             generation + 1,
@@ -162,7 +162,7 @@ impl<M: Manager> Shared<M> {
             say!(
                 Info,
                 &self.target,
-                "a connection was found lost: all opened before are replaced"
+                "a connection {why}: all opened before are replaced"
             );
             self.close_idle_of_older_generations();
         }

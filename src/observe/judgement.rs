@@ -15,6 +15,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
     let advice: Vec<String> = [
         on_outage(status),
         on_full_server(status),
+        on_role(status),
         on_hung_calls(status),
         on_leak(status),
         on_longest_holder(status),
@@ -74,6 +75,22 @@ fn on_full_server(status: &Status) -> Option<String> {
         status.total_capacity,
         others.unwrap_or_default()
     ))
+}
+
+/// What a switch-over needs that did not arrive here.
+fn on_role(status: &Status) -> Option<String> {
+    let since = status.unsuited_for?.as_secs_f64();
+    Some(match status.unsuited_in_vain {
+        false => format!(
+            "The server has been read-only for {since:.0} s and was not before: its connections are replaced, and if another server \
+             has taken over, see that logins lead there."
+        ),
+        true => format!(
+            "The server has been read-only for {since:.0} s, and new connections lead to a read-only server too: look at the proxy \
+             or DNS name that decides which server is the primary; behind PgBouncer, whose server connections outlive a switch-over, \
+             run RECONNECT on its admin console."
+        ),
+    })
 }
 
 fn on_hung_calls(status: &Status) -> Option<String> {

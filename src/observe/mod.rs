@@ -6,6 +6,7 @@ pub(crate) mod checked;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod judgement;
+mod limit;
 pub(crate) mod report;
 pub(crate) mod since;
 pub(crate) mod sizing;

@@ -57,6 +57,7 @@ impl<M: Manager> Shared<M> {
             unreachable_for,
             database_error,
             exhausted_for,
+            unsuited,
             server_limit,
             holders,
         } = reading;
@@ -171,6 +172,8 @@ impl<M: Manager> Shared<M> {
             holders,
             unreachable_for,
             exhausted_for,
+            unsuited_for: unsuited.map(|one| now.saturating_duration_since(one.since)),
+            unsuited_in_vain: unsuited.is_some_and(|one| one.in_vain),
             full_for,
         }
     }

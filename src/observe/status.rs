@@ -210,6 +210,17 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::seconds")
     )]
     pub exhausted_for: Option<Duration>,
+    /// For how long the pool has been on read-only servers although it had been on one that accepts writes: since a session was found
+    /// read-only after a write that was refused, or at its return or ping, until a login or a session that accepts writes. `None`
+    /// while that is not so, and always with [`Role::Replica`](crate::Role::Replica).
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
+    pub unsuited_for: Option<Duration>,
+    /// New logins lead to read-only servers too.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) unsuited_in_vain: bool,
     /// For how long the overflow has been used up, with more than 90 % of the capacity checked out. When this exceeds the setting
     /// leak_after, leak_detected is set. `None` while it is not so.
     #[cfg_attr(

@@ -253,7 +253,7 @@ impl<M: Manager> Builder<M> {
         let home = Home::of_a_pool()?;
         let is_described = driver.is_some();
         let mut driver = driver.unwrap_or_else(|| Box::new(Undescribed));
-        let mut settings = settings.with_url(&url);
+        let mut settings = settings.with_url(&url).with_role_of(&url)?;
         let mode = match settings.mode {
             Some(mode) => mode,
             None => ask_driver("default_mode", || driver.default_mode())?,

@@ -124,6 +124,11 @@ pub(super) static FAMILIES: &[Family] = &[
         }),
     ),
     gauge(
+        "db_pool_unsuited",
+        "1 while the pool is on read-only servers although it had been on one that accepts writes, otherwise 0.",
+        |status| Some(status.unsuited_for.is_some().into()),
+    ),
+    gauge(
         "db_pool_leak_detected",
         "1 while nearly all of the capacity has been out without a break for longer than the setting leak_after, otherwise 0.",
         |status| Some(status.leak_detected.into()),

@@ -108,17 +108,43 @@ pub enum ResetOnReturn {
     Full,
 }
 
-/// Which server of a replicated database a pool's connections lead to.
+/// Which server of a replicated database a pool's connections lead to, and what follows when a server that accepted writes no
+/// longer does.
+///
+/// A server is read-only on PostgreSQL if it is in recovery, or if `default_transaction_read_only` is on for this user from the
+/// login on; on MySQL and MariaDB if its global `read_only` or `innodb_read_only` is on, also for a user who may write all the
+/// same. Each login asks, together with what is asked there anyway; for `Primary` and `Replica` it asks before any hook runs, which
+/// costs MySQL and MariaDB a round trip, and PostgreSQL one without `command_timeout`. For `Any`, PostgreSQL's logins ask only on
+/// watched connections and under `reset_on_return = never`; elsewhere the first return tells, so that a login does not wait where a
+/// PgBouncer has no server connection to spare. SQLite, and drivers that do not implement
+/// [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role changes nothing. A node of a Galera
+/// cluster that is not ready counts as a server that cannot accept logins now, whatever the role. SQLite, and drivers that do not
+/// implement [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role changes nothing.
+///
+/// Later the pool asks again when a connection comes back on which the server refused a write as read-only. Whoever uses
+/// [`AnyConnection`](crate::AnyConnection) or [`note_error`](crate::Connection::note_error) tells it so; on watched PostgreSQL
+/// connections it sees that for itself, and on all others each reset asks in passing. Such an error proves nothing, because a
+/// user's own READ ONLY transaction is refused in the same words; only the server's answer does. Under `reset_on_return = never` a
+/// connection on which such an error was noted is closed without asking. In null mode every connection is new, and only the login
+/// asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Role {
-    /// Whichever server answers. A pool that has reached a server that accepts writes still follows a switch-over: once a server
-    /// has refused a write and says that it is read-only, the older connections are replaced.
+    /// Whichever server answers. A pool that has been on a server that accepts writes follows a switch-over: once a connection is
+    /// found on a read-only server, it is closed, and all that were opened before are replaced; again 1 s later if that led to
+    /// read-only servers too, and then once every 60 s. In between one connection is closed each second, and after a minute one
+    /// after 2, 4, 8 … 60 s. It ends with the first login to a server that accepts writes, and what was opened before that is
+    /// replaced too.
+    ///
+    /// A pool that has never been on such a server, or whose logins lead to servers of both kinds by turns, closes only connections
+    /// on which a write was refused, and at most one a second.
     #[default]
     Any,
-    /// Only a server that accepts writes. A login to another one is a failed connect that is worth another attempt.
+    /// Only a server that accepts writes. A login to another one is a failed connect, which [`retry`](crate::Settings::retry)
+    /// repeats. Once a connection is found on a read-only server, it is closed and all that were opened before are replaced.
     Primary,
-    /// Only a server that is read-only: a hot standby or a replica.
+    /// Only a server that is read-only: a hot standby or a replica. A login to another one is a failed connect, which
+    /// [`retry`](crate::Settings::retry) repeats. No connection is closed because its server is read-only.
     Replica,
 }
 

@@ -11,6 +11,7 @@ mod overlay;
 mod presets;
 mod provenance;
 mod retry;
+mod role;
 mod setters;
 mod table;
 mod text;
@@ -150,7 +151,8 @@ pub struct Settings {
     /// URL `pool_mode`, environment `DB_POOL_MODE`: `queue`, `null` or `auto` (`None`).
     pub mode: Option<Mode>,
 
-    /// Which server of a replicated database the connections lead to. Default [`Role::Any`].
+    /// Which server of a replicated database the connections lead to, and what follows once it has become read-only ([`Role`]).
+    /// Default [`Role::Any`].
     ///
     /// URL `pool_role`, environment `DB_POOL_ROLE`: `any`, `primary` or `replica`. `target_session_attrs=read-write` or `primary`
     /// in the URL of a PostgreSQL database implies `primary`.

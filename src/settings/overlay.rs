@@ -66,6 +66,8 @@ pub(crate) struct Overlay {
     /// By the rows' paths.
     given: BTreeMap<&'static str, Written>,
     capacity: Option<(u32, Written)>,
+    /// The driver's parameter `target_session_attrs`, which also says something of the role.
+    session_attrs: Option<String>,
 }
 
 /// Names only: a value may contain more than the setting, such as a password.
@@ -87,6 +89,7 @@ impl Overlay {
             values: Settings::default(),
             given: BTreeMap::new(),
             capacity: None,
+            session_attrs: None,
         }
     }
 
@@ -165,6 +168,14 @@ impl Overlay {
             self.given.entry(path).or_insert_with(|| written.clone());
         }
         Ok(self)
+    }
+
+    pub(super) fn note_session_attrs(&mut self, word: String) {
+        self.session_attrs = Some(word);
+    }
+
+    pub(super) fn session_attrs(&self) -> Option<&str> {
+        self.session_attrs.as_deref()
     }
 
     pub(super) fn values(&self) -> &Settings {

@@ -135,6 +135,12 @@ impl Settings {
         self.rebased()
     }
 
+    /// The strongest that has named the setting; `None` if only the preset has. To be asked after [`overlaid`](Settings::overlaid).
+    pub(super) fn source_of(&self, path: &str) -> Option<Source> {
+        let origin = self.provenance.origins.get(path)?;
+        Some(origin.source)
+    }
+
     /// For an error: the setting by the name under which it was given, and where.
     pub(super) fn given(&self, path: &str) -> Given {
         let was_assigned = ROWS

@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 
 use super::overlay::{Overlay, Written};
 use super::provenance::Source;
+use super::role::TARGET_SESSION_ATTRS;
 use super::{Settings, table};
 use crate::error::{Error, ErrorKind, URL};
 
@@ -51,6 +52,12 @@ pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
             "invalid database URL: it has an '@' after the first '?', so its parameters may be the end of a password: expected \
              the '?' of the password to be percent-encoded, or the '@' of the parameter",
         ));
+    }
+    let attrs = kept
+        .iter()
+        .find_map(|pair| pair.strip_prefix(TARGET_SESSION_ATTRS)?.strip_prefix('='));
+    if let Some(word) = attrs {
+        overlay.note_session_attrs(percent_decode_str(word).decode_utf8_lossy().into_owned());
     }
     let rest_of_query = kept.join("&");
     // If this '?' were left out, one in the fragment would begin the query.

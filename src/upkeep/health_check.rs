@@ -181,6 +181,7 @@ impl<M: Manager> Shared<M> {
                 return Some(Err(error));
             }
             Pinged::Failed(lease, fault) => (lease, fault),
+            Pinged::Unsuited => return Some(Ok(())),
             Pinged::NoAnswer => return None,
         };
         let words = &fault.words;

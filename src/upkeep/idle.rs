@@ -66,7 +66,7 @@ impl<M: Manager> Shared<M> {
     /// logs holders older than holder_warn_after, each once.
     pub(crate) fn upkeep(self: &Arc<Self>) {
         let now = self.clock.now();
-        let (old, idle_too_long, keeps_alive, wants_limit) = {
+        let (old, idle_too_long, keeps_alive, wants_limit, hopes) = {
             let mut gate = self.gate.lock();
             if let Some(limit) = self.settings.holder_warn_after {
                 gate.warn_of_holders(limit, now);
@@ -86,7 +86,13 @@ impl<M: Manager> Shared<M> {
                 .is_some_and(|limit| gate.any_idle(|live| unanswered_for(live, now) >= limit));
             // The next round does not begin while the last one is still under way.
             let keeps_alive = is_due && gate.begin_keepalive();
-            (old, idle_too_long, keeps_alive, gate.wants_limit())
+            (
+                old,
+                idle_too_long,
+                keeps_alive,
+                gate.wants_limit(),
+                gate.hopes_for_writes(),
+            )
         };
         for lease in old {
             let reason = self
@@ -99,6 +105,9 @@ impl<M: Manager> Shared<M> {
         }
         if wants_limit {
             self.on_helper(|shared| shared.learn_server_limit());
+        }
+        if hopes {
+            self.on_helper(|shared| shared.look_for_writes());
         }
         if keeps_alive {
             self.on_helper(|shared| {
@@ -135,7 +144,7 @@ impl<M: Manager> Shared<M> {
                 let reason = fault.close_reason(CloseReason::ValidationFailed);
                 self.close_lease(lease, reason);
             }
-            Pinged::NoAnswer => {}
+            Pinged::Unsuited | Pinged::NoAnswer => {}
         }
         true
     }

@@ -99,6 +99,7 @@ fn every_promised_name_is_there_with_its_type() {
             "server_limit",
             "unreachable_for",
             "exhausted_for",
+            "unsuited_for",
             "last_error",
             "last_error_at",
             "full_for",

@@ -37,6 +37,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         ("in_connect_hook", status.in_connect_hook),
         ("waiting", status.waiting_requests),
         ("leak_detected", status.leak_detected.into()),
+        ("unsuited", status.unsuited_for.is_some().into()),
         ("closed", status.closed.into()),
         (
             "wait_time_count",
@@ -169,6 +170,7 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
         CloseReason::Panicked,
         CloseReason::Owed,
         CloseReason::OverShare,
+        CloseReason::Unsuited,
         CloseReason::PoolClosed,
     ] {
         let count = status.closed_by_reason.get(&reason).copied().unwrap_or(0);

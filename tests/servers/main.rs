@@ -28,6 +28,8 @@ mod postgres_driver;
 mod postgres_resets;
 mod postgres_validation;
 mod postgres_watched;
+mod roles_mysql;
+mod roles_postgres;
 mod ten_killed;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

@@ -46,10 +46,29 @@ fn one_session_that_the_server_ends_says_nothing_of_the_others() {
 
 #[test]
 fn what_the_server_does_to_a_statement_leaves_the_connection_good() {
-    // Timeouts, cancels, deadlocks, and a read-only server.
-    for code in [3024, 1969, 1317, 1205, 1213, 1064, 1146, 1290, 1792, 1836] {
+    // Timeouts, cancels, deadlocks, an option of another kind, a read-only transaction.
+    for code in [3024, 1969, 1317, 1205, 1213, 1064, 1146, 1290, 1792] {
         assert_eq!(class(&refusal(code, "")), ErrorClass::Statement, "{code}");
     }
+    let other = "running with the --secure-file-priv option";
+    assert_eq!(class(&refusal(1290, other)), ErrorClass::Statement);
+    for option in [
+        "--read-only",
+        "--super-read-only",
+        "--innodb-read-only",
+        "read_only",
+    ] {
+        let message = format!("running with the {option} option");
+        assert_eq!(
+            class(&refusal(1290, &message)),
+            ErrorClass::Unsuited,
+            "{option}"
+        );
+    }
+    assert_eq!(
+        class(&refusal(1836, "Running in read-only mode")),
+        ErrorClass::Unsuited
+    );
 }
 
 #[test]

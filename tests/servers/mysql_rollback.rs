@@ -17,7 +17,10 @@ on_each!([
 
 type Action = (&'static str, fn(&mut Conn));
 
-const ROLLED_BACK: &[&str] = &["ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1"];
+const ROLLED_BACK: &[&str] = &[
+    "ROLLBACK AND NO CHAIN NO RELEASE; UNLOCK TABLES; SET autocommit=1; \
+                                SELECT 0, @@global.read_only, @@global.innodb_read_only",
+];
 
 const TABLE: &str = "CREATE TABLE t (i int)";
 

@@ -119,6 +119,14 @@ pub struct Server {
     /// The driver panics when it is asked what an error means.
     pub panics_when_asked: AtomicBool,
     pub shutdowns: AtomicUsize,
+    /// Whether the server is read-only, by the number of the connection that asks.
+    role: Mutex<Box<dyn FnMut(usize) -> Option<bool> + Send>>,
+    /// How often it was asked, logins included.
+    pub asked: AtomicUsize,
+    /// The login says nothing of it.
+    pub silent_logins: AtomicBool,
+    /// What the driver has seen in passing of whether the server is read-only.
+    pub seen: Mutex<Option<bool>>,
 }
 
 fn always(act: Act) -> Script {
@@ -151,6 +159,10 @@ impl Server {
             extent: Mutex::new(Extent::Server),
             panics_when_asked: AtomicBool::new(false),
             shutdowns: AtomicUsize::new(0),
+            role: Mutex::new(Box::new(|_| None)),
+            asked: AtomicUsize::new(0),
+            silent_logins: AtomicBool::new(false),
+            seen: Mutex::default(),
         })
     }
 
@@ -169,6 +181,20 @@ impl Server {
 
     pub fn on_close(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
         *self.close.lock() = Box::new(script);
+    }
+
+    /// Whether the server is read-only: the script is told the number of the connection that asks.
+    pub fn on_role(&self, script: impl FnMut(usize) -> Option<bool> + Send + 'static) {
+        *self.role.lock() = Box::new(script);
+    }
+
+    pub fn is_read_only(&self, read_only: bool) {
+        self.on_role(move |_| Some(read_only));
+    }
+
+    /// How often the server was asked whether it is read-only.
+    pub fn asked(&self) -> usize {
+        self.asked.load(SeqCst)
     }
 
     /// From now on, all connections opened so far are dead; new ones work.
@@ -396,6 +422,30 @@ impl Driver<ScriptedManager> for Scripted {
 
     fn extent(&self, _: &ScriptedError) -> Extent {
         *self.0.extent.lock()
+    }
+
+    fn is_read_only(
+        &self,
+        _: &ScriptedManager,
+        connection: &mut ScriptedConnection,
+    ) -> Result<Option<bool>, ScriptedError> {
+        self.0.asked.fetch_add(1, SeqCst);
+        Ok((self.0.role.lock())(connection.id))
+    }
+
+    fn read_only_at_login(
+        &self,
+        manager: &ScriptedManager,
+        connection: &mut ScriptedConnection,
+    ) -> Result<Option<bool>, ScriptedError> {
+        match self.0.silent_logins.load(SeqCst) {
+            true => Ok(None),
+            false => self.is_read_only(manager, connection),
+        }
+    }
+
+    fn seen_read_only(&self, _: &ScriptedManager, _: &mut ScriptedConnection) -> Option<bool> {
+        self.0.seen.lock().take()
     }
 
     fn shutdown(&self, _: &ScriptedManager) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::drivers::dsn::Dsn;
 use crate::error::{Error, URL};
+use crate::settings::Role;
 
 const WANTED: &str = "target_session_attrs";
 
@@ -38,6 +39,16 @@ impl Wanted {
             Wanted::Primary => "primary",
             Wanted::Standby => "standby",
             Wanted::PreferStandby => "prefer-standby",
+        }
+    }
+
+    /// Where there are `several` hosts and nothing else was asked for, one that has the role of the setting is looked for.
+    pub(crate) fn or_by_role(self, role: Role, several: Option<u32>) -> Self {
+        match role {
+            _ if self != Wanted::Any || several.is_none() => self,
+            Role::Primary => Wanted::ReadWrite,
+            Role::Replica => Wanted::ReadOnly,
+            Role::Any => Wanted::Any,
         }
     }
 

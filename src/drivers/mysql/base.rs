@@ -13,6 +13,8 @@ pub(super) struct Base {
     pub(super) autocommit: bool,
     /// As CURRENT_ROLE() returns it. Empty if no role is active, or if the server has no roles.
     pub(super) role: String,
+    /// Whether the server is read-only, as it has said at the login.
+    pub(super) read_only: Option<bool>,
 }
 
 impl Base {
@@ -35,11 +37,12 @@ impl Base {
                 "NONE" => String::new(),
                 _ => role,
             },
+            read_only: Some(false),
         }
     }
 
     fn is_usual(&self) -> bool {
-        self.autocommit && self.role.is_empty()
+        self.autocommit && self.role.is_empty() && self.read_only == Some(false)
     }
 
     /// SQL that activates these roles. MySQL returns a list of quoted names, MariaDB one name without quotes.
@@ -57,6 +60,7 @@ impl Default for Base {
         Base {
             autocommit: true,
             role: String::new(),
+            read_only: Some(false),
         }
     }
 }

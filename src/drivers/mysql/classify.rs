@@ -36,6 +36,9 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
                 false => ErrorClass::Transient,
             }
         }
+        MyError::MySqlError(refusal) if is_read_only(refusal.code, &refusal.message) => {
+            ErrorClass::Unsuited
+        }
         MyError::MySqlError(refusal) => classify_code(refusal.code),
         MyError::DriverError(cause) => match cause {
             DriverError::ConnectTimeout
@@ -152,12 +155,22 @@ fn extent_of_io(error: &io::Error) -> Extent {
     }
 }
 
+/// Whether the server refuses a write because it is read-only. 1290 names the option that it was started with, and there are
+/// others. 1792 is about the user's own transaction.
+fn is_read_only(code: u16, message: &str) -> bool {
+    match code {
+        1836 => true,
+        1290 => message.contains("read-only") || message.contains("read_only"),
+        _ => false,
+    }
+}
+
 fn classify_code(code: u16) -> ErrorClass {
     match code {
         // Too many connections, of all users or of this one.
         1040 | 1203 => ErrorClass::Full,
-        // Out of memory; no thread available; offline mode.
-        1041 | 1135 | 3032 => ErrorClass::Transient,
+        // Out of memory; no thread available; offline mode. A node of a Galera cluster that is not ready for anything says 1047.
+        1041 | 1047 | 1135 | 3032 => ErrorClass::Transient,
         // Shutting down, network errors, killed, idle for too long.
         1053 | 1077..=1080 | 1152..=1161 | 1184 | 1927 | 2006 | 2013 | 3169 | 4031 => {
             ErrorClass::Lost

@@ -14,13 +14,14 @@ use super::classify::{classify, extent, refuses_query};
 use super::hosts::wrong_role;
 use super::inside;
 use super::owed::{Socket, another_answer, is_unread, listen};
+use super::role;
 use super::strictly::ROLLBACK;
 use crate::contract::call::Reset;
 use crate::contract::driver::Driver;
 use crate::contract::error_class::{ErrorClass, Extent};
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
-use crate::settings::{ResetOnReturn, Settings};
+use crate::settings::{ResetOnReturn, Role, Settings};
 
 /// How the pool pings and resets MySQL and MariaDB connections and reads their errors.
 ///
@@ -31,6 +32,8 @@ use crate::settings::{ResetOnReturn, Settings};
 pub struct MySqlDriver {
     validation_query: Option<String>,
     never_resets: bool,
+    /// A server in the wrong role is no good, and is asked before anybody uses the connection.
+    role_is_asked_first: bool,
     bases: Bases,
 }
 
@@ -77,6 +80,7 @@ impl Driver<MySqlManager> for MySqlDriver {
     ) -> Result<(), Error> {
         self.validation_query.clone_from(&settings.validation_query);
         self.never_resets = settings.reset_on_return == ResetOnReturn::Never;
+        self.role_is_asked_first = settings.role != Role::Any;
         manager.prepare(pool_name, settings)
     }
 
@@ -92,12 +96,38 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager.hosts.to_walk()
     }
 
-    /// Asks for the state that a reset has to restore.
+    /// Asks for the state that a reset has to restore, and whether the server is read-only.
     fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
-        let question = format!("SELECT {}", Base::COLUMNS);
-        let row = manager.run_all(connection, &[], Some(&question))?;
-        self.bases.note(connection, Base::read(row.as_ref(), 0));
+        let (row, read_only, first) = manager.ask_at_login(connection, Base::COLUMNS)?;
+        let base = Base::read(row.as_ref(), first);
+        self.bases.note(connection, Base { read_only, ..base });
         Ok(())
+    }
+
+    fn is_read_only(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+    ) -> Result<Option<bool>, MyError> {
+        self.leaving_no_transaction(manager, connection, |connection| {
+            manager.is_read_only(connection)
+        })
+    }
+
+    fn read_only_at_login(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+    ) -> Result<Option<bool>, MyError> {
+        match self.role_is_asked_first {
+            true => manager.is_read_only(connection),
+            false => Ok(self.bases.of(connection).read_only),
+        }
+    }
+
+    /// What the last reset was told. Nobody need have had a write refused.
+    fn seen_read_only(&self, _manager: &MySqlManager, _connection: &mut Conn) -> Option<bool> {
+        role::take_seen()
     }
 
     fn ping(

@@ -116,12 +116,13 @@ impl MySqlManager {
     }
 
     fn login(&self) -> Result<Judged<Conn>, MyError> {
-        let connection = match catch_unwind(AssertUnwindSafe(|| self.open())) {
+        let mut connection = match catch_unwind(AssertUnwindSafe(|| self.open())) {
             Ok(opened) => opened?,
             // mysql 28.0.4 cuts PARSEC's nonce short if it ends in a zero, as one in 256 does, and panics over its length. The
             // next login has another nonce.
             Err(_) => self.open()?,
         };
+        self.refuse_node_that_is_not_ready(&mut connection)?;
         self.suits(connection)
     }
 

@@ -6,6 +6,7 @@ mod base;
 mod classify;
 mod driver;
 mod explain;
+mod galera;
 mod hosts;
 mod inside;
 mod limit;
@@ -13,6 +14,7 @@ mod opening;
 mod owed;
 mod parameters;
 mod reset;
+mod role;
 #[cfg(feature = "tls")]
 mod ssl_opts;
 mod statements;
@@ -87,6 +89,8 @@ pub struct MySqlManager {
     wanted: Wanted,
     in_random_order: bool,
     hosts: Arc<Hosts>,
+    role: Arc<role::Asking>,
+    galera: Arc<galera::Galera>,
 }
 
 impl MySqlManager {
@@ -231,6 +235,8 @@ impl MySqlManager {
             wanted: Wanted::Any,
             in_random_order: false,
             hosts: Arc::new(Hosts::new("queuepool", Vec::new(), false)),
+            role: Arc::default(),
+            galera: Arc::default(),
         };
         manager.arrange(false, "queuepool");
         manager
@@ -255,6 +261,8 @@ impl MySqlManager {
             wanted: self.wanted,
             in_random_order: self.in_random_order,
             hosts: self.hosts.clone(),
+            role: self.role.clone(),
+            galera: self.galera.clone(),
         }
     }
 
@@ -283,6 +291,7 @@ impl MySqlManager {
         self.statement_limit = limit::checked(settings.command_timeout)?;
         self.target = format!("queuepool::{pool_name}");
         self.echo = settings.echo;
+        self.wanted = self.wanted.or_by_role(settings.role, self.hosts.to_walk());
         Ok(())
     }
 

@@ -40,18 +40,19 @@ impl MySqlManager {
     }
 
     fn run_proved(&self, connection: &mut Conn, statements: &[&str]) -> Result<(), MyError> {
-        let Some(proof) = self.proof() else {
-            return match statements {
-                [] => Ok(()),
-                _ => self.run_all(connection, statements, None).map(drop),
-            };
+        let (proof, role) = (self.proof(), self.role_columns());
+        let question = match (proof, role) {
+            (None, _) if statements.is_empty() => return Ok(()),
+            (None, "") => return self.run_all(connection, statements, None).map(drop),
+            (proof, "") => format!("SELECT {}", proof.unwrap_or_default()),
+            (proof, role) => format!("SELECT {}, {role}", proof.unwrap_or_default()),
         };
-        let question = format!("SELECT {proof}");
         let row = self.run_all(connection, statements, Some(&question))?;
-        match is_proved(row.as_ref(), 0, proof) {
-            true => Ok(()),
-            false => Err(another_answer()),
+        if !is_proved(row.as_ref(), 0, proof.unwrap_or_default()) {
+            return Err(another_answer());
         }
+        self.note_role(row.as_ref(), 1);
+        Ok(())
     }
 
     /// Brings the session to its state after login and `init`. COM_RESET_CONNECTION rolls back, releases locks, and drops
@@ -89,7 +90,11 @@ impl MySqlManager {
         statements.extend(self.limit_of_statements_there(connection)?);
         let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
         let proof = self.proof().unwrap_or_default();
-        let question = format!("SELECT {proof}, DATABASE(), {}", Base::COLUMNS);
+        let (role, first) = match self.role_columns() {
+            "" => (String::new(), 2),
+            role => (format!("{role}, "), 4),
+        };
+        let question = format!("SELECT {proof}, DATABASE(), {role}{}", Base::COLUMNS);
         let row = self.run_all(connection, &statements, Some(&question))?;
         if !is_proved(row.as_ref(), 0, proof) {
             return Err(another_answer());
@@ -100,7 +105,10 @@ impl MySqlManager {
                 "the session has a current database although its login had none, and no statement can undo that",
             ));
         }
-        self.restore_roles(connection, bases, Base::read(row.as_ref(), 2))
+        if first > 2 {
+            self.note_role(row.as_ref(), 2);
+        }
+        self.restore_roles(connection, bases, Base::read(row.as_ref(), first))
     }
 
     /// Restores the roles. Autocommit stays as the server and `init` have set it; what the connect hooks had set is gone.
@@ -110,8 +118,14 @@ impl MySqlManager {
         bases: &Bases,
         now: Base,
     ) -> Result<(), MyError> {
-        let role = bases.of(connection).role;
-        let wanted = Base { role, ..now };
+        let Base {
+            role, read_only, ..
+        } = bases.of(connection);
+        let wanted = Base {
+            role,
+            read_only,
+            ..now
+        };
         if wanted.role != now.role {
             self.run(connection, &wanted.set_role())?;
         }

@@ -112,6 +112,14 @@ pub(super) fn refuses_query(error: &PgError) -> bool {
     })
 }
 
+/// Whether the server has refused a statement, and nothing else is wrong.
+pub(super) fn is_of_statement(error: &PgError) -> bool {
+    error
+        .as_db_error()
+        .is_some_and(|refusal| !ends_the_session(refusal))
+        && classify(error) == ErrorClass::Statement
+}
+
 /// A syntax error, an unknown object or a missing permission (42); an unknown schema, database, prepared statement or cursor;
 /// a feature that this server does not support. What a statement finds in its data is not among them, since people divide by
 /// zero in a validation_query to have a connection closed.
@@ -165,6 +173,8 @@ fn classify_state(state: &str, ends_the_session: bool) -> ErrorClass {
         // A standby ends a session that is in the way of what the primary has sent.
         _ if ends_the_session && state.starts_with("40") => ErrorClass::Lost,
         _ if state.starts_with("08") => ErrorClass::Lost,
+        // The server may be read-only, or the user's own transaction.
+        "25006" if !ends_the_session => ErrorClass::Unsuited,
         _ if !ends_the_session => ErrorClass::Statement,
         // Too many connections: of all users, or of this role or database.
         "53300" => ErrorClass::Full,
@@ -187,9 +197,9 @@ mod tests {
 
     #[test]
     fn what_a_server_refuses_in_a_sessions_life_says_nothing_of_the_connection() {
-        // Timeouts, cancels, locks, deadlocks, serialization failures, a full disk, a read-only server.
+        // Timeouts, cancels, locks, deadlocks, serialization failures, a full disk.
         for state in [
-            "57014", "55P03", "40001", "40P01", "53100", "25006", "22012", "42P01", "XX000",
+            "57014", "55P03", "40001", "40P01", "53100", "22012", "42P01", "XX000",
         ] {
             assert_eq!(
                 classify_state(state, false),
@@ -197,6 +207,11 @@ mod tests {
                 "{state}"
             );
         }
+    }
+
+    #[test]
+    fn a_write_that_was_refused_as_one_may_say_something_of_the_server() {
+        assert_eq!(classify_state("25006", false), ErrorClass::Unsuited);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::classify::{classify, extent, refuses_query};
 use super::hosts::wrong_role;
 use super::reset::reset;
 use super::returned;
+use super::role::{self, AsksAtLogin};
 use super::validation::Validation;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -24,6 +25,7 @@ use crate::settings::{ResetOnReturn, Settings};
 #[derive(Debug, Default)]
 pub struct PostgresDriver {
     validation: Option<Validation>,
+    asks_at_login: AsksAtLogin,
 }
 
 impl PostgresDriver {
@@ -42,11 +44,13 @@ impl Driver<PostgresManager> for PostgresDriver {
         settings: &Settings,
     ) -> Result<(), Error> {
         self.validation = Validation::of(settings);
+        self.asks_at_login = AsksAtLogin::of(settings);
         manager.prepare(pool_name, settings)
     }
 
+    /// A login may be asked whether its server is read-only.
     fn connect(&self, manager: &PostgresManager, limit: Duration) -> Result<Client, PgError> {
-        manager.connect_within(limit)
+        manager.log_in(self.asks_at_login, limit)
     }
 
     fn hosts(&self, manager: &PostgresManager) -> Option<u32> {
@@ -160,6 +164,28 @@ impl Driver<PostgresManager> for PostgresDriver {
     ) -> Option<Box<dyn FnOnce() + Send>> {
         let (canceller, token) = (manager.canceller.clone(), client.cancel_token());
         Some(Box::new(move || canceller.cancel(&token)))
+    }
+
+    /// A standby, or a server or user whose default_transaction_read_only is on.
+    fn is_read_only(
+        &self,
+        manager: &PostgresManager,
+        client: &mut Client,
+    ) -> Result<Option<bool>, PgError> {
+        manager.is_read_only(client)
+    }
+
+    fn read_only_at_login(
+        &self,
+        _manager: &PostgresManager,
+        _client: &mut Client,
+    ) -> Result<Option<bool>, PgError> {
+        Ok(role::at_login())
+    }
+
+    /// What the last reset was told together with its proof, or a refused write that went by on a watched connection.
+    fn seen_read_only(&self, manager: &PostgresManager, client: &mut Client) -> Option<bool> {
+        role::seen(manager, client)
     }
 
     fn server_limit(

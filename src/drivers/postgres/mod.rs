@@ -12,6 +12,7 @@ mod opening;
 mod proof;
 mod reset;
 mod returned;
+mod role;
 mod statements;
 mod stream;
 mod validation;
@@ -77,6 +78,7 @@ pub struct PostgresManager {
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
     echo: Option<String>,
+    role: role::Asking,
 }
 
 impl PostgresManager {
@@ -240,6 +242,7 @@ impl PostgresManager {
             config,
             statement_limit: None,
             echo: None,
+            role: Default::default(),
         };
         // This also arranges the rest.
         Ok(manager.tls(tls))
@@ -271,21 +274,9 @@ impl PostgresManager {
             _ => None,
         };
         self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
+        self.wanted = self.wanted.or_by_role(settings.role, self.hosts.to_walk());
         self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
         self.encryption.check(pool_name, &TLS_PARAMETERS)
-    }
-
-    /// Opens a connection to the first host that gives one, in at most `limit` altogether.
-    fn connect_within(&self, limit: Duration) -> Result<Client, PgError> {
-        let mut client = self.hosts.open(&self.login, self.each(), limit)?;
-        self.note_whether_watched(&mut client);
-        Ok(client)
-    }
-
-    /// How long one host may take.
-    fn each(&self) -> Duration {
-        let limit = self.config.get_connect_timeout();
-        limit.copied().unwrap_or(CONNECT_TIMEOUT)
     }
 
     /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened,

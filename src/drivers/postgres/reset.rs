@@ -10,6 +10,7 @@ use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
 
 use super::PostgresManager;
 use super::proof::Proof;
+use super::role;
 use crate::settings::ResetOnReturn;
 
 /// Everything that `DISCARD ALL` does except `DEALLOCATE ALL`, because the driver keeps prepared statements of its own, with which
@@ -38,9 +39,11 @@ pub(super) fn reset(
             return Ok(());
         }
         ResetOnReturn::Rollback => {
-            let rest = format!("; UNLISTEN *; SELECT {}", proof.number());
+            let (number, role) = (proof.number(), manager.role_columns(false));
+            let rest = format!("; UNLISTEN *; SELECT {number}{role}");
             let answer = end_transaction(manager, client, &rest)?;
             proof.check(client, &answer)?;
+            role::note(&answer, 1, false);
         }
         ResetOnReturn::Full => full(manager, client, &proof)?,
     }
@@ -67,7 +70,8 @@ fn note_reset(manager: &PostgresManager, client: &mut Client, how: ResetOnReturn
 
 /// Asks only the question. Returns whether it was answered.
 fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<bool, PgError> {
-    match manager.ask(client, &format!("SELECT {}", proof.number())) {
+    let (number, role) = (proof.number(), manager.role_columns(true));
+    match manager.ask(client, &format!("SELECT {number}{role}")) {
         // In a failed transaction no question is answered, and the transaction stays for the next user to end. But an empty
         // statement is not refused there. If it is, that was the answer to the question; and if an answer is left over, the driver
         // closes the connection.
@@ -79,18 +83,24 @@ fn prove(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Resul
                 false => proof.check(client, &[]).map(|()| false),
             }
         }
-        answer => proof.check(client, &answer?).map(|()| true),
+        answer => {
+            let answer = answer?;
+            proof.check(client, &answer)?;
+            role::note(&answer, 1, true);
+            Ok(true)
+        }
     }
 }
 
 fn full(manager: &PostgresManager, client: &mut Client, proof: &Proof) -> Result<(), PgError> {
     let limit = manager.statement_limit.as_deref().unwrap_or_default();
-    let number = proof.number();
+    let (number, role) = (proof.number(), manager.role_columns(false));
     let rest = format!(
-        "; {FULL}; SELECT {number}, pg_catalog.pg_advisory_unlock_all(); {PREPARED_BY_SQL}; {limit}"
+        "; {FULL}; SELECT {number}, pg_catalog.pg_advisory_unlock_all(){role}; {PREPARED_BY_SQL}; {limit}"
     );
     let answer = end_transaction(manager, client, &rest)?;
     proof.check(client, &answer)?;
+    role::note(&answer, 2, false);
     let names = prepared_by_sql(&answer)?;
     if names.is_empty() {
         return Ok(());

@@ -24,6 +24,8 @@ pub(super) fn reset_is_due(
     };
     let mut record = watch.record();
     let is_due = match how {
+        // The reset asks whether the server is read-only.
+        _ if record.is_refused() => true,
         ResetOnReturn::Never => !record.is_settled(),
         ResetOnReturn::Rollback => !record.is_idle(),
         ResetOnReturn::Full => !record.is_untouched(),

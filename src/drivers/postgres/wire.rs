@@ -11,6 +11,8 @@
 //! refuses one, the driver sends a CopyFail and a second Sync, which are answered too ([`super::proof`]). So any trace of a COPY
 //! calls for a reset with its proof. Such a CopyFail is sent together with the next request only, which is why what the driver
 //! has not sent yet is looked at too.
+//!
+//! Of an error only this is kept: whether a write was refused because the server, or the transaction, is read-only.
 
 use super::frames::{Frames, LOOKED_AT, Message};
 
@@ -44,6 +46,9 @@ const LISTENS_TO_NOTHING: [&[u8]; 26] = [
     b"ALTER",
     b"DROP",
 ];
+
+/// The field of an error that holds its code, if that is 25006. A code is preceded by other fields, each of which ends in a zero.
+const REFUSAL: &[u8] = b"\0C25006\0";
 
 /// In place of the type that the startup message does not have.
 const STARTUP: u8 = 0;
@@ -83,6 +88,10 @@ pub(super) struct Record {
     drops_notifications: bool,
     /// In the midst of one that is dropped.
     dropping: bool,
+    /// In the midst of an error, of which so many bytes match [`REFUSAL`].
+    error: Option<usize>,
+    /// The server has refused a write because it, or the transaction, is read-only.
+    refused: bool,
 }
 
 impl Record {
@@ -103,6 +112,8 @@ impl Record {
             unsent: Unsent::Nothing,
             drops_notifications: false,
             dropping: false,
+            error: None,
+            refused: false,
         }
     }
 
@@ -161,6 +172,9 @@ impl Record {
                 }
                 kept += taken;
             }
+            if self.error.is_some() && message.is_none() {
+                self.note_error(&bytes[seen..seen + taken]);
+            }
             seen += taken;
             if let Some(message) = message {
                 self.note_received(&message);
@@ -170,7 +184,24 @@ impl Record {
         kept + bytes.len() - seen
     }
 
+    /// These bytes of an error have come.
+    fn note_error(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let matched = self.error.unwrap_or(0);
+            let matched = match *byte == REFUSAL[matched] {
+                true => matched + 1,
+                false => usize::from(*byte == REFUSAL[0]),
+            };
+            self.refused |= matched == REFUSAL.len();
+            self.error = Some(matched % REFUSAL.len());
+        }
+        if self.from_server.is_between_messages() {
+            self.error = None;
+        }
+    }
+
     fn note_received(&mut self, message: &Message) {
+        self.error = (message.kind == b'E').then_some(0);
         match message.kind {
             b'Z' => {
                 self.status = message.body[0];
@@ -268,6 +299,15 @@ impl Record {
     /// The session is as a full reset leaves it.
     pub(super) fn is_as_new(&mut self) {
         self.touched = false;
+    }
+
+    /// Whether a write was refused that [`take_refused`](Record::take_refused) has not told of.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    pub(super) fn take_refused(&mut self) -> bool {
+        std::mem::take(&mut self.refused)
     }
 
     /// Whether there was an answer since this was asked last.

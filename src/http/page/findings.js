@@ -21,6 +21,9 @@ function findings(status) {
   } else if (status.last_error && age(status.last_error_at) < NEWS) {
     found.push({ level: 1, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
   }
+  if (status.unsuited_for !== null) {
+    found.push({ level: 1, word: "read-only", text: `The server has been read-only for ${lasting(status.unsuited_for)}, and was not before.` });
+  }
   if (status.leak_detected) {
     found.push({ level: 2, word: "leak suspected", text: `Full for ${lasting(status.full_for ?? 0)} without a break: ${count(status.checked_out)} of ${count(status.total_capacity)} connections are out.` });
   }

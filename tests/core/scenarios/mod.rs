@@ -18,6 +18,7 @@ mod proportion;
 mod random;
 mod readiness;
 mod resets;
+mod roles;
 mod trouble;
 mod verdicts;
 mod warming;

@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 mod link;
+mod turns;
 
 use link::{Link, reset};
+pub use turns::Turns;
 
 /// What the proxy does to the connections it strikes.
 #[derive(Clone, Copy, Debug, PartialEq)]

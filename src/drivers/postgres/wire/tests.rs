@@ -174,3 +174,41 @@ fn notifications_for_the_last_user_are_dropped_up_to_the_first_answer() {
         assert!(record.is_settled() && !record.is_idle());
     }
 }
+
+#[test]
+fn a_refused_write_is_known_by_its_code_wherever_it_is_cut() {
+    let error = |code: &str, words: &str| {
+        let body = format!("SFEHLER\0VERROR\0C{code}\0M{words}\0Fexecmain.c\0\0");
+        vec![
+            Sent(message(b'Q', b"INSERT INTO t VALUES (1)\0")),
+            Received(message(b'E', body.as_bytes())),
+            Received(ready(b'I')),
+        ]
+    };
+    let is_refused = |pieces: &[Piece]| {
+        let mut record = Record::new();
+        feed(&mut record, &login());
+        feed(&mut record, pieces);
+        assert!(record.is_idle());
+        let refused = record.is_refused();
+        assert_eq!(record.take_refused(), refused);
+        assert!(!record.is_refused(), "told once");
+        refused
+    };
+    let notice = [
+        Received(message(b'N', b"SWARNING\0C25006\0Mnone of ours\0\0")),
+        Received(message(b'D', b"\0\x01\0\0\0\x0ax\0C25006\0yz")),
+    ];
+    for _ in 0..200 {
+        assert!(is_refused(&error("25006", "cannot execute INSERT")));
+        assert!(!is_refused(&error("42501", "no C25006 for you")));
+        let asked = [Sent(message(b'Q', b"SELECT 1\0"))];
+        let mut pieces: Vec<Piece> = asked.into_iter().collect();
+        pieces.extend(notice.iter().map(|piece| match piece {
+            Sent(bytes) => Sent(bytes.clone()),
+            Received(bytes) => Received(bytes.clone()),
+        }));
+        pieces.push(Received(ready(b'I')));
+        assert!(!is_refused(&pieces), "neither a notice nor a row");
+    }
+}
