@@ -19,6 +19,11 @@ pub(super) const BREAK: Duration = Duration::from_secs(1);
 /// replacement, the next is the first again.
 const CALM: Duration = Duration::from_secs(60);
 
+/// So many logins in a row that led to read-only servers, and after this long one that did not, are the end of a switch-over. An
+/// address that leads to both kinds shows that sooner.
+const A_ROW: u32 = 3;
+const A_WHILE: Duration = Duration::from_millis(250);
+
 /// Counts an open connection among those whose login said the same. There is nothing to give back but itself.
 pub(crate) struct Login(#[expect(dead_code, reason = "it counts by being there")] Arc<()>);
 
@@ -38,6 +43,8 @@ pub(crate) enum Follow {
 struct Alive {
     writable: Arc<()>,
     read_only: Arc<()>,
+    /// Logins to read-only servers.
+    read_only_logins: u32,
     /// One whose server accepts writes was opened while another stood on a read-only one: an address leads to both. The other way
     /// round it may be a switch-over.
     mixed: bool,
@@ -76,6 +83,8 @@ pub(crate) struct Roles {
     episode: Option<Episode>,
     /// When all were replaced last, and how much later that may be done again.
     replaced: Option<(Instant, Duration)>,
+    /// When the end of an episode last replaced what was left on read-only servers, and how much later the next may.
+    cured: Option<(Instant, Duration)>,
     /// When a connection was closed last that was closed alone.
     alone: Option<Instant>,
 }
@@ -105,6 +114,7 @@ impl Roles {
             alive: Alive::default(),
             episode: None,
             replaced: None,
+            cured: None,
             alone: None,
         }
     }
@@ -127,12 +137,17 @@ impl Roles {
         if is_current && !read_only {
             words = self.end_episode(now);
             let left_behind = Alive::any(&self.alive.read_only);
-            replace = words.is_some() && left_behind && may_close && self.may_replace(now);
+            let all_were = self.alive.read_only_logins >= A_ROW
+                && self.replaced.is_none_or(|(last, _)| last + A_WHILE <= now);
+            replace = words.is_some() && left_behind && all_were && may_close && self.may_cure(now);
             if replace {
-                self.note_replacement(generation, now);
+                self.begin_generation(generation + 1);
             } else {
                 self.alive.mixed |= left_behind;
             }
+        }
+        if is_current && read_only {
+            self.alive.read_only_logins += 1;
         }
         let token = match read_only {
             true => &self.alive.read_only,
@@ -235,6 +250,19 @@ impl Roles {
             let pause = if in_vain >= 2 { CALM } else { pause };
             last + pause <= now
         })
+    }
+
+    /// Whether what is left on read-only servers is replaced because a login has led to one that accepts writes. This ends a
+    /// switch-over, however short a time ago the last replacement was. Where an address leads to both, it would come again and
+    /// again, so each within [`CALM`] doubles the time to the next.
+    fn may_cure(&mut self, now: Instant) -> bool {
+        let pause = match self.cured {
+            Some((last, pause)) if now < last + pause => return false,
+            Some((last, pause)) if now < last + CALM => (pause * 2).min(CALM),
+            _ => BREAK,
+        };
+        self.cured = Some((now, pause));
+        true
     }
 
     fn note_replacement(&mut self, generation: u64, now: Instant) {

@@ -129,7 +129,9 @@ fn both_roles<S: Replicated>() {
         .replace(&format!(":{server}/"), &format!(":{port}/"));
     let (outcome, status) = writes_fail(&url, |_, _| {});
     assert!(outcome.written > 0, "{outcome:#?}");
-    assert_one_a_second(&status);
+    // The first refusal may be taken for a switch-over, once, as long as no login has shown that there are both kinds.
+    let most = status.uptime.as_secs() + 1 + status.peak_total;
+    assert!(status.total_connections_closed <= most, "{status:#?}");
 }
 
 #[test]
@@ -156,7 +158,8 @@ fn behind_pgbouncer_two_replacements_are_tried_and_the_advice_names_reconnect() 
         advice = database.status().recommendations;
     });
     assert!(outcome.written > 0, "{outcome:#?}");
-    let most = 2 * status.peak_total;
+    // Besides, one a second is closed, so that its successor shows where logins lead.
+    let most = 2 * status.peak_total + SECONDS + 1;
     assert!(status.total_connections_closed <= most, "{status:#?}");
     assert!(
         advice.iter().any(|advice| advice.contains("RECONNECT")),
