@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Closed,
     /// As many callers are waiting already as the setting [`max_waiting`](crate::Settings#structfield.max_waiting) admits.
     Overloaded,
+    /// The wait was ended by its [`CancellationToken`](crate::CancellationToken).
+    Cancelled,
     /// A setting, a URL or an environment variable is malformed or out of range. The text says what was given, where (in which
     /// variable or in the URL; nothing for what was set in code), and what is expected.
     Settings,
@@ -88,6 +90,7 @@ impl Error {
                 | ErrorKind::Resources
                 | ErrorKind::Overloaded => true,
                 ErrorKind::Closed
+                | ErrorKind::Cancelled
                 | ErrorKind::Settings
                 | ErrorKind::Hook
                 | ErrorKind::Statement

@@ -54,6 +54,7 @@ pub use base::clock::Clock;
 pub use base::histogram::Histogram;
 pub use checkout::connection::Connection;
 pub use contract::call::{Call, Reset};
+pub use contract::cancellation::CancellationToken;
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
 pub use contract::driver::{Driver, Manager};
 pub use contract::error_class::{ErrorClass, Extent};

@@ -21,11 +21,15 @@ pub enum Fault {
     ParksInClosedBay,
     /// A caller leaves that was told of an idle connection, and the next one is not.
     LeavesWithoutPassingOn,
+    /// A caller whose wait is cancelled leaves without a look at what was handed to it at the last moment.
+    CancelIgnoresLastMoment,
+    /// A caller that is told something else when its token is cancelled does not look at the token afterwards.
+    CancelIsForgotten,
 }
 
 impl Fault {
     /// Every one.
-    pub const ALL: [Fault; 8] = [
+    pub const ALL: [Fault; 10] = [
         Fault::IgnoresLastMoment,
         Fault::GivesWithoutWaking,
         Fault::LeavesInTwoHolds,
@@ -34,6 +38,8 @@ impl Fault {
         Fault::LeavesWithoutPassingOn,
         Fault::JoinsWithoutGathering,
         Fault::ParksInClosedBay,
+        Fault::CancelIgnoresLastMoment,
+        Fault::CancelIsForgotten,
     ];
 }
 

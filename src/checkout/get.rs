@@ -9,6 +9,7 @@ use crate::base::sync::Instant;
 use crate::checkout::connection::Connection;
 use crate::checkout::turn::Turn;
 use crate::contract::call::Call;
+use crate::contract::cancellation::CancellationToken;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::Error;
@@ -32,13 +33,13 @@ impl<M: Manager> Shared<M> {
         let started = Instant::now();
         match self.take_parked(started, location) {
             Some(connection) => Ok(connection),
-            None => self.checkout_at_the_gate(started, timeout, location),
+            None => self.checkout_at_the_gate(started, timeout, location, None),
         }
     }
 
     /// The short way: by the lock of this thread's bay alone.
     #[inline]
-    fn take_parked(
+    pub(super) fn take_parked(
         &self,
         started: Instant,
         location: &'static Location<'static>,
@@ -57,11 +58,12 @@ impl<M: Manager> Shared<M> {
 
     /// Takes the connection whose turn it is and makes it ready; if it turns out unfit, takes the next. One deadline covers all of it.
     #[inline(never)]
-    fn checkout_at_the_gate(
+    pub(super) fn checkout_at_the_gate(
         self: &Arc<Self>,
         started: Instant,
         timeout: Duration,
         location: &'static Location<'static>,
+        token: Option<&CancellationToken>,
     ) -> Result<Connection<M>, Error> {
         let ticket = match self.take_ready(started, location) {
             Ok(connection) => return Ok(connection),
@@ -69,6 +71,7 @@ impl<M: Manager> Shared<M> {
         };
         let mut turn = Turn::new(started, timeout, location);
         turn.ticket = ticket;
+        turn.token = token.cloned();
         loop {
             let lease = self.next_lease(&mut turn)?;
             if let Some(lease) = self.make_ready(lease, &mut turn)? {
@@ -131,12 +134,10 @@ impl<M: Manager> Shared<M> {
                 }
             }
         };
+        turn.listen(&waiter);
         let mut until = turn.deadline;
         loop {
-            let signal = match waiter.wait(until) {
-                None if until < turn.deadline => Some(Signal::Look),
-                signal => signal,
-            };
+            let signal = turn.wait(&waiter, until);
             until = turn.deadline;
             match signal {
                 Some(Signal::Look) => {
@@ -157,6 +158,11 @@ impl<M: Manager> Shared<M> {
                 },
                 Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
                 Some(Signal::Closed) => return Err(self.closed_error()),
+                Some(Signal::Cancelled) => {
+                    if let Some(error) = self.leave_cancelled(turn) {
+                        return Err(error);
+                    }
+                }
                 None => {
                     let left = self.gate.leave_at_deadline(
                         turn.ticket,
@@ -227,10 +233,10 @@ impl<M: Manager> Shared<M> {
         let late;
         let closed = {
             let mut gate = self.gate.lock();
-            // A look is taken below.
+            // A look is taken below, and at the token when it waits again.
             late = waiter
                 .take()
-                .filter(|signal| !matches!(signal, Signal::Look));
+                .filter(|signal| !matches!(signal, Signal::Look | Signal::Cancelled));
             if let Some(delay) = retry
                 && (late.is_some() || !gate.is_closed())
             {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::later;
 use crate::base::sync::Instant;
+use crate::contract::cancellation::{CancellationToken, Listening};
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::waiter::Waiter;
@@ -30,6 +31,9 @@ pub(crate) struct Turn<M: Manager> {
     /// It is a health check and not a checkout: not counted as one, and no hook hears of it.
     pub(super) is_probe: bool,
     pub(super) location: &'static Location<'static>,
+    /// Ends its waits when it is cancelled.
+    pub(super) token: Option<CancellationToken>,
+    pub(super) listening: Option<Listening>,
 }
 
 impl<M: Manager> Turn<M> {
@@ -53,6 +57,8 @@ impl<M: Manager> Turn<M> {
             admitted: false,
             is_probe: false,
             location,
+            token: None,
+            listening: None,
         }
     }
 

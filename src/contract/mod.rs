@@ -1,6 +1,7 @@
 //! What users implement and what they are told: managers, drivers, hooks, and connections as hooks see them.
 
 pub(crate) mod call;
+pub(crate) mod cancellation;
 pub(crate) mod connection_info;
 pub(crate) mod driver;
 pub(crate) use crate::error::class as error_class;

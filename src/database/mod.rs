@@ -6,6 +6,7 @@ pub(crate) mod builder;
 use std::fmt;
 use std::time::Duration;
 
+use crate::contract::cancellation::CancellationToken;
 use crate::database::any_connection::{AnyConnection, Inside};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
@@ -81,6 +82,26 @@ impl Database {
             Kind::MySql(pool) => Inside::MySql(pool.get_timeout(timeout)?),
             #[cfg(feature = "sqlite")]
             Kind::Sqlite(pool) => Inside::Sqlite(pool.get_timeout(timeout)?),
+        };
+        Ok(self.any(inside))
+    }
+
+    /// As [`get`](Database::get), until the token is cancelled; see [`Pool::get_cancellable`].
+    ///
+    /// # Errors
+    /// As [`Pool::get_cancellable`].
+    ///
+    /// # Panics
+    /// As [`Pool::get`].
+    #[track_caller]
+    pub fn get_cancellable(&self, token: &CancellationToken) -> Result<AnyConnection, Error> {
+        let inside = match &self.0 {
+            #[cfg(feature = "postgres")]
+            Kind::Postgres(pool) => Inside::Postgres(pool.get_cancellable(token)?),
+            #[cfg(feature = "mysql")]
+            Kind::MySql(pool) => Inside::MySql(pool.get_cancellable(token)?),
+            #[cfg(feature = "sqlite")]
+            Kind::Sqlite(pool) => Inside::Sqlite(pool.get_cancellable(token)?),
         };
         Ok(self.any(inside))
     }

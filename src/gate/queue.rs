@@ -85,6 +85,16 @@ impl<M: Manager> State<M> {
         self.remove_waiter(position).map(|waiting| waiting.standing)
     }
 
+    /// As [`leave`](State::leave), for a caller that does not want to wait any longer. False: it has a signal, which came at the
+    /// last moment.
+    pub(crate) fn leave_if_undecided(&mut self, ticket: u64) -> bool {
+        let decides = |waiting: &mut Waiting<M>| matches!(waiting.standing, Standing::Deciding);
+        if self.find(ticket).is_none_or(decides) {
+            return false;
+        }
+        self.leave(ticket).is_some()
+    }
+
     pub(super) fn remove_waiter(&mut self, position: usize) -> Option<Waiting<M>> {
         let waiting = self.waiters.remove(position)?;
         if let Some(attempt) = waiting.standing.attempt() {
@@ -129,7 +139,7 @@ impl<M: Manager> State<M> {
     /// Tells a caller something. A signal that it has not read yet is replaced.
     pub(crate) fn post(&mut self, waiter: &Waiter<M>, signal: Signal<M>) {
         match waiter.post(signal) {
-            None | Some(Signal::Look) => {}
+            None | Some(Signal::Look | Signal::Cancelled) => {}
             Some(unread) => self.discard(unread),
         }
     }

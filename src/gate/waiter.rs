@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::sync::{Condvar, Instant, Mutex};
+use crate::contract::cancellation::Interrupt;
 use crate::contract::driver::Manager;
 use crate::gate::failure::Failure;
 use crate::gate::lease::Lease;
@@ -77,6 +78,8 @@ pub(crate) enum Signal<M: Manager> {
     Open(u64),
     Failed(Failure),
     Closed,
+    /// Its token is cancelled.
+    Cancelled,
 }
 
 /// The caller's side of [`Waiting`]. Signals are posted under the gate's lock; a caller that is no longer in the queue
@@ -110,9 +113,13 @@ impl<M: Manager> Waiter<M> {
 
     /// Posts [`Signal::Look`], unless there is a signal that it has not read yet.
     pub(super) fn nudge(&self) {
+        self.post_if_none(Signal::Look);
+    }
+
+    fn post_if_none(&self, posted: Signal<M>) {
         let mut signal = self.signal.lock();
         if signal.is_none() {
-            *signal = Some(Signal::Look);
+            *signal = Some(posted);
             self.wake.notify_one();
         }
     }
@@ -132,5 +139,12 @@ impl<M: Manager> Waiter<M> {
 
     pub(crate) fn take(&self) -> Option<Signal<M>> {
         self.signal.lock().take()
+    }
+}
+
+impl<M: Manager> Interrupt for Waiter<M> {
+    /// Not under the gate's lock. A signal that it has not read yet stays: it looks at its token after that.
+    fn interrupt(&self) {
+        self.post_if_none(Signal::Cancelled);
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::base::sync::Instant;
 use crate::checkout::connection::Connection;
 use crate::checkout::turn::Turn;
+use crate::contract::cancellation::CancellationToken;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::lifecycle::shared::Shared;
@@ -88,6 +89,25 @@ impl<M: Manager> Pool<M> {
     #[track_caller]
     pub fn get_timeout(&self, timeout: Duration) -> Result<Connection<M>, Error> {
         self.shared.checkout(timeout, Location::caller())
+    }
+
+    /// As [`get`](Pool::get), but another thread can end the wait: [`CancellationToken::cancel`] ends all that were begun with the
+    /// token, and one that begins later fails at once. A connect that was started for a caller that leaves goes on for others.
+    ///
+    /// What runs on the caller's own thread is not interrupted: a ping, a connect to SQLite, hooks, and what a driver of your own
+    /// [bounds](crate::Driver::is_bounded) or [can abort](crate::Driver::abort_handle). The wait ends after it, within the limits
+    /// that it has anyway.
+    ///
+    /// # Errors
+    /// Cancelled; and as [`get`](Pool::get).
+    ///
+    /// # Panics
+    /// As [`get`](Pool::get).
+    #[track_caller]
+    pub fn get_cancellable(&self, token: &CancellationToken) -> Result<Connection<M>, Error> {
+        let timeout = self.shared.settings.timeout;
+        self.shared
+            .checkout_unless(token, timeout, Location::caller())
     }
 
     /// An idle connection, or `None`. It never waits for a connection, and callers that wait go first, as with `get`. If a ping is

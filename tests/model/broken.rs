@@ -93,3 +93,21 @@ fn a_connection_that_is_parked_in_a_bay_that_is_closed_is_caught() {
         "deadlock",
     );
 }
+
+#[test]
+fn a_cancelled_wait_that_ignores_what_was_handed_over_at_the_last_moment_is_caught() {
+    expect_caught(
+        Fault::CancelIgnoresLastMoment,
+        "cancel::a_caller_who_is_cancelled_while_another_gives_is_served_or_gone",
+        "a connection is lost",
+    );
+}
+
+#[test]
+fn a_token_that_is_not_looked_at_after_another_signal_is_caught() {
+    expect_caught(
+        Fault::CancelIsForgotten,
+        "cancel::a_caller_who_is_told_to_look_and_is_cancelled_does_not_wait_on",
+        "deadlock",
+    );
+}

@@ -123,6 +123,7 @@ pub fn outcome<T>(result: &Result<T, Error>) -> &'static str {
             queuepool::ErrorKind::Connect => "connect",
             queuepool::ErrorKind::Closed => "closed",
             queuepool::ErrorKind::Overloaded => "overloaded",
+            queuepool::ErrorKind::Cancelled => "cancelled",
             other => panic!("{other:?}: {error}"),
         },
     }

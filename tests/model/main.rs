@@ -9,6 +9,7 @@
 #![cfg(queuepool_loom)]
 
 mod broken;
+mod cancel;
 mod closing;
 mod database;
 mod explore;

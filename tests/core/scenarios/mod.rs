@@ -2,6 +2,7 @@
 
 mod aborts;
 mod bays;
+mod cancelling;
 mod capacity;
 mod contract;
 mod corners;
