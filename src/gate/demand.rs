@@ -12,8 +12,8 @@ use crate::gate::waiter::{Signal, Standing};
 
 /// At most this many connects younger than [`YOUNG`] run at once, so that a burst of callers does not become a burst of logins.
 /// Older ones are slow and do not hold up others. Before its first refusal is known, a full server is asked for at most so many
-/// more than it has room for, which leaves two for the rest of that second.
-pub(super) const CONNECTS_AT_ONCE: usize = 8;
+/// more than it has room for.
+pub(super) const CONNECTS_AT_ONCE: usize = 10;
 const YOUNG: Duration = Duration::from_secs(1);
 
 impl<M: Manager> State<M> {

@@ -53,7 +53,7 @@ pub struct Sample {
     /// down.
     pub timeouts_at_capacity: u64,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 8 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Connects that failed.
     pub connection_errors: u64,
@@ -94,7 +94,7 @@ pub struct Recent {
     /// down.
     pub timeouts_at_capacity: u64,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 8 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Connections opened.
     pub opened: u64,

@@ -30,7 +30,7 @@ pub struct Since {
     /// Checkouts that ended at their deadline.
     pub connection_timeouts: u64,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 8 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because of the setting max_waiting.
     pub overloaded_count: u64,

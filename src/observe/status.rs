@@ -144,7 +144,7 @@ pub struct Status {
     /// anything has failed, and once a connection has been opened, pinged or returned after use since that failure.
     pub database_error: Option<String>,
     /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 8 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
     pub pool_exhausted_count: u64,
     /// Checkouts refused because as many callers were waiting as the setting max_waiting allows.
     pub overloaded_count: u64,

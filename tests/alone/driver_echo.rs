@@ -85,6 +85,7 @@ fn the_pools_own_statements_are_echoed_only_when_asked_for() {
         assert_eq!(
             echoed("m", begin),
             [
+                "SHOW GLOBAL VARIABLES LIKE 'wsrep_on'",
                 "SELECT VERSION()",
                 "SET SESSION max_statement_time = 0.001500",
                 "SELECT 2",

@@ -22,6 +22,8 @@ const LASTS: Duration = Duration::from_secs(5);
 /// How the limit is set, and where the connects that it refused are seen.
 trait Limited: Replicated {
     const SET_LIMIT: &str;
+    /// What is added to the URL.
+    const PARAMETERS: &str = "";
     /// How many were refused so far.
     fn refused(&self) -> u64;
 }
@@ -38,6 +40,8 @@ impl Limited for Postgres {
 impl Limited for MariaDb {
     const SET_LIMIT: &str =
         "ALTER USER 'app'@'127.0.0.1', 'app'@'localhost' WITH MAX_USER_CONNECTIONS";
+    /// Where a server is on its own machine, the driver logs in a second time, through the socket.
+    const PARAMETERS: &str = "?prefer_socket=false";
 
     fn refused(&self) -> u64 {
         let status = admin(self).text("SHOW GLOBAL STATUS LIKE 'Aborted_connects'");
@@ -128,7 +132,8 @@ fn run<S: Limited>(
         .unwrap();
     let begun = Instant::now();
     let mut counts = Vec::new();
-    let load = open_and_load(&server.url(), &mut || {
+    let url = format!("{}{}", server.url(), S::PARAMETERS);
+    let load = open_and_load(&url, &mut || {
         counts.push((Instant::now(), server.refused()));
         std::thread::sleep(millis(50));
         begun.elapsed() < LASTS
