@@ -154,8 +154,8 @@ pub struct Settings {
     /// Which server of a replicated database the connections lead to, and what follows once it has become read-only ([`Role`]).
     /// Default [`Role::Any`].
     ///
-    /// URL `pool_role`, environment `DB_POOL_ROLE`: `any`, `primary` or `replica`. `target_session_attrs=read-write` or `primary`
-    /// in the URL of a PostgreSQL database implies `primary`.
+    /// URL `pool_role`, environment `DB_POOL_ROLE`: `any`, `primary` or `replica`. `target_session_attrs=read-write` in the URL
+    /// implies `primary`.
     pub role: Role,
 
     /// How many instances of this pool, in all processes together, share the server: its limit of connections is divided by it in

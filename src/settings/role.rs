@@ -19,7 +19,8 @@ impl Settings {
             _ => return Ok(self),
         };
         match self.role {
-            Role::Any if wanted == Role::Primary => {
+            // A primary may be read-only by its settings, so the word `primary` asks for less.
+            Role::Any if url.session_attrs() == Some("read-write") => {
                 if self
                     .source_of("role")
                     .is_none_or(|source| source < Source::Url)
@@ -60,7 +61,7 @@ mod tests {
     fn a_url_that_wants_writes_implies_the_primary_and_another_word_nothing() {
         for (word, role) in [
             ("read-write", Role::Primary),
-            ("primary", Role::Primary),
+            ("primary", Role::Any),
             ("read-only", Role::Any),
             ("standby", Role::Any),
             ("prefer-standby", Role::Any),
