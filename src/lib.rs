@@ -31,6 +31,7 @@ mod pool;
 pub mod postgres;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+pub mod read_write;
 mod registry;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -59,6 +60,7 @@ pub use contract::connection_info::{CloseReason, ConnectionInfo};
 pub use contract::driver::{Driver, Manager};
 pub use contract::error_class::{ErrorClass, Extent};
 pub use contract::hooks::HookError;
+pub use contract::replication::Replication;
 pub use contract::server_limit::ServerLimit;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
@@ -76,6 +78,7 @@ pub use pool::Pool;
 pub use pool::builder::{Builder, Source};
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;
+pub use read_write::ReadWrite;
 pub use registry::{Member, Registry};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Role, Settings};
 #[cfg(any(feature = "postgres", feature = "mysql"))]

@@ -25,14 +25,31 @@ pub struct Registry {
 
 /// A pool or a database in a [`Registry`]. Cheap to clone.
 #[derive(Clone)]
-pub struct Member(Arc<dyn Pooled>);
+pub struct Member(pub(crate) Arc<dyn Pooled>);
+
+/// The part of a [`ReadWrite`](crate::ReadWrite) that its own name leads to.
+pub(crate) const PRIMARY: &str = "primary";
 
 /// What a registry needs from its members.
-trait Pooled: Any + Send + Sync {
+pub(crate) trait Pooled: Any + Send + Sync {
     fn status(&self) -> Status;
     fn health_check(&self) -> Result<HealthCheck, Error>;
     fn history(&self, after: u64) -> Vec<Sample>;
     fn close(&self, deadline: Duration) -> Result<(), Error>;
+
+    /// The members in whose place this one stands, each with the end of its name.
+    fn parts(&self) -> Vec<(String, Member)> {
+        Vec::new()
+    }
+
+    fn is_replica(&self) -> bool {
+        false
+    }
+
+    /// The pool of which this is a part of something else.
+    fn inside(&self) -> Option<&Member> {
+        None
+    }
 }
 
 impl<M: Manager> Pooled for Pool<M> {
@@ -125,17 +142,28 @@ impl Member {
         self.0.history(after)
     }
 
+    /// Whether this is a replica of a [`ReadWrite`](crate::ReadWrite), which reads pass over while it is not fit.
+    #[must_use]
+    pub fn is_replica(&self) -> bool {
+        self.0.is_replica()
+    }
+
+    fn inside<T: 'static>(&self) -> Option<&T> {
+        let member = self.0.inside().unwrap_or(self);
+        (&*member.0 as &dyn Any).downcast_ref()
+    }
+
     /// Returns the typed pool, if the member was added as a pool of this type.
     #[must_use]
     pub fn pool<M: Manager>(&self) -> Option<&Pool<M>> {
-        (&*self.0 as &dyn Any).downcast_ref()
+        self.inside()
     }
 
     /// Returns the database, if the member was added as one.
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     #[must_use]
     pub fn database(&self) -> Option<&Database> {
-        (&*self.0 as &dyn Any).downcast_ref()
+        self.inside()
     }
 }
 
@@ -152,7 +180,9 @@ impl Registry {
         Registry::default()
     }
 
-    /// Adds a pool or a database under a name, and returns the registry so that the next can be added.
+    /// Adds a pool or a database under a name, and returns the registry so that the next can be added. A
+    /// [`ReadWrite`](crate::ReadWrite) is added as its parts: `orders/primary`, `orders/replica-1` and so on. The name `orders`
+    /// then leads to the primary.
     ///
     /// # Errors
     /// Settings if the name is blank or taken.
@@ -164,15 +194,25 @@ impl Registry {
                 "a name that is not blank",
             ));
         }
+        let member = member.into();
+        let parts: Vec<(String, Member)> = match member.0.parts() {
+            parts if parts.is_empty() => vec![(name.to_owned(), member)],
+            parts => parts
+                .into_iter()
+                .map(|(part, member)| (format!("{name}/{part}"), member))
+                .collect(),
+        };
         let mut members = self.members.write();
-        if members.contains_key(name) {
+        let is_taken = |name: &str| members.contains_key(name);
+        let taken = is_taken(name) || is_taken(&format!("{name}/{PRIMARY}"));
+        if taken || parts.iter().any(|(name, _)| is_taken(name)) {
             return Err(Error::setting(
                 "name",
                 format_args!("{name:?}"),
                 "a name that no other pool of this registry has",
             ));
         }
-        members.insert(name.to_owned(), member.into());
+        members.extend(parts);
         drop(members);
         Ok(self)
     }
@@ -180,7 +220,9 @@ impl Registry {
     /// Returns the member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Member> {
-        self.members.read().get(name).cloned()
+        let members = self.members.read();
+        let primary = || members.get(&format!("{name}/{PRIMARY}"));
+        members.get(name).or_else(primary).cloned()
     }
 
     /// Returns the members' names in alphabetical order.

@@ -7,4 +7,5 @@ mod get;
 mod give;
 mod probe;
 mod ready;
+mod replication;
 pub(crate) mod turn;

@@ -26,15 +26,18 @@ pub enum Call {
     Close,
     /// [`Driver::server_limit`](crate::Driver::server_limit).
     ServerLimit,
+    /// [`Driver::replication`](crate::Driver::replication).
+    Replication,
 }
 
 impl Call {
-    pub(crate) const ALL: [Call; 5] = [
+    pub(crate) const ALL: [Call; 6] = [
         Call::Connect,
         Call::Ping,
         Call::Reset,
         Call::Close,
         Call::ServerLimit,
+        Call::Replication,
     ];
 }
 
@@ -46,6 +49,7 @@ impl fmt::Display for Call {
             Call::Reset => "reset",
             Call::Close => "close",
             Call::ServerLimit => "the question for the server's limit",
+            Call::Replication => "the question for the server's replication",
         })
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::contract::call::{Call, Reset};
 use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::replication::Replication;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{Mode, ResetOnReturn, Settings};
@@ -185,7 +186,7 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         false
     }
 
-    /// A function that aborts, from another thread, a ping, reset or server_limit that blocks on this connection. With it,
+    /// A function that aborts, from another thread, a ping, reset, server_limit or replication that blocks on this connection. With it,
     /// these calls run on the thread that needs them, and one that takes longer than its limit is aborted and its connection is
     /// closed. With `None`, the default, they run on a helper thread.
     ///
@@ -271,6 +272,21 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         _connection: &mut M::Connection,
     ) -> Result<Option<ServerLimit>, M::Error> {
         Ok(None)
+    }
+
+    /// How far the log of this connection's server has come: what it has written if it is a primary, what it has replayed if it is
+    /// a replica. The default says that nothing is known. [`ReadWrite`](crate::ReadWrite) asks this of its primary and of its
+    /// replicas at every check, on a thread of its own.
+    ///
+    /// # Errors
+    /// The driver's own. One that [`classify`](Driver::classify) calls a [`Statement`](ErrorClass::Statement) means that the server
+    /// works but does not tell.
+    fn replication(
+        &self,
+        _manager: &M,
+        _connection: &mut M::Connection,
+    ) -> Result<Replication, M::Error> {
+        Ok(Replication::unknown())
     }
 
     /// The mode if the settings name none. Asked once, when the pool is built.

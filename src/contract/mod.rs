@@ -7,4 +7,5 @@ pub(crate) mod driver;
 pub(crate) use crate::error::class as error_class;
 pub(crate) mod facts;
 pub(crate) mod hooks;
+pub(crate) mod replication;
 pub(crate) mod server_limit;

@@ -4,9 +4,11 @@ pub(crate) mod any_connection;
 pub(crate) mod builder;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::cancellation::CancellationToken;
+use crate::contract::replication::Replication;
 use crate::database::any_connection::{AnyConnection, Inside};
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
@@ -203,6 +205,13 @@ impl Database {
     /// As [`Pool::close`].
     pub fn close(&self, deadline: Duration) -> Result<(), Error> {
         with_pool!(self, pool => pool.close(deadline))
+    }
+
+    /// Asks the server how far its log has come; see [`Pool::replication`].
+    pub(crate) fn replication(
+        &self,
+    ) -> Arc<dyn Fn(Duration) -> Result<Replication, Error> + Send + Sync> {
+        with_pool!(self, pool => pool.replication())
     }
 
     /// The typed pool, if this is PostgreSQL.

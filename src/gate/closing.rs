@@ -131,7 +131,13 @@ impl<M: Manager> State<M> {
         let given_up = |attempt: &&Attempt| attempt.is_displaceable(now, slow);
         let connects = self.hung_connects() + self.attempts.iter().filter(given_up).count();
         let mut counts = vec![(Call::Connect, connects)];
-        for call in [Call::Ping, Call::Reset, Call::Close, Call::ServerLimit] {
+        for call in [
+            Call::Ping,
+            Call::Reset,
+            Call::Close,
+            Call::ServerLimit,
+            Call::Replication,
+        ] {
             let hangs = |closing: &&Closing| closing.hung && closing.call == call;
             counts.push((call, self.closings.iter().filter(hangs).count()));
         }
@@ -139,7 +145,7 @@ impl<M: Manager> State<M> {
             .iter()
             .filter(|(_, count)| *count > 0)
             .map(|(call, count)| match (call, count) {
-                (Call::ServerLimit, _) => call.to_string(),
+                (Call::ServerLimit | Call::Replication, _) => call.to_string(),
                 (Call::Close, 2..) => format!("{count} closes"),
                 (_, 1) => format!("1 {call}"),
                 (_, _) => format!("{count} {call}s"),

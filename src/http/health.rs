@@ -126,7 +126,7 @@ struct Detailed {
 }
 
 /// The fields of a status that describe the present moment; the others describe what has happened so far.
-const CURRENT_STATE: [&str; 19] = [
+const CURRENT_STATE: [&str; 21] = [
     "closed",
     "size",
     "checked_in",
@@ -140,6 +140,8 @@ const CURRENT_STATE: [&str; 19] = [
     "health",
     "leak_detected",
     "full_for",
+    "replica_lag",
+    "passed_over",
     "opening_connections",
     "in_connect_hook",
     "abandoned",
@@ -204,6 +206,11 @@ fn together<T: Serialize>(answers: &[Answer<T>]) -> Response {
     Response::json(status, &BTreeMap::from([("pools", pools)]))
 }
 
+/// An answer for all pools is not about replicas, since reads pass one over that is not fit.
+fn is_dispensable(member: &Member, chosen: Option<&str>) -> bool {
+    chosen.is_none() && member.is_replica()
+}
+
 fn of_status<T: Serialize>(
     registry: &Registry,
     chosen: Option<&str>,
@@ -215,7 +222,7 @@ fn of_status<T: Serialize>(
             let status = member.status();
             Answer {
                 pool,
-                well: status.is_healthy(),
+                well: status.is_healthy() || is_dispensable(&member, chosen),
                 body: body(status),
             }
         })
@@ -271,7 +278,7 @@ fn of_check<T: Serialize>(
         };
         answers.push(Answer {
             pool: pool.clone(),
-            well,
+            well: well || is_dispensable(member, chosen),
             body,
         });
     }

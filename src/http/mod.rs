@@ -36,7 +36,8 @@
 //! # Which pool
 //! `?pool=NAME` chooses a pool on the four `/health/…` paths that are about pools. The name is percent-encoded, and a `+` is a
 //! space, as in a form. Without the parameter, a registry of one pool answers for that pool. Any other registry answers
-//! `{"pools": {name: …}}` with the same body for each pool, and with 503 if any of them would.
+//! `{"pools": {name: …}}` with the same body for each pool, and with 503 if any of them would. Replicas of a
+//! [`ReadWrite`](crate::ReadWrite) do not count there, because reads pass one over that is down.
 //!
 //! # What is refused
 //! An unknown path gives 404 and lists the paths. An unknown pool gives 404 and names the pools. A query that is malformed, or

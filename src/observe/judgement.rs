@@ -7,6 +7,9 @@ use crate::observe::sizing::on_sizes;
 use crate::observe::status::{Status, most_frequent_line};
 use crate::settings::print_duration;
 
+/// The only advice where there is none.
+pub(crate) const NOTHING_TO_DO: &str = "Pool is healthy. No action needed.";
+
 /// What to do, in words, the most urgent first. There is always at least one line: if nothing is to be done, it says so.
 pub(crate) fn recommendations(status: &Status) -> Vec<String> {
     if status.closed {
@@ -26,7 +29,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
     .chain(on_null_mode(status))
     .collect();
     if advice.is_empty() {
-        vec!["Pool is healthy. No action needed.".to_owned()]
+        vec![NOTHING_TO_DO.to_owned()]
     } else {
         advice
     }

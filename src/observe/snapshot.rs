@@ -175,6 +175,8 @@ impl<M: Manager> Shared<M> {
             unsuited_for: unsuited.map(|one| now.saturating_duration_since(one.since)),
             unsuited_in_vain: unsuited.is_some_and(|one| one.in_vain),
             full_for,
+            replica_lag: None,
+            passed_over: None,
         }
     }
 }

@@ -228,6 +228,16 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::seconds")
     )]
     pub full_for: Option<Duration>,
+    /// How far this replica was behind its primary when it was last asked. `None` if that is unknown, and for every pool that is not
+    /// told of as a replica by a [`ReadWrite`](crate::ReadWrite).
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
+    pub replica_lag: Option<Duration>,
+    /// Why the reads of a [`ReadWrite`](crate::ReadWrite) pass this replica over. `None` while reads go to it, and for every pool
+    /// that is not told of as a replica.
+    pub passed_over: Option<String>,
 }
 
 /// Somebody who holds a connection.

@@ -16,6 +16,7 @@ use crate::checkout::connection::Connection;
 use crate::checkout::turn::Turn;
 use crate::contract::cancellation::CancellationToken;
 use crate::contract::driver::Manager;
+use crate::contract::replication::Replication;
 use crate::error::Error;
 use crate::lifecycle::shared::Shared;
 use crate::observe::checked::HealthCheck;
@@ -224,6 +225,15 @@ impl<M: Manager> Pool<M> {
         self.shared.may_block_here("close")?;
         self.care.monitor.switch_off();
         self.shared.close(deadline)
+    }
+
+    /// A function that asks how far the server's log has come. It takes a connection as a checkout would, within the limit that it
+    /// is given, but counts as none. It does not keep the pool from being closed by its last handle.
+    pub(crate) fn replication(
+        &self,
+    ) -> Arc<dyn Fn(Duration) -> Result<Replication, Error> + Send + Sync> {
+        let shared = self.shared.clone();
+        Arc::new(move |limit| shared.replication(limit))
     }
 
     /// For tests: the regular care of idle connections, now.

@@ -327,4 +327,14 @@ pub(super) static FAMILIES: &[Family] = &[
         "Connections within the server's limit that it reserves for administrators; absent if the limit is.",
         |status| status.server_limit.map(|limit| limit.reserved),
     ),
+    time(
+        "db_pool_replica_lag",
+        "How far this replica was behind its primary when it was last asked; absent if unknown, and for other pools.",
+        |status| status.replica_lag.map(|lag| lag.as_secs_f64()),
+    ),
+    gauge(
+        "db_pool_replica_passed_over",
+        "1 while reads pass this replica over because it is down or too far behind, otherwise 0.",
+        |status| Some(status.passed_over.is_some().into()),
+    ),
 ];

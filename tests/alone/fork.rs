@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 
-use queuepool::{Connection, Error, ErrorKind, PrePing, Registry, Settings};
+use queuepool::{Connection, Error, ErrorKind, PrePing, ReadWrite, Registry, Settings};
 
 use support::alone;
 use support::fork::in_child;
@@ -54,6 +54,38 @@ fn in_a_forked_child_every_call_that_may_wait_is_unsupported() {
             assert_eq!(calls(&server), before);
         });
         assert_eq!(state(&pool.status()), (3, 1, 0, 0));
+    });
+}
+
+#[test]
+fn in_a_forked_child_reads_and_writes_are_refused_and_no_lock_is_taken() {
+    alone(|| {
+        let (primary, replica) = (Server::new(), Server::new());
+        let apart = ReadWrite::new(primary.pool(settings()))
+            .replica(replica.pool(settings()))
+            .check_interval(millis(10))
+            .read_your_writes(true)
+            .build()
+            .unwrap();
+        let registry = Registry::new().add("orders", &apart).unwrap();
+        drop(apart.write().unwrap());
+        let guard = apart.write().unwrap();
+        // The checks go on, so one of many children is forked while their lock is held.
+        for _ in 0..20 {
+            in_child(|| {
+                let before = [calls(&primary), calls(&replica)];
+                assert_refused(apart.write().map(drop));
+                assert_refused(apart.read());
+                assert_refused(apart.read_after(&apart.mark()));
+                assert_refused(apart.close(secs(1)));
+                assert_eq!(apart.status().replicas[0].passed_over, None);
+                assert_eq!(registry.status().len(), 2);
+                drop(apart.clone());
+                assert_eq!([calls(&primary), calls(&replica)], before);
+            });
+        }
+        drop(guard);
+        drop(apart.read().unwrap());
     });
 }
 

@@ -5,6 +5,7 @@ mod custom_manager;
 mod from_r2d2;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod public_names;
+mod read_write;
 mod registry;
 mod scenarios;
 mod settings;

@@ -140,6 +140,14 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
             "server_reserved_connections",
             status.server_limit.map(|limit| limit.reserved as f64),
         ),
+        (
+            "replica_lag_seconds",
+            status.replica_lag.map(|lag| lag.as_secs_f64()),
+        ),
+        (
+            "replica_passed_over",
+            Some(f64::from(u8::from(status.passed_over.is_some()))),
+        ),
     ];
     let mut all = BTreeMap::new();
     let mut put = |name: &str, more: &[(&str, &str)], value: f64| {

@@ -30,6 +30,7 @@ mod postgres_validation;
 mod postgres_watched;
 mod roles_mysql;
 mod roles_postgres;
+mod read_write;
 mod ten_killed;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use queuepool::{
-    Builder, Call, Clock, Driver, ErrorClass, Extent, Pool, Reset, ResetOnReturn, ServerLimit,
-    Settings, Status,
+    Builder, Call, Clock, Driver, ErrorClass, Extent, Pool, Replication, Reset, ResetOnReturn,
+    ServerLimit, Settings, Status,
 };
 
 /// The message of a scripted panic.
@@ -91,10 +91,13 @@ pub struct Server {
     ping: Script,
     reset: Script,
     close: Script,
+    question: Script,
     pub connects: AtomicUsize,
     pub pings: AtomicUsize,
     pub resets: AtomicUsize,
     pub closes: AtomicUsize,
+    /// How often it was asked how far its log has come.
+    pub questions: AtomicUsize,
     /// How many connections are being opened, open or being closed now, and the most there have been.
     open: AtomicUsize,
     pub most_open: AtomicUsize,
@@ -113,6 +116,8 @@ pub struct Server {
     pub aborts_panic: AtomicBool,
     /// What the server reports about how many connections it accepts.
     pub limit: Mutex<Option<ServerLimit>>,
+    /// What the server says of its log.
+    pub replication: Mutex<Replication>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
     /// What the loss of a connection says about the others.
     pub extent: Mutex<Extent>,
@@ -140,10 +145,12 @@ impl Server {
             ping: always(Act::Succeed),
             reset: always(Act::Succeed),
             close: always(Act::Succeed),
+            question: always(Act::Succeed),
             connects: AtomicUsize::new(0),
             pings: AtomicUsize::new(0),
             resets: AtomicUsize::new(0),
             closes: AtomicUsize::new(0),
+            questions: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
             dead_before: AtomicUsize::new(0),
@@ -155,6 +162,7 @@ impl Server {
             panics_when_asked_to_abort: AtomicBool::new(false),
             aborts_panic: AtomicBool::new(false),
             limit: Mutex::default(),
+            replication: Mutex::new(Replication::unknown()),
             resets_are: Mutex::default(),
             extent: Mutex::new(Extent::Server),
             panics_when_asked: AtomicBool::new(false),
@@ -195,6 +203,8 @@ impl Server {
     /// How often the server was asked whether it is read-only.
     pub fn asked(&self) -> usize {
         self.asked.load(SeqCst)
+    pub fn on_question(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
+        *self.question.lock() = Box::new(script);
     }
 
     /// From now on, all connections opened so far are dead; new ones work.
@@ -225,6 +235,10 @@ impl Server {
 
     pub fn closes(&self) -> usize {
         self.closes.load(SeqCst)
+    }
+
+    pub fn questions(&self) -> usize {
+        self.questions.load(SeqCst)
     }
 
     pub fn aborts(&self) -> usize {
@@ -466,6 +480,15 @@ impl Driver<ScriptedManager> for Scripted {
         _: &mut ScriptedConnection,
     ) -> Result<Option<ServerLimit>, ScriptedError> {
         Ok(*self.0.limit.lock())
+    }
+
+    fn replication(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+    ) -> Result<Replication, ScriptedError> {
+        self.0.play(&self.0.question, &self.0.questions)?;
+        Ok(self.0.replication.lock().clone())
     }
 
     fn abort_handle(&self, connection: &ScriptedConnection) -> Option<Box<dyn FnOnce() + Send>> {

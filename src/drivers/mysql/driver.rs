@@ -19,6 +19,7 @@ use super::strictly::ROLLBACK;
 use crate::contract::call::Reset;
 use crate::contract::driver::Driver;
 use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::replication::Replication;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Role, Settings};
@@ -224,6 +225,16 @@ impl Driver<MySqlManager> for MySqlDriver {
                 let own = Some(own).filter(|own| *own > 0);
                 ServerLimit::new(all, 0).with_limit_for_user_or_database(own)
             }))
+        })
+    }
+
+    fn replication(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+    ) -> Result<Replication, MyError> {
+        self.leaving_no_transaction(manager, connection, |connection| {
+            manager.replication(connection)
         })
     }
 

@@ -13,6 +13,7 @@ mod limit;
 mod opening;
 mod owed;
 mod parameters;
+mod replication;
 mod reset;
 mod role;
 #[cfg(feature = "tls")]

@@ -14,6 +14,7 @@ use super::validation::Validation;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
 use crate::contract::error_class::{ErrorClass, Extent};
+use crate::contract::replication::Replication;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
@@ -198,10 +199,22 @@ impl Driver<PostgresManager> for PostgresDriver {
         limit
     }
 
+    fn replication(
+        &self,
+        manager: &PostgresManager,
+        connection: &mut Client,
+    ) -> Result<Replication, PgError> {
+        let told = manager.replication(connection);
+        returned::forget_answer(manager, connection);
+        told
+    }
+
     fn is_bounded(&self, call: Call) -> bool {
         match call {
             Call::Ping => self.validation.is_none(),
-            Call::Connect | Call::Reset | Call::Close | Call::ServerLimit => false,
+            Call::Connect | Call::Reset | Call::Close | Call::ServerLimit | Call::Replication => {
+                false
+            }
         }
     }
 }

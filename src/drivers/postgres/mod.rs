@@ -10,6 +10,7 @@ mod hosts;
 mod limit;
 mod opening;
 mod proof;
+mod replication;
 mod reset;
 mod returned;
 mod role;
