@@ -28,9 +28,9 @@ mod postgres_driver;
 mod postgres_resets;
 mod postgres_validation;
 mod postgres_watched;
+mod read_write;
 mod roles_mysql;
 mod roles_postgres;
-mod read_write;
 mod ten_killed;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

@@ -203,6 +203,8 @@ impl Server {
     /// How often the server was asked whether it is read-only.
     pub fn asked(&self) -> usize {
         self.asked.load(SeqCst)
+    }
+
     pub fn on_question(&self, script: impl FnMut(usize) -> Act + Send + 'static) {
         *self.question.lock() = Box::new(script);
     }
