@@ -57,6 +57,8 @@ pub use checkout::connection::Connection;
 pub use contract::call::{Call, Reset};
 pub use contract::cancellation::CancellationToken;
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use contract::credentials::Credentials;
 pub use contract::driver::{Driver, Manager};
 pub use contract::error_class::{ErrorClass, Extent};
 pub use contract::hooks::HookError;

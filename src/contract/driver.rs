@@ -59,6 +59,17 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         manager.connect()
     }
 
+    /// As [`connect`](Driver::connect), for a bundled driver that needs something first which does not come from its database: its
+    /// own error type has no error for the lack of it.
+    #[doc(hidden)]
+    fn log_in(
+        &self,
+        manager: &M,
+        limit: Duration,
+    ) -> Result<Result<M::Connection, M::Error>, Error> {
+        Ok(self.connect(manager, limit))
+    }
+
     /// How many hosts the manager walks along until one of them gives a connection, where `None`, the default, means that it does
     /// not. Each may take connect_timeout, so [`connect`](Driver::connect) may then take so many times connect_timeout, and its
     /// `limit` is less where the caller has less time left; a connect that takes longer than that limit goes on. Asked once, when

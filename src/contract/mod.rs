@@ -3,6 +3,8 @@
 pub(crate) mod call;
 pub(crate) mod cancellation;
 pub(crate) mod connection_info;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) mod credentials;
 pub(crate) mod driver;
 pub(crate) use crate::error::class as error_class;
 pub(crate) mod facts;

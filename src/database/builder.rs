@@ -1,13 +1,19 @@
 //! Describing a database before it is opened.
 
 use std::error::Error as StdError;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::contract::credentials::Credentials;
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
 use crate::contract::hooks::{CloseHook, ErrorHook, HookError, TimeoutHook};
 use crate::database::{Database, Kind};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::drivers::credentials::Source;
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
@@ -42,6 +48,8 @@ pub struct DatabaseBuilder {
     name: String,
     settings: Settings,
     hooks: AnyHooks,
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    credentials: Option<Arc<Source>>,
 }
 
 impl Database {
@@ -83,6 +91,8 @@ impl DatabaseBuilder {
             name: DEFAULT_NAME.to_owned(),
             settings: Settings::default(),
             hooks: AnyHooks::default(),
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            credentials: None,
         }
     }
 
@@ -95,6 +105,17 @@ impl DatabaseBuilder {
     /// The settings. Those set in code win over those in the URL.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Has a closure asked for the password, and the user if it says one, whenever a connection is opened; see `credentials` of the
+    /// managers. The URL need not contain them then. SQLite has no logins, and refuses to be built with it.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub fn credentials<E>(
+        mut self,
+        source: impl Fn() -> Result<Credentials, E> + Send + Sync + 'static,
+    ) -> Self {
+        self.credentials = Some(Source::new(source));
         self
     }
 
@@ -166,19 +187,28 @@ impl DatabaseBuilder {
     /// # Errors
     /// Settings for a malformed URL or a setting that is out of range; Unsupported for a scheme whose driver is not in this build;
     /// and those of [`Builder::build`].
-    pub fn build(self) -> Result<Database, Error> {
+    #[cfg_attr(not(any(feature = "postgres", feature = "mysql")), allow(unused_mut))]
+    pub fn build(mut self) -> Result<Database, Error> {
         let url = self.url.clone();
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        let credentials = self.credentials.take();
         match scheme::scheme(&url)? {
             #[cfg(feature = "postgres")]
             scheme::Scheme::Postgres => self
                 .describe(Pool::<PostgresManager>::builder(url)?)
+                .credentials_from(credentials)
                 .build()
                 .map(Kind::Postgres),
             #[cfg(feature = "mysql")]
             scheme::Scheme::MySql => self
                 .describe(Pool::<MySqlManager>::builder(url)?)
+                .credentials_from(credentials)
                 .build()
                 .map(Kind::MySql),
+            #[cfg(all(feature = "sqlite", any(feature = "postgres", feature = "mysql")))]
+            scheme::Scheme::Sqlite if credentials.is_some() => Err(Error::unsupported(
+                "credentials() is given, but SQLite has no logins: leave it out",
+            )),
             #[cfg(feature = "sqlite")]
             scheme::Scheme::Sqlite => self
                 .describe(Pool::<SqliteManager>::builder(url)?)

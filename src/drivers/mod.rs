@@ -1,6 +1,8 @@
 //! The bundled drivers: how each one connects, pings and resets, and what its errors mean.
 
 #[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) mod credentials;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
 mod dsn;
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 mod first_value;

@@ -117,9 +117,10 @@ impl<M: Manager> Shared<M> {
         // Read before the connect starts: if others are found lost meanwhile, this connection is under suspicion too.
         let generation = self.generation.load(Ordering::Acquire);
         let doubts = self.doubts.load(Ordering::Acquire);
-        let mut connection = match catch(|| self.driver.connect(&self.manager, limit)) {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(self.connect_refused(error)),
+        let mut connection = match catch(|| self.driver.log_in(&self.manager, limit)) {
+            Ok(Ok(Ok(connection))) => connection,
+            Ok(Ok(Err(error))) => return Err(self.connect_refused(error)),
+            Ok(Err(error)) => return Err(Failure::new(error, true)),
             Err(said) => return Err(Failure::panicked(&said)),
         };
         let read_only = match self.check_role(&mut connection) {

@@ -90,6 +90,12 @@ impl<M: Manager> Builder<M> {
         self
     }
 
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn with_manager(mut self, change: impl FnOnce(M) -> M) -> Self {
+        self.manager = change(self.manager);
+        self
+    }
+
     /// The settings that the URL named. Those set in code win over them.
     #[cfg_attr(
         not(any(feature = "postgres", feature = "mysql", feature = "sqlite")),

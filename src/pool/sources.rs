@@ -2,7 +2,13 @@
 
 #[cfg(feature = "sqlite")]
 use std::path::{Path, PathBuf};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use std::sync::Arc;
 
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::contract::credentials::Credentials;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::drivers::credentials::Source as Closure;
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::MySqlManager;
 #[cfg(feature = "postgres")]
@@ -33,6 +39,34 @@ built_from_url!(PostgresManager, &str, &String, String);
 built_from_url!(MySqlManager, &str, &String, String);
 #[cfg(feature = "sqlite")]
 built_from_url!(SqliteManager, &str, &String, String);
+
+/// A closure that is asked for the credentials.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+macro_rules! asked_for_credentials {
+    ($manager:ident) => {
+        impl Builder<$manager> {
+            #[doc = concat!("See [`", stringify!($manager), "::credentials`].")]
+            pub fn credentials<E>(
+                self,
+                source: impl Fn() -> Result<Credentials, E> + Send + Sync + 'static,
+            ) -> Self {
+                self.with_manager(|manager| manager.credentials(source))
+            }
+
+            pub(crate) fn credentials_from(self, source: Option<Arc<Closure>>) -> Self {
+                match source {
+                    Some(source) => self.with_manager(|manager| manager.credentials_from(source)),
+                    None => self,
+                }
+            }
+        }
+    };
+}
+
+#[cfg(feature = "postgres")]
+asked_for_credentials!(PostgresManager);
+#[cfg(feature = "mysql")]
+asked_for_credentials!(MySqlManager);
 
 #[cfg(feature = "postgres")]
 impl Source<PostgresManager> for ::postgres::Config {

@@ -5,6 +5,7 @@
 mod canary;
 mod capture;
 mod configurations;
+mod credentials;
 mod environment;
 mod errors;
 mod in_use;

@@ -3,6 +3,7 @@
 mod any_connection;
 mod carried_mysql;
 mod carried_postgres;
+mod credentials;
 mod driver;
 mod harness;
 mod hosts;

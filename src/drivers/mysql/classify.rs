@@ -97,6 +97,12 @@ pub(super) fn refuses_query(error: &MyError) -> bool {
     )
 }
 
+/// Whether a login was refused for its user or password, so that others may be let in: access denied, or a password that has
+/// expired.
+pub(super) fn refuses_login(error: &MyError) -> bool {
+    matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1045 | 1698 | 1862))
+}
+
 fn is_tls_refusal(error: &MyError) -> bool {
     let is_unusable = |cause: &io::Error| cause.get_ref().is_some_and(|held| held.is::<Unusable>());
     match error {

@@ -13,6 +13,7 @@ use super::base::{Base, Bases};
 use super::classify::{classify, extent, refuses_query};
 use super::hosts::wrong_role;
 use super::inside;
+use super::login::without;
 use super::owed::{Socket, another_answer, is_unread, listen};
 use super::role;
 use super::strictly::ROLLBACK;
@@ -90,7 +91,16 @@ impl Driver<MySqlManager> for MySqlDriver {
     }
 
     fn connect(&self, manager: &MySqlManager, limit: Duration) -> Result<Conn, MyError> {
-        manager.connect_within(limit)
+        let opened = manager.connect_within(limit);
+        opened.unwrap_or_else(|unavailable| Err(without(unavailable)))
+    }
+
+    fn log_in(
+        &self,
+        manager: &MySqlManager,
+        limit: Duration,
+    ) -> Result<Result<Conn, MyError>, Error> {
+        manager.connect_within(limit).map_err(Error::from)
     }
 
     fn hosts(&self, manager: &MySqlManager) -> Option<u32> {

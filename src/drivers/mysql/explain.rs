@@ -5,6 +5,7 @@ use ::mysql::{DriverError, Error as MyError};
 use super::MySqlManager;
 use super::classify;
 use super::parameters::NAMES;
+use crate::drivers::credentials::ASKED_AGAIN;
 use crate::drivers::hosts::take_what_each_said;
 use crate::tls::SslMode;
 
@@ -22,8 +23,11 @@ impl MySqlManager {
     }
 
     pub(super) fn explain(&self, error: &MyError) -> Option<String> {
-        let of_tls = self.explain_encryption(error);
-        let all: Vec<String> = of_tls.into_iter().chain(take_what_each_said()).collect();
+        let own = match self.credentials.is_some() && classify::refuses_login(error) {
+            true => Some(ASKED_AGAIN.to_owned()),
+            false => self.explain_encryption(error),
+        };
+        let all: Vec<String> = own.into_iter().chain(take_what_each_said()).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ::mysql::prelude::Queryable;
@@ -178,14 +177,6 @@ impl MySqlManager {
             read_only,
         };
         Ok((text(0), session))
-    }
-
-    /// Opens a connection to the first host that gives one, in at most `limit` altogether.
-    pub(super) fn connect_within(&self, limit: Duration) -> Result<Conn, MyError> {
-        let each = self.opts.get_tcp_connect_timeout();
-        let opens = Arc::new(self.copy());
-        self.hosts
-            .open(&opens, each.unwrap_or(super::CONNECT_TIMEOUT), limit)
     }
 }
 

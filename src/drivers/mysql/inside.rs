@@ -26,6 +26,18 @@ pub(super) fn is_in_transaction(connection: &Conn) -> Option<bool> {
     is_known.then(|| flags.contains("SERVER_STATUS_IN_TRANS"))
 }
 
+/// The version of a MariaDB that tells old clients that it is 5.5.5, as those before 11 do.
+pub(super) fn mariadb_version(connection: &Conn) -> Option<(u16, u16, u16)> {
+    // The field after it.
+    let form = form(connection, "ok_packet");
+    // No user's text follows it.
+    let (_, version) = form.rsplit_once(", mariadb_server_version: Some((")?;
+    let (version, _) = version.split_once("))")?;
+    let mut parts = version.split(", ").map(str::parse);
+    let mut next = || parts.next()?.ok();
+    Some((next()?, next()?, next()?))
+}
+
 /// Whether nothing waits in the driver's buffers. The password and other texts of the user come before this in the form, but
 /// inside a text, Debug writes a quote with a backslash, so the pattern cannot occur there.
 fn are_empty(form: &str) -> Option<bool> {

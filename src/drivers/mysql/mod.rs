@@ -10,6 +10,7 @@ mod galera;
 mod hosts;
 mod inside;
 mod limit;
+mod login;
 mod opening;
 mod owed;
 mod parameters;
@@ -36,6 +37,7 @@ use opening::HadNoTls;
 use owed::{Socket, listen};
 use parameters::NAMES;
 
+use super::credentials::Source;
 use super::dsn::Dsn;
 use super::hosts::{Hosts, Wanted, in_random_order, user_timeout, wanted};
 use crate::error::{Error, URL};
@@ -92,6 +94,7 @@ pub struct MySqlManager {
     hosts: Arc<Hosts>,
     role: Arc<role::Asking>,
     galera: Arc<galera::Galera>,
+    credentials: Option<Arc<Source>>,
 }
 
 impl MySqlManager {
@@ -238,6 +241,7 @@ impl MySqlManager {
             hosts: Arc::new(Hosts::new("queuepool", Vec::new(), false)),
             role: Arc::default(),
             galera: Arc::default(),
+            credentials: None,
         };
         manager.arrange(false, "queuepool");
         manager
@@ -264,6 +268,7 @@ impl MySqlManager {
             hosts: self.hosts.clone(),
             role: self.role.clone(),
             galera: self.galera.clone(),
+            credentials: self.credentials.clone(),
         }
     }
 
@@ -324,6 +329,7 @@ impl ManageConnection for MySqlManager {
 
     fn connect(&self) -> Result<Conn, MyError> {
         self.connect_within(Duration::MAX)
+            .unwrap_or_else(|unavailable| Err(login::without(unavailable)))
     }
 
     fn is_valid(&self, connection: &mut Conn) -> Result<(), MyError> {

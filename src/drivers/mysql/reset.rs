@@ -63,6 +63,7 @@ impl MySqlManager {
         bases: &Bases,
     ) -> Result<(), MyError> {
         connection.set_local_infile_handler(None);
+        self.check_reset(connection)?;
         // The driver's own reset also runs the `init` of the Opts.
         connection.reset()?;
         let init = self.opts.get_init();

@@ -112,6 +112,14 @@ pub(super) fn refuses_query(error: &PgError) -> bool {
     })
 }
 
+/// Whether a login was refused for its user or password, so that others may be let in. PgBouncer has no code of its own for that.
+pub(super) fn refuses_login(error: &PgError) -> bool {
+    error.as_db_error().is_some_and(|refusal| {
+        ["28P01", "28000"].contains(&refusal.code().code())
+            || ends_the_session(refusal) && refusal.message().contains("authentication failed")
+    })
+}
+
 /// Whether the server has refused a statement, and nothing else is wrong.
 pub(super) fn is_of_statement(error: &PgError) -> bool {
     error

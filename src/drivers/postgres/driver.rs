@@ -7,6 +7,7 @@ use ::postgres::{Client, Error as PgError};
 use super::PostgresManager;
 use super::classify::{classify, extent, refuses_query};
 use super::hosts::wrong_role;
+use super::login::without;
 use super::reset::reset;
 use super::returned;
 use super::role::{self, AsksAtLogin};
@@ -51,7 +52,17 @@ impl Driver<PostgresManager> for PostgresDriver {
 
     /// A login may be asked whether its server is read-only.
     fn connect(&self, manager: &PostgresManager, limit: Duration) -> Result<Client, PgError> {
-        manager.log_in(self.asks_at_login, limit)
+        let opened = manager.log_in(self.asks_at_login, limit);
+        opened.unwrap_or_else(|unavailable| Err(without(unavailable)))
+    }
+
+    fn log_in(
+        &self,
+        manager: &PostgresManager,
+        limit: Duration,
+    ) -> Result<Result<Client, PgError>, Error> {
+        let opened = manager.log_in(self.asks_at_login, limit);
+        opened.map_err(Error::from)
     }
 
     fn hosts(&self, manager: &PostgresManager) -> Option<u32> {

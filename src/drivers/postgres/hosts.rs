@@ -3,7 +3,6 @@
 use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::postgres::config::{Host as ConfigHost, TargetSessionAttrs};
 use ::postgres::error::DbError;
@@ -13,7 +12,6 @@ use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 
 use super::classify::classify;
 use super::opening::Opening;
-use super::{CONNECT_TIMEOUT, PostgresManager};
 use crate::base::log::say;
 use crate::contract::error_class::ErrorClass;
 use crate::drivers::hosts::{Host, Judged, Opens, Session, Wanted, WrongRole, ports_are_wrong};
@@ -46,6 +44,7 @@ pub(super) fn wanted_by(config: &Config) -> Wanted {
 }
 
 /// Opens sessions at any of the hosts.
+#[derive(Clone)]
 pub(super) struct Login {
     /// One for each host.
     pub(super) configs: Vec<Config>,
@@ -100,21 +99,6 @@ impl Login {
             }
             Some(why) => Err(as_an_error(self.wanted.refusing(why), &mut client)),
         }
-    }
-}
-
-impl PostgresManager {
-    /// Opens a connection to the first host that gives one, in at most `limit` altogether.
-    pub(super) fn connect_within(&self, limit: Duration) -> Result<Client, PgError> {
-        let mut client = self.hosts.open(&self.login, self.each(), limit)?;
-        self.note_whether_watched(&mut client);
-        Ok(client)
-    }
-
-    /// How long one host may take.
-    pub(super) fn each(&self) -> Duration {
-        let limit = self.config.get_connect_timeout();
-        limit.copied().unwrap_or(CONNECT_TIMEOUT)
     }
 }
 

@@ -8,6 +8,7 @@ mod driver;
 mod frames;
 mod hosts;
 mod limit;
+mod login;
 mod opening;
 mod proof;
 mod replication;
@@ -34,6 +35,7 @@ use hosts::{Login, Notices, wanted_by};
 use opening::Opening;
 use stream::Watch;
 
+use super::credentials::Source;
 use super::dsn::Dsn;
 use super::hosts::{Hosts, Wanted, user_timeout, wanted};
 use crate::error::{Error, chain};
@@ -76,6 +78,7 @@ pub struct PostgresManager {
     notices: Option<Notices>,
     hosts: Arc<Hosts>,
     login: Arc<Login>,
+    credentials: Option<Arc<Source>>,
     canceller: Arc<Canceller>,
     statement_limit: Option<String>,
     echo: Option<String>,
@@ -202,6 +205,8 @@ impl PostgresManager {
         self.canceller = Arc::new(Canceller {
             login: self.login.clone(),
             hosts: self.hosts.clone(),
+            credentials: self.credentials.clone(),
+            each: self.each(),
             target: target.to_owned(),
         });
     }
@@ -230,8 +235,11 @@ impl PostgresManager {
             canceller: Arc::new(Canceller {
                 login: login.clone(),
                 hosts: hosts.clone(),
+                credentials: None,
+                each: CONNECT_TIMEOUT,
                 target: String::new(),
             }),
+            credentials: None,
             login,
             hosts,
             wanted: wanted_by(&config),
@@ -328,6 +336,7 @@ impl ManageConnection for PostgresManager {
 
     fn connect(&self) -> Result<Client, PgError> {
         self.connect_within(Duration::MAX)
+            .unwrap_or_else(|unavailable| Err(login::without(unavailable)))
     }
 
     /// Asks the server, without a time limit; the pool uses the bounded ping of [`PostgresDriver`] instead.

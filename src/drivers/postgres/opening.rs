@@ -6,11 +6,13 @@ use ::postgres::{CancelToken, Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
+use super::classify::refuses_login;
 #[cfg(feature = "tls")]
 use super::connector::Encrypted as Connector;
 use super::connector::Plain as WatchedPlain;
 use super::{PostgresManager, TLS_PARAMETERS};
 use crate::base::log::say;
+use crate::drivers::credentials::ASKED_AGAIN;
 use crate::drivers::hosts::take_what_each_said;
 use crate::tls::{Encryption, SslMode, Unusable};
 
@@ -186,7 +188,8 @@ impl Opening {
 impl PostgresManager {
     /// What is added to the text of a failed connect.
     pub(super) fn explain(&self, error: &PgError) -> Option<String> {
-        let of_tls = match crate::tls::cause(error) {
+        let own = match crate::tls::cause(error) {
+            _ if self.credentials.is_some() && refuses_login(error) => Some(ASKED_AGAIN.to_owned()),
             Some(cause) => {
                 let (parameter, authorities) =
                     (TLS_PARAMETERS.mode[0], self.encryption.authorities());
@@ -194,7 +197,7 @@ impl PostgresManager {
             }
             None => is_unoffered(error).then(|| self.encryption.unoffered(&TLS_PARAMETERS)),
         };
-        let all: Vec<String> = of_tls.into_iter().chain(take_what_each_said()).collect();
+        let all: Vec<String> = own.into_iter().chain(take_what_each_said()).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 }

@@ -8,6 +8,7 @@ use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
 
 use super::PostgresManager;
 use super::classify::is_of_statement;
+use crate::drivers::credentials::Unavailable;
 use crate::settings::{Mode, ResetOnReturn, Role, Settings};
 
 /// Whether the server is a standby, and whether the session is read-only unless it says otherwise.
@@ -79,9 +80,17 @@ impl PostgresManager {
     /// Opens a connection, and asks for the role: if that is wanted, and on a watched connection, on which a return may send nothing
     /// that could ask. On others the first reset asks. A PgBouncer that has no server connection to spare answers no question, but
     /// it lets clients in.
-    pub(super) fn log_in(&self, asks: AsksAtLogin, limit: Duration) -> Result<Client, PgError> {
+    pub(super) fn log_in(
+        &self,
+        asks: AsksAtLogin,
+        limit: Duration,
+    ) -> Result<Result<Client, PgError>, Unavailable> {
         LOGIN.set(None);
-        let mut client = self.connect_within(limit)?;
+        let opened = self.connect_within(limit)?;
+        Ok(opened.and_then(|client| self.ask_at_login(client, asks)))
+    }
+
+    fn ask_at_login(&self, mut client: Client, asks: AsksAtLogin) -> Result<Client, PgError> {
         let asks = match asks {
             _ if self.role.is_in_vain() => false,
             AsksAtLogin::Always => true,
