@@ -32,21 +32,31 @@ impl<M: Manager> Shared<M> {
             return Err(self.cancelled_error());
         }
         let started = Instant::now();
-        match self.take_parked(started, location) {
-            Some(connection) => Ok(connection),
-            None => self.checkout_at_the_gate(started, timeout, location, Some(token)),
+        if let Some(connection) = self.take_parked(started, location) {
+            return Ok(connection);
         }
+        let ticket = match self.take_ready(started, location) {
+            Ok(connection) => return Ok(connection),
+            Err(ticket) => ticket,
+        };
+        let mut turn = Turn::new(started, timeout, location);
+        turn.ticket = ticket;
+        turn.token = Some(token.clone());
+        self.serve(turn)
     }
 
-    /// Leaves the queue. `None`: a signal came at the last moment, and is to be looked at.
-    pub(super) fn leave_cancelled(&self, turn: &Turn<M>) -> Option<Error> {
+    /// Leaves the queue. Ok: a signal came at the last moment, and is to be looked at.
+    pub(super) fn leave_cancelled(&self, turn: &Turn<M>) -> Result<(), Error> {
         #[cfg(queuepool_loom)]
         if is_broken(Fault::CancelIgnoresLastMoment) {
             self.gate.lock().leave(turn.ticket);
-            return Some(self.cancelled_error());
+            return Err(self.cancelled_error());
         }
         let has_left = self.gate.lock().leave_if_undecided(turn.ticket);
-        has_left.then(|| self.cancelled_error())
+        match has_left {
+            true => Err(self.cancelled_error()),
+            false => Ok(()),
+        }
     }
 
     fn cancelled_error(&self) -> Error {

@@ -9,7 +9,6 @@ use crate::base::sync::Instant;
 use crate::checkout::connection::Connection;
 use crate::checkout::turn::Turn;
 use crate::contract::call::Call;
-use crate::contract::cancellation::CancellationToken;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::Error;
@@ -33,7 +32,7 @@ impl<M: Manager> Shared<M> {
         let started = Instant::now();
         match self.take_parked(started, location) {
             Some(connection) => Ok(connection),
-            None => self.checkout_at_the_gate(started, timeout, location, None),
+            None => self.checkout_at_the_gate(started, timeout, location),
         }
     }
 
@@ -58,12 +57,11 @@ impl<M: Manager> Shared<M> {
 
     /// Takes the connection whose turn it is and makes it ready; if it turns out unfit, takes the next. One deadline covers all of it.
     #[inline(never)]
-    pub(super) fn checkout_at_the_gate(
+    fn checkout_at_the_gate(
         self: &Arc<Self>,
         started: Instant,
         timeout: Duration,
         location: &'static Location<'static>,
-        token: Option<&CancellationToken>,
     ) -> Result<Connection<M>, Error> {
         let ticket = match self.take_ready(started, location) {
             Ok(connection) => return Ok(connection),
@@ -71,7 +69,11 @@ impl<M: Manager> Shared<M> {
         };
         let mut turn = Turn::new(started, timeout, location);
         turn.ticket = ticket;
-        turn.token = token.cloned();
+        self.serve(turn)
+    }
+
+    /// The rest of a checkout, for which nothing was ready at once.
+    pub(super) fn serve(self: &Arc<Self>, mut turn: Turn<M>) -> Result<Connection<M>, Error> {
         loop {
             let lease = self.next_lease(&mut turn)?;
             if let Some(lease) = self.make_ready(lease, &mut turn)? {
@@ -82,7 +84,7 @@ impl<M: Manager> Shared<M> {
 
     /// An idle connection that needs neither a ping nor a hook is handed out under one hold of the gate's lock. Otherwise it must be
     /// waited for or made ready, with this ticket; 0: none yet.
-    fn take_ready(
+    pub(super) fn take_ready(
         self: &Arc<Self>,
         started: Instant,
         location: &'static Location<'static>,
@@ -158,11 +160,7 @@ impl<M: Manager> Shared<M> {
                 },
                 Some(Signal::Failed(failure)) => self.after_failure(turn, failure)?,
                 Some(Signal::Closed) => return Err(self.closed_error()),
-                Some(Signal::Cancelled) => {
-                    if let Some(error) = self.leave_cancelled(turn) {
-                        return Err(error);
-                    }
-                }
+                Some(Signal::Cancelled) => self.leave_cancelled(turn)?,
                 None => {
                     let left = self.gate.leave_at_deadline(
                         turn.ticket,
