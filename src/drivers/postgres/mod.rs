@@ -102,9 +102,8 @@ impl PostgresManager {
     ///
     /// # Errors
     /// Settings for a URL that is malformed, names no host, has a parameter that the driver does not know, contradicts itself, or
-    /// has a list of hosts with an empty host, an invalid port or a number of ports that does not fit;
-    /// Unsupported for `sslnegotiation=direct` and for `sslpassword`. In a build without TLS, a mode that requires it is refused
-    /// when the pool is built.
+    /// has a list of hosts with an empty host, an invalid port or a number of ports that does not fit; Unsupported for
+    /// `sslnegotiation=direct` and `sslpassword`. Without TLS, a mode that requires it is refused when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
         let mut dsn = Dsn::parse(url, &["postgresql", "postgres"], true)?;
         if dsn.has("sslpassword") {
