@@ -6,10 +6,24 @@ use ::postgres::{Client, Error as PgError, SimpleQueryMessage};
 
 use super::PostgresManager;
 use crate::contract::server_limit::ServerLimit;
+use crate::drivers::hosts::Wanted;
 use crate::error::Error;
 use crate::settings::print_duration;
 
 impl PostgresManager {
+    /// Where there are several hosts, or something is asked of a session at any of them, the walk sets the limit: a host that does
+    /// not answer then leads to the next.
+    pub(super) fn limit_for_the_walk(&self) -> Option<String> {
+        let asks_there = self.config.get_hosts().len() > 1 || self.wanted != Wanted::Any;
+        self.statement_limit.clone().filter(|_| asks_there)
+    }
+
+    /// What the walk has not set.
+    pub(super) fn limit_left_to_set(&self) -> Option<&str> {
+        let is_set = self.login.statement_limit.is_some();
+        self.statement_limit.as_deref().filter(|_| !is_set)
+    }
+
     /// `reserved_connections` exists since PostgreSQL 16.
     pub(super) fn server_limit(&self, client: &mut Client) -> Result<Option<ServerLimit>, PgError> {
         const SQL: &str = "SELECT current_setting('max_connections'), \

@@ -191,7 +191,7 @@ impl PostgresManager {
             configs: hosts::one_for_each(&self.config, self.notices.as_ref()),
             opening: Arc::new(opening),
             wanted: self.wanted,
-            statement_limit: self.statement_limit.clone(),
+            statement_limit: self.limit_for_the_walk(),
             echo: self.echo.clone(),
         });
         let in_random_order = self.config.get_load_balance_hosts() == LoadBalanceHosts::Random;
@@ -334,7 +334,7 @@ impl ManageConnection for PostgresManager {
     type Error = PgError;
 
     fn connect(&self) -> Result<Client, PgError> {
-        self.connect_within(Duration::MAX)
+        self.log_in(role::AsksAtLogin::Never, Duration::MAX)
             .unwrap_or_else(|unavailable| Err(login::without(unavailable)))
     }
 

@@ -77,7 +77,7 @@ fn first_value(answer: &[SimpleQueryMessage], column: usize) -> Option<bool> {
 }
 
 impl PostgresManager {
-    /// Opens a connection, and asks for the role: if that is wanted, and on a watched connection, on which a return may send nothing
+    /// Opens a connection, and asks for the role in one string with what is set there anyway: if that is wanted, and on a watched connection, on which a return may send nothing
     /// that could ask. On others the first reset asks. A PgBouncer that has no server connection to spare answers no question, but
     /// it lets clients in.
     pub(super) fn log_in(
@@ -99,13 +99,26 @@ impl PostgresManager {
             }
             AsksAtLogin::Never => false,
         };
+        let limit = self.limit_left_to_set();
         if !asks {
+            if let Some(limit) = limit {
+                self.run(&mut client, limit)?;
+                self.note_whether_watched(&mut client);
+            }
             return Ok(client);
         }
-        match self.ask(&mut client, QUESTION) {
+        let question = match limit {
+            Some(limit) => format!("{limit}; {QUESTION}"),
+            None => QUESTION.to_owned(),
+        };
+        match self.ask(&mut client, &question) {
             Ok(answer) => LOGIN.set(self.judge(&mut client, &answer)?),
             Err(refusal) if is_of_statement(&refusal) && !client.is_closed() => {
                 self.role.0.store(true, Ordering::Relaxed);
+                // It was undone together with the question.
+                if let Some(limit) = limit {
+                    self.run(&mut client, limit)?;
+                }
             }
             Err(error) => return Err(error),
         }
