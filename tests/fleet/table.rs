@@ -53,14 +53,12 @@ pub fn record(row: &Row) {
     }
 }
 
-/// In the folder of the build, which holds this program.
+/// In the folder of the build, which holds this program: `deps` or `examples`, in that of the profile.
 fn rows() -> PathBuf {
     let program = std::env::current_exe().expect("the program's path");
-    let target = program
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists());
+    let target = program.ancestors().nth(3);
     target
-        .expect("a folder that Cargo has made")
+        .expect("a program that Cargo has built")
         .join("tmp/fleet")
 }
 
