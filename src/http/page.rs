@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "DBsrfpdSW06QoZ7/E2s91agxlYv02oOGvRvF5dPgvxk="
+        "awqT+zXha6NBrG7hoqOEdnhlTZAbK7Wp0CqG41cgWXI="
     };
 }
 
