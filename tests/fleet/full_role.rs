@@ -40,8 +40,9 @@ impl Limited for Postgres {
 impl Limited for MariaDb {
     const SET_LIMIT: &str =
         "ALTER USER 'app'@'127.0.0.1', 'app'@'localhost' WITH MAX_USER_CONNECTIONS";
-    /// Where a server is on its own machine, the driver logs in a second time, through the socket.
-    const PARAMETERS: &str = "?prefer_socket=false";
+    /// The server counts every login that comes to nothing. Where it is on the client's own machine, the driver logs in a second
+    /// time, through the socket, and to ask for TLS of a server that has none is such a login too.
+    const PARAMETERS: &str = "?prefer_socket=false&ssl-mode=DISABLED";
 
     fn refused(&self) -> u64 {
         let status = admin(self).text("SHOW GLOBAL STATUS LIKE 'Aborted_connects'");
