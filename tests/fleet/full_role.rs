@@ -22,7 +22,7 @@ const LASTS: Duration = Duration::from_secs(5);
 /// How the limit is set, and where the connects that it refused are seen.
 trait Limited: Replicated {
     const SET_LIMIT: &str;
-    /// What is added to the URL.
+    /// What is added to queuepool's URL; r2d2's manager here does so by itself.
     const PARAMETERS: &str = "";
     /// How many were refused so far.
     fn refused(&self) -> u64;
@@ -88,7 +88,7 @@ fn queuepool<S: Limited>() {
     let mut health = Vec::new();
     let mut advice = Vec::new();
     let seen = run::<S>("queuepool", |url, goes_on| {
-        let database = Database::open(url).unwrap();
+        let database = Database::open(&format!("{url}{}", S::PARAMETERS)).unwrap();
         let registry = Registry::new().add("orders", &database).unwrap();
         let server = ::queuepool::http::serve("127.0.0.1:0", registry).unwrap();
         let load = Load::start(Subject::queuepool(&database), THREADS);
@@ -133,8 +133,7 @@ fn run<S: Limited>(
         .unwrap();
     let begun = Instant::now();
     let mut counts = Vec::new();
-    let url = format!("{}{}", server.url(), S::PARAMETERS);
-    let load = open_and_load(&url, &mut || {
+    let load = open_and_load(&server.url(), &mut || {
         counts.push((Instant::now(), server.refused()));
         std::thread::sleep(millis(50));
         begun.elapsed() < LASTS
