@@ -24,8 +24,8 @@
 //!
 //! A caller that finds nothing idle has a ticket, which is its place in the order of arrival, and becomes a *waiter*. Its
 //! [`Standing`](waiter::Standing) says what it waits for: a connection that comes back (at capacity), a connect of its own, a
-//! connect that was started for somebody else who no longer needs it, the end of a pause between two attempts; or it is deciding
-//! what to do about a failure. What it is told is a [`Signal`](waiter::Signal).
+//! connect that was started for somebody else who no longer needs it, the one that is made for all while the database lets nobody
+//! in (`trouble`), the end of a pause between two attempts; or it decides about a failure. A [`Signal`](waiter::Signal) tells it.
 //!
 //! # The laws, at every instant under the lock
 //!
