@@ -116,17 +116,15 @@ pub enum ResetOnReturn {
 /// same. Each login asks, together with what is asked there anyway; for `Primary` and `Replica` it asks before any hook runs, which
 /// costs MySQL and MariaDB a round trip, and PostgreSQL one without `command_timeout`. For `Any`, PostgreSQL's logins ask only on
 /// watched connections and under `reset_on_return = never`; elsewhere the first return tells, so that a login does not wait where a
-/// PgBouncer has no server connection to spare. SQLite, and drivers that do not implement
-/// [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role changes nothing. A node of a Galera
-/// cluster that is not ready counts as a server that cannot accept logins now, whatever the role. SQLite, and drivers that do not
-/// implement [`Driver::is_read_only`](crate::Driver::is_read_only), cannot know, and then the role changes nothing.
+/// PgBouncer has no server connection to spare. A node of a Galera cluster that is not ready counts as a server that cannot accept
+/// logins now, whatever the role. SQLite, and drivers that do not implement [`Driver::is_read_only`](crate::Driver::is_read_only),
+/// cannot know, and then the role changes nothing.
 ///
 /// Later the pool asks again when a connection comes back on which the server refused a write as read-only. Whoever uses
-/// [`AnyConnection`](crate::AnyConnection) or [`note_error`](crate::Connection::note_error) tells it so; on watched PostgreSQL
-/// connections it sees that for itself, and on all others each reset asks in passing. Such an error proves nothing, because a
-/// user's own READ ONLY transaction is refused in the same words; only the server's answer does. Under `reset_on_return = never` a
-/// connection on which such an error was noted is closed without asking. In null mode every connection is new, and only the login
-/// asks.
+/// `AnyConnection` or [`note_error`](crate::Connection::note_error) tells it so; on watched PostgreSQL connections it sees that for
+/// itself, and on all others each reset asks in passing. Such an error proves nothing, because a user's own READ ONLY transaction
+/// is refused in the same words; only the server's answer does. Under `reset_on_return = never` a connection on which such an error
+/// was noted is closed without asking. In null mode every connection is new, and only the login asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Role {
