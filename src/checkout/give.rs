@@ -134,6 +134,10 @@ impl<M: Manager> Shared<M> {
             gate.prove(now);
         }
         let held = (!is_counted).then(|| gate.count_checkin(lease.live(), now));
+        if gate.begin_asking_for_room() {
+            drop(gate);
+            return self.on_helper(|shared| shared.ask_for_room(lease));
+        }
         let leftover = match self.mode {
             Mode::Queue => {
                 let keeper: Keeper = self.clone();

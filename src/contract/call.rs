@@ -24,7 +24,8 @@ pub enum Call {
     Reset,
     /// Dropping the connection.
     Close,
-    /// [`Driver::server_limit`](crate::Driver::server_limit).
+    /// [`Driver::server_limit`](crate::Driver::server_limit) and
+    /// [`Driver::connections_left`](crate::Driver::connections_left).
     ServerLimit,
     /// [`Driver::replication`](crate::Driver::replication).
     Replication,

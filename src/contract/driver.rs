@@ -285,6 +285,21 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// How many more connections the server would accept now from this user in this database, or `None` if that cannot be told,
+    /// which is the default. It is asked with [`instances`](crate::Settings::instances) above 1, while the pool has more than its
+    /// share and at most once a second, where [`server_limit`](Driver::server_limit) is asked.
+    ///
+    /// # Errors
+    /// The driver's own. One that [`classify`](Driver::classify) calls a [`Statement`](ErrorClass::Statement) means that it cannot
+    /// be told, and it is not asked again.
+    fn connections_left(
+        &self,
+        _manager: &M,
+        _connection: &mut M::Connection,
+    ) -> Result<Option<u64>, M::Error> {
+        Ok(None)
+    }
+
     /// How far the log of this connection's server has come: what it has written if it is a primary, what it has replayed if it is
     /// a replica. The default says that nothing is known. [`ReadWrite`](crate::ReadWrite) asks this of its primary and of its
     /// replicas at every check, on a thread of its own.

@@ -93,7 +93,7 @@ pub(crate) mod reading;
 pub(crate) mod role;
 mod rules;
 mod server_full;
-mod share;
+pub(crate) mod share;
 mod state;
 pub(crate) mod stock;
 mod sweep;

@@ -25,6 +25,7 @@ pub(crate) struct Reading {
     pub(crate) full_since: Option<Instant>,
     /// Since when the server is full.
     pub(crate) server_full_since: Option<SystemTime>,
+    pub(crate) server_full_lately: bool,
     pub(crate) unreachable_for: Option<Duration>,
     pub(crate) database_error: Option<Error>,
     pub(crate) exhausted_for: Option<Duration>,
@@ -54,6 +55,7 @@ impl Reading {
             waiting: state.waiters.len() as u64,
             full_since: state.full_since,
             server_full_since: state.server_full_since(),
+            server_full_lately: state.is_server_full(taken),
             unreachable_for: state.unreachable_for(taken),
             database_error: state.database_error().cloned(),
             exhausted_for: state.episodes.exhausted_for(taken),
@@ -77,6 +79,7 @@ impl Reading {
             waiting: 0,
             full_since: None,
             server_full_since: None,
+            server_full_lately: false,
             unreachable_for: None,
             database_error: None,
             exhausted_for: None,

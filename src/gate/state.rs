@@ -18,6 +18,7 @@ use crate::gate::reach::{LimitKnown, Validation};
 use crate::gate::role::Roles;
 use crate::gate::rules::Rules;
 use crate::gate::server_full::ServerFull;
+use crate::gate::share::Sharing;
 use crate::gate::trouble::Trouble;
 use crate::gate::waiter::{Signal, Waiting};
 use crate::gate::{Left, Notice};
@@ -38,8 +39,7 @@ pub(crate) struct State<M: Manager> {
     pub(super) patience: Patience,
     pub(super) trouble: Trouble,
     pub(super) server_full: Option<ServerFull>,
-    /// When a connection was given up last because other instances have fewer.
-    pub(super) gave_up: Option<Instant>,
+    pub(super) sharing: Sharing,
     /// Where each warm_up under way hears of another's success and of the pool's end, by its ticket.
     pub(super) warming: Vec<(u64, Report)>,
     /// The driver was told that the pool has closed.
@@ -102,7 +102,7 @@ impl<M: Manager> State<M> {
             patience: Patience::new(),
             trouble: Trouble::default(),
             server_full: None,
-            gave_up: None,
+            sharing: Sharing::default(),
             warming: Vec::new(),
             driver_is_shut: false,
             closings: Vec::new(),

@@ -42,10 +42,13 @@ pub(crate) struct Trouble {
     failures: u32,
     /// Since when the database does not answer: the last of [`FAILURES`] in a row.
     began: Option<Instant>,
-    /// When the latest connects started, the newest last.
-    starts: VecDeque<Instant>,
-    /// The time to the next probe after the newest of them.
+    /// When the latest connect started.
+    started: Option<Instant>,
+    /// The time from there to the next probe.
     gap: Duration,
+    /// When the latest connects started, or were refused by a full server, the newest last. That is how a server to which logins
+    /// are slow is not made to refuse more in a second than may start in it.
+    recent: VecDeque<Instant>,
     /// Until when the pool looks for the database although nobody waits.
     looks_until: Option<Instant>,
     full: Option<Full>,
@@ -79,11 +82,16 @@ struct Ramp {
 impl Trouble {
     /// A connect starts.
     pub(super) fn started(&mut self, now: Instant) {
-        if self.starts.len() == STARTS_A_SECOND {
-            self.starts.pop_front();
-        }
-        self.starts.push_back(now);
+        self.remember(now);
+        self.started = Some(now);
         self.gap = LEAST_GAP + (MOST_GAP - LEAST_GAP).mul_f64(fastrand::f64());
+    }
+
+    fn remember(&mut self, at: Instant) {
+        if self.recent.len() == STARTS_A_SECOND {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(at);
     }
 
     /// A connect has failed for a reason that passes, or is so slow that it counts as failed.
@@ -104,6 +112,9 @@ impl Trouble {
     /// The server has answered that it is full.
     pub(super) fn server_is_full(&mut self, now: Instant, retry: &Retry) {
         self.answered();
+        // In place of a start.
+        self.recent.pop_front();
+        self.remember(now);
         let times = self.full.take().map_or(0, |full| full.times) + 1;
         let delay = retry.delay_after(times).unwrap_or(retry.max_delay);
         self.full = Some(Full {
@@ -112,6 +123,11 @@ impl Trouble {
         });
         self.full_seen = Some(now);
         self.refusal = None;
+    }
+
+    /// The server accepts no more connections, as it says on one that is open.
+    pub(super) fn is_full_for_others(&mut self, now: Instant) {
+        self.full_seen = Some(now);
     }
 
     /// The server has answered that it will not let the pool in. What was remembered before is returned, to be dropped outside the
@@ -195,11 +211,12 @@ impl Trouble {
     /// When the next connect may start, as far as it depends on those before. A pool that has connections does not press a full
     /// server.
     pub(super) fn next_start(&self, has_connections: bool) -> Option<Instant> {
+        let often = (self.recent.len() == STARTS_A_SECOND).then(|| self.recent[0] + SECOND);
         if !self.is_cautious() {
-            return None;
+            // A server that was full a moment ago may be full again.
+            return often.filter(|_| self.ramp.as_ref().is_some_and(|ramp| !ramp.doubles));
         }
-        let gap = self.starts.back().map(|last| *last + self.gap);
-        let often = (self.starts.len() == STARTS_A_SECOND).then(|| self.starts[0] + SECOND);
+        let gap = self.started.map(|last| last + self.gap);
         let full = self.full.as_ref().filter(|_| has_connections);
         gap.into_iter()
             .chain(often)
@@ -209,8 +226,7 @@ impl Trouble {
 
     /// When the pool looks for the database next although nobody waits.
     pub(super) fn next_look(&self) -> Option<Instant> {
-        let last = *self.starts.back()?;
-        let next = last + SECOND;
+        let next = self.started? + SECOND;
         self.looks_until
             .is_some_and(|until| next <= until)
             .then_some(next)

@@ -19,6 +19,7 @@ use crate::gate::failure::Failure;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::opening::{Ended, Opened};
 use crate::lifecycle::shared::Shared;
+use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
     /// One attempt to connect, from beginning to end. Runs on a helper thread.
@@ -95,11 +96,26 @@ impl<M: Manager> Shared<M> {
         }
         let finished = self.finish_connecting(&mut lease);
         match finished.and_then(|()| self.note_role(&mut lease)) {
-            Ok(()) => Opened::Ready(lease),
+            Ok(()) => self.learn_limit_to_share(lease),
             Err(failure) => {
                 self.close_lease(lease, CloseReason::ValidationFailed);
                 Opened::Failed(failure)
             }
+        }
+    }
+
+    /// Of several instances each must know its share from the beginning, and a busy one has nothing idle to ask on.
+    fn learn_limit_to_share(self: &Arc<Self>, lease: Lease<M>) -> Opened<M> {
+        if self.settings.instances == 1 || self.mode == Mode::Null {
+            return Opened::Ready(lease);
+        }
+        match self.ask_server_limit(lease, self.settings.health_check_timeout) {
+            Some(lease) => Opened::Ready(lease),
+            None => Opened::Failed(Failure::transient(
+                ErrorKind::Connect,
+                "the new connection was lost when the server was asked how many it takes"
+                    .to_owned(),
+            )),
         }
     }
 

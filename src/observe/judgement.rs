@@ -63,13 +63,12 @@ fn on_outage(status: &Status) -> Option<String> {
 /// A full server answers, so neither the network nor the login is at fault.
 fn on_full_server(status: &Status) -> Option<String> {
     status.full_since?;
-    let others = status.server_limit.and_then(|limit| {
-        let available = limit.available();
-        let others = available.checked_sub(status.total)?;
-        Some(format!(
-            " Other clients hold {others} of {available} places."
-        ))
-    });
+    let others = match status.server_limit.map(|limit| limit.available()) {
+        Some(available) => available
+            .checked_sub(status.total)
+            .map(|others| format!(" Other clients hold {others} of {available} places.")),
+        None => (status.total == 0).then(|| " Other clients hold all places.".to_owned()),
+    };
     let said = status.last_error.as_deref().unwrap_or_default();
     Some(format!(
         "The server is full, and this pool goes on with {} of {} connections: see who else is connected, raise the limit of the \

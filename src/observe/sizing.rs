@@ -26,7 +26,7 @@ const USUAL_OVERFLOW: u64 = 20;
 /// never recommends both raising and lowering the same setting.
 pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
     // A full server has no more to give.
-    let exhaustion = on_exhaustion(status).filter(|_| status.full_since.is_none());
+    let exhaustion = on_exhaustion(status).filter(|_| !status.full_lately);
     if let Some(lower) = on_server_limit(status) {
         return exhaustion
             .map(|exhaustion| exhaustion.advice)
@@ -42,7 +42,7 @@ pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
         let usual = on_overflow(status, max_overflow);
         return [advice].into_iter().chain(usual).collect();
     }
-    if status.full_since.is_some() {
+    if status.full_lately {
         return Vec::new();
     }
     match on_overflow(status, status.max_overflow).or_else(|| on_use(status)) {

@@ -221,6 +221,9 @@ pub struct Status {
     /// New logins lead to read-only servers too.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) unsuited_in_vain: bool,
+    /// The server has said within the last ten seconds that it is full.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) full_lately: bool,
     /// For how long the overflow has been used up, with more than 90 % of the capacity checked out. When this exceeds the setting
     /// leak_after, leak_detected is set. `None` while it is not so.
     #[cfg_attr(

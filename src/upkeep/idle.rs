@@ -20,6 +20,9 @@ use crate::upkeep::sweep::leave_timer;
 /// How often idle connections are looked at, at most and at least.
 const TICK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
+/// How often a pool that shares its server with others may have to look whether they find room there.
+const LOOKS_FOR_ROOM: Duration = Duration::from_secs(1);
+
 fn unanswered_for<M: Manager>(live: &Live<M>, now: Instant) -> Duration {
     now.saturating_duration_since(live.proven)
 }
@@ -60,6 +63,11 @@ impl<M: Manager> Shared<M> {
         .flatten()
         .min()
         .map_or(TICK.1, |shortest| (shortest / 10).clamp(TICK.0, TICK.1))
+        .min(if settings.instances > 1 {
+            LOOKS_FOR_ROOM
+        } else {
+            TICK.1
+        })
     }
 
     /// Retires idle connections that are too old or idle too long, pings those due for keepalive, fills up min_pool_size, and
@@ -106,6 +114,7 @@ impl<M: Manager> Shared<M> {
         if wants_limit {
             self.on_helper(|shared| shared.learn_server_limit());
         }
+        self.look_for_room();
         if hopes {
             self.on_helper(|shared| shared.look_for_writes());
         }

@@ -1,11 +1,12 @@
 //! How many connections the server accepts: asked once, and what follows from it for the size of the pool.
 
+use ::mysql::prelude::Queryable;
 use queuepool::mysql::MySqlPool;
 use queuepool::postgres::PostgresPool;
-use queuepool::{Database, Mode, Settings};
+use queuepool::{CloseReason, Database, Mode, Settings};
 
 use crate::pool::size;
-use support::scripted::eventually;
+use support::scripted::{assert_laws, eventually, secs};
 use support::servers::{MariaDb, Postgres, TestServer};
 
 /// In null mode no connection is ever idle, so only a health check can ask.
@@ -123,7 +124,7 @@ fn the_limit_of_the_account_counts() {
     let url = server.admin_url();
     let mut admin = ::mysql::Conn::new(::mysql::Opts::from_url(&url).unwrap()).unwrap();
     let accounts = "ALTER USER 'app'@'127.0.0.1', 'app'@'localhost' WITH MAX_USER_CONNECTIONS 7";
-    ::mysql::prelude::Queryable::query_drop(&mut admin, accounts).unwrap();
+    admin.query_drop(accounts).unwrap();
     let pool = MySqlPool::builder(&server.url())
         .unwrap()
         .settings(size(1, 0))
@@ -154,4 +155,90 @@ fn a_larger_pool_that_the_server_has_no_room_for_is_taken_from_the_overflow() {
              4 connections are in use, 100 % of pool_size."
         ]
     );
+}
+
+/// Two instances on a server that has room for four: the first has taken all four, wants no more and is refused nothing; the second
+/// comes later.
+fn the_second_instance_gets_its_share(url: &str) {
+    let open = || {
+        let settings = size(4, 0).instances(2).timeout(secs(20));
+        Database::open_with(url, settings).unwrap()
+    };
+    let (first, second) = (open(), open());
+    let held: Vec<_> = (0..4).map(|_| first.get().unwrap()).collect();
+    assert_eq!(
+        first.status().server_limit.expect("asked").available(),
+        4,
+        "asked at the first login"
+    );
+    drop(held);
+    let held: Vec<_> = (0..2).map(|_| second.get().unwrap()).collect();
+    eventually("the first has its share", || first.status().total == 2);
+    let status = first.status();
+    assert_eq!(status.refused_full, 0);
+    assert_eq!(status.closed_by_reason[&CloseReason::OverShare], 2);
+    assert_eq!(second.status().total, 2);
+    drop(held);
+    assert_laws(&first.status());
+    assert_laws(&second.status());
+}
+
+#[test]
+fn two_instances_share_what_the_server_takes() {
+    let server = Postgres::start_with(&["max_connections=7"]);
+    the_second_instance_gets_its_share(&server.url());
+}
+
+#[test]
+fn two_instances_share_what_the_role_or_the_database_may_have() {
+    let server = Postgres::start();
+    for limits in [
+        "ALTER ROLE app CONNECTION LIMIT 4",
+        "ALTER ROLE app CONNECTION LIMIT -1; ALTER DATABASE app CONNECTION LIMIT 4",
+    ] {
+        let url = server.admin_url();
+        let mut admin = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
+        admin.batch_execute(limits).unwrap();
+        drop(admin);
+        the_second_instance_gets_its_share(&server.url());
+        eventually("the sessions of this round have ended", || {
+            let mut admin = ::postgres::Client::connect(&url, ::postgres::NoTls).unwrap();
+            let open = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+            admin.query_one(open, &[]).unwrap().get::<_, i64>(0) == 0
+        });
+    }
+}
+
+support::servers::on_each!([two_instances_share_what_mysql_takes]: mariadb_room = MariaDb, mysql_room = MySql);
+
+fn two_instances_share_what_mysql_takes<S: TestServer>() {
+    // MariaDB and MySQL accept no limit below 10, and the others are held here.
+    let server = S::start_with(&["--max-connections=10"]);
+    let opts = ::mysql::Opts::from_url(&server.url()).unwrap();
+    let others: Vec<_> = (0..6)
+        .map(|_| ::mysql::Conn::new(opts.clone()).unwrap())
+        .collect();
+    let open = |instances| {
+        let settings = size(4, 0).instances(instances).timeout(secs(20));
+        Database::open_with(&server.url(), settings).unwrap()
+    };
+    let (first, second) = (open(5), open(5));
+    drop((0..4).map(|_| first.get().unwrap()).collect::<Vec<_>>());
+    let held: Vec<_> = (0..2).map(|_| second.get().unwrap()).collect();
+    eventually("the first has its share of two", || {
+        first.status().total == 2
+    });
+    assert_eq!(first.status().refused_full, 0);
+    drop((held, others));
+    assert_laws(&first.status());
+}
+
+#[test]
+fn two_instances_share_what_the_account_may_have() {
+    let server = MariaDb::start();
+    let url = server.admin_url();
+    let mut admin = ::mysql::Conn::new(::mysql::Opts::from_url(&url).unwrap()).unwrap();
+    let accounts = "ALTER USER 'app'@'127.0.0.1', 'app'@'localhost' WITH MAX_USER_CONNECTIONS 4";
+    admin.query_drop(accounts).unwrap();
+    the_second_instance_gets_its_share(&server.url());
 }

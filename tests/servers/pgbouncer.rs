@@ -1,6 +1,8 @@
 //! Pools on both sides: what works behind a PgBouncer in session mode and in transaction mode, and what each of its limits
 //! looks like. This is README's table "Behind PgBouncer", line by line.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
 use std::time::Duration;
 
 use ::postgres::types::Type;
@@ -518,4 +520,52 @@ fn in_session_mode_a_servers_connection_lives_as_long_as_ours_and_recycle_ends_b
         pid(&mut pool.get().unwrap()) != first
     });
     assert_eq!(pool.status().total_connections_created, 2);
+}
+
+/// Several instances share a budget of server connections: each may have its usual sizes, and the server never sees more than
+/// `max_db_connections`.
+#[test]
+fn a_pgbouncer_shares_a_budget_among_instances_that_together_may_have_more() {
+    let server = Postgres::start();
+    let limits = [
+        "max_db_connections=8",
+        "default_pool_size=8",
+        "max_client_conn=200",
+    ];
+    let bouncer = PgBouncer::start_with(&server, TRANSACTION, &limits);
+    let instances: Vec<_> = (0..4).map(|_| pool(&bouncer, size(10, 20))).collect();
+    let most = AtomicU64::new(0);
+    let goes_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut direct = direct(&server);
+            while goes_on.load(SeqCst) {
+                let others = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app' AND pid <> pg_backend_pid()";
+                most.fetch_max(ask(&mut direct, others).parse().unwrap(), SeqCst);
+            }
+        });
+        let callers: Vec<_> = instances
+            .iter()
+            .flat_map(|pool| {
+                (0..15).map(move |_| {
+                    move || {
+                        for _ in 0..10 {
+                            ask(&mut pool.get().unwrap(), "SELECT pg_sleep(0.01)");
+                        }
+                    }
+                })
+            })
+            .map(|work| scope.spawn(work))
+            .collect();
+        let ended: Vec<_> = callers.into_iter().map(|caller| caller.join()).collect();
+        goes_on.store(false, SeqCst);
+        ended.into_iter().for_each(|caller| caller.unwrap());
+    });
+    assert!(most.load(SeqCst) <= 8, "{most:?}");
+    for pool in &instances {
+        let status = pool.status();
+        assert_eq!((status.refused_full, status.connection_errors), (0, 0));
+    }
+    let clients: u64 = instances.iter().map(|pool| pool.status().peak_total).sum();
+    assert!(clients > 8, "more than the server has seen: {clients}");
 }

@@ -116,6 +116,9 @@ pub struct Server {
     pub aborts_panic: AtomicBool,
     /// What the server reports about how many connections it accepts.
     pub limit: Mutex<Option<ServerLimit>>,
+    /// How many more connections it says that it would accept.
+    pub left: Mutex<Option<u64>>,
+    pub asked_for_room: AtomicUsize,
     /// What the server says of its log.
     pub replication: Mutex<Replication>,
     pub resets_are: Mutex<Vec<ResetOnReturn>>,
@@ -161,6 +164,8 @@ impl Server {
             aborts: AtomicUsize::new(0),
             panics_when_asked_to_abort: AtomicBool::new(false),
             aborts_panic: AtomicBool::new(false),
+            left: Mutex::default(),
+            asked_for_room: AtomicUsize::new(0),
             limit: Mutex::default(),
             replication: Mutex::new(Replication::unknown()),
             resets_are: Mutex::default(),
@@ -482,6 +487,15 @@ impl Driver<ScriptedManager> for Scripted {
         _: &mut ScriptedConnection,
     ) -> Result<Option<ServerLimit>, ScriptedError> {
         Ok(*self.0.limit.lock())
+    }
+
+    fn connections_left(
+        &self,
+        _: &ScriptedManager,
+        _: &mut ScriptedConnection,
+    ) -> Result<Option<u64>, ScriptedError> {
+        self.0.asked_for_room.fetch_add(1, SeqCst);
+        Ok(*self.0.left.lock())
     }
 
     fn replication(

@@ -3,7 +3,6 @@
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use ::mysql::prelude::Queryable;
 use ::mysql::{Conn, Error as MyError};
 use nix::sys::socket::{Shutdown, shutdown};
 use r2d2::ManageConnection;
@@ -226,15 +225,18 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager: &MySqlManager,
         connection: &mut Conn,
     ) -> Result<Option<ServerLimit>, MyError> {
-        // In a session, max_user_connections is what holds for its account; 0 means no limit.
-        const SQL: &str = "SELECT @@max_connections, @@session.max_user_connections";
         self.leaving_no_transaction(manager, connection, |connection| {
-            manager.note(SQL);
-            let limits: Option<(u64, u64)> = connection.query_first(SQL)?;
-            Ok(limits.map(|(all, own)| {
-                let own = Some(own).filter(|own| *own > 0);
-                ServerLimit::new(all, 0).with_limit_for_user_or_database(own)
-            }))
+            manager.server_limit(connection)
+        })
+    }
+
+    fn connections_left(
+        &self,
+        manager: &MySqlManager,
+        connection: &mut Conn,
+    ) -> Result<Option<u64>, MyError> {
+        self.leaving_no_transaction(manager, connection, |connection| {
+            manager.connections_left(connection)
         })
     }
 

@@ -17,6 +17,7 @@ mod parameters;
 mod replication;
 mod reset;
 mod role;
+mod room;
 #[cfg(feature = "tls")]
 mod ssl_opts;
 mod statements;

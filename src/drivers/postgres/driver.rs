@@ -210,6 +210,16 @@ impl Driver<PostgresManager> for PostgresDriver {
         limit
     }
 
+    fn connections_left(
+        &self,
+        manager: &PostgresManager,
+        connection: &mut Client,
+    ) -> Result<Option<u64>, PgError> {
+        let left = manager.connections_left(connection);
+        returned::forget_answer(manager, connection);
+        left
+    }
+
     fn replication(
         &self,
         manager: &PostgresManager,

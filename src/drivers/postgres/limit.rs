@@ -46,6 +46,28 @@ impl PostgresManager {
                 _ => None,
             }))
     }
+
+    /// The least of what the server, the role and the database have left. Every user may see who is connected, as whom and to which
+    /// database; sessions without a user or a database are the server's own and count for no limit.
+    pub(super) fn connections_left(&self, client: &mut Client) -> Result<Option<u64>, PgError> {
+        const SQL: &str = "SELECT least(\
+            current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int \
+            - coalesce(current_setting('reserved_connections', true)::int, 0) \
+            - (SELECT count(*) FROM pg_stat_activity WHERE usesysid IS NOT NULL AND datid IS NOT NULL), \
+            (SELECT rolconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE usesysid = r.oid) FROM pg_roles r \
+            WHERE rolname = session_user AND rolconnlimit >= 0), \
+            (SELECT datconnlimit - (SELECT count(*) FROM pg_stat_activity WHERE datid = d.oid) FROM pg_database d \
+            WHERE datname = current_database() AND datconnlimit >= 0))";
+        Ok(self
+            .ask(client, SQL)?
+            .iter()
+            .find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i64>().ok(),
+                _ => None,
+            })
+            // Administrators may be connected beyond what is left for others.
+            .map(|left| u64::try_from(left).unwrap_or(0)))
+    }
 }
 
 /// Rounded up to whole milliseconds, which is what the server counts in, because 0 would switch the limit off.

@@ -68,6 +68,24 @@ fn after_trouble_each_success_permits_twice_as_many() {
 }
 
 #[test]
+fn a_full_server_refuses_no_more_than_ten_in_a_second_however_long_it_takes() {
+    let now = Instant::now();
+    let mut trouble = Trouble::default();
+    (0..STARTS_A_SECOND).for_each(|_| trouble.started(now));
+    let refused = now + millis(900);
+    for _ in 0..STARTS_A_SECOND {
+        trouble.server_is_full(refused, &Retry::default());
+    }
+    assert_eq!(trouble.next_start(false), Some(refused + SECOND));
+    assert!(trouble.succeeded(USUAL).is_none());
+    assert_eq!(
+        trouble.next_start(false),
+        Some(refused + SECOND),
+        "it may be full again"
+    );
+}
+
+#[test]
 fn after_a_full_server_each_success_admits_one_more() {
     let now = Instant::now();
     let mut trouble = Trouble::default();

@@ -369,6 +369,23 @@ fn a_full_server_is_no_outage_and_callers_go_on_with_what_comes_back() {
 }
 
 #[test]
+fn a_success_between_two_refusals_is_no_reason_to_raise_anything() {
+    let server = Server::new();
+    admits(&server, 3);
+    let pool = server.pool(Settings::default().pool_size(4).max_overflow(4));
+    let mut held: Vec<_> = (0..3).map(|_| pool.get().unwrap()).collect();
+    pool.get_timeout(millis(50)).unwrap_err();
+    admits(&server, 4);
+    held.push(pool.get().unwrap());
+    let status = pool.status();
+    assert_eq!((status.checked_out, status.full_since), (4, None));
+    assert_eq!(
+        status.recommendations,
+        ["Pool is healthy. No action needed."]
+    );
+}
+
+#[test]
 fn the_error_of_a_full_server_says_what_it_said_and_how_many_this_pool_has() {
     let server = Server::new();
     admits(&server, 1);
@@ -399,7 +416,8 @@ fn shut_out_by_a_full_server_the_check_says_full_and_the_caller_is_told() {
     assert!(error.is_transient());
     assert_eq!(
         error.to_string(),
-        "connecting failed: scripted Full; the server accepts no more connections, and this pool has none of its 30"
+        "connecting failed: scripted Full; the server accepts no more connections, and this pool has none of its 30, and other \
+         clients hold all places"
     );
     let check = pool.health_check().unwrap();
     assert!(check.full && !check.reachable, "{check:?}");
@@ -462,6 +480,106 @@ fn above_its_share_a_pool_gives_up_one_connection_a_second_while_the_server_is_f
         goes_on.store(false, SeqCst);
     });
     assert_laws(&pool.status());
+}
+
+#[test]
+fn a_pool_that_is_refused_nothing_learns_by_asking_that_others_starve() {
+    let server = Server::new();
+    *server.limit.lock() = Some(ServerLimit::new(12, 0));
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(6)
+            .max_overflow(0)
+            .instances(3),
+    );
+    let all: Vec<_> = (0..6).map(|_| pool.get().unwrap()).collect();
+    assert_eq!(
+        pool.status().server_limit,
+        Some(ServerLimit::new(12, 0)),
+        "asked at the first login"
+    );
+    *server.left.lock() = Some(1);
+    drop(all);
+    // While there is room, it keeps them.
+    eventually("it has asked", || server.asked_for_room.load(SeqCst) > 0);
+    assert_eq!(pool.status().total, 6);
+    *server.left.lock() = Some(0);
+    eventually("it has its share of four", || pool.status().total == 4);
+    let status = pool.status();
+    assert_eq!(status.closed_by_reason[&CloseReason::OverShare], 2);
+    assert_eq!((status.refused_full, status.full_since), (0, None));
+    let asked = server.asked_for_room.load(SeqCst);
+    thread::sleep(millis(2500));
+    assert_eq!(
+        server.asked_for_room.load(SeqCst),
+        asked,
+        "with its share it asks no more"
+    );
+    assert_eq!(pool.status().total, 4);
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn a_pool_with_callers_in_line_gives_up_what_is_above_its_share_too() {
+    let server = Server::new();
+    *server.limit.lock() = Some(ServerLimit::new(12, 0));
+    *server.left.lock() = Some(0);
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(6)
+            .max_overflow(0)
+            .instances(3),
+    );
+    let goes_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| {
+                while goes_on.load(SeqCst) {
+                    let held = pool.get().unwrap();
+                    thread::sleep(millis(5));
+                    drop(held);
+                }
+            });
+        }
+        eventually("it has its share of four", || {
+            let status = pool.status();
+            status.total == 4 && status.closed_by_reason[&CloseReason::OverShare] == 2
+        });
+        goes_on.store(false, SeqCst);
+    });
+    assert_eq!(pool.status().refused_full, 0);
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn one_instance_asks_for_no_room_and_no_share() {
+    let server = Server::new();
+    *server.limit.lock() = Some(ServerLimit::new(12, 0));
+    *server.left.lock() = Some(0);
+    let pool = server.pool(Settings::default().pool_size(6).max_overflow(0));
+    let all: Vec<_> = (0..6).map(|_| pool.get().unwrap()).collect();
+    assert_eq!(pool.status().server_limit, None, "not asked at login");
+    drop(all);
+    (0..20).for_each(|_| drop(pool.get().unwrap()));
+    assert_eq!(server.asked_for_room.load(SeqCst), 0);
+    assert_eq!(pool.status().total, 6);
+}
+
+#[test]
+fn a_starving_instance_that_never_had_a_connection_says_that_others_hold_all_places() {
+    let server = Server::new();
+    admits(&server, 0);
+    let pool = server.pool(Settings::default().retry(once()).instances(12));
+    let error = pool.get_timeout(millis(100)).unwrap_err().to_string();
+    assert!(
+        error.ends_with("this pool has none of its 30, and other clients hold all places"),
+        "{error}"
+    );
+    let advice = pool.status().recommendations;
+    assert!(
+        advice[0].contains("Other clients hold all places."),
+        "{advice:?}"
+    );
 }
 
 #[test]

@@ -17,8 +17,8 @@ const THREADS: usize = 30;
 const ROW: &str = "INSERT INTO ledger SELECT 1 FROM pg_sleep(0.05)";
 
 /// How often the instance looks at its pool.
-const TICK: Duration = Duration::from_millis(100);
-const TICKS_IN_A_SECOND: usize = 10;
+const TICK: Duration = Duration::from_millis(10);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// What an instance tells the program that has started it, in a line for each.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ impl Report {
     pub fn is_told_of_others(&self) -> bool {
         self.advice
             .iter()
-            .any(|advice| advice.contains("other clients hold"))
+            .any(|advice| advice.contains("Other clients hold"))
     }
 }
 
@@ -147,16 +147,18 @@ pub fn run(pool: &str, url: &str, lasts: Duration) {
 fn watch(instance: &Instance, end: Instant) -> Report {
     let mut report = Report::default();
     let mut advice = BTreeMap::new();
-    // The count at each of the last ticks.
-    let mut counts = VecDeque::from([0]);
+    // The counts of the last second.
+    let mut counts = VecDeque::new();
     while Instant::now() < end {
         thread::sleep(TICK);
+        let before = Instant::now();
         let count = (instance.refused)();
-        counts.push_back(count);
-        if counts.len() > TICKS_IN_A_SECOND + 1 {
+        counts.push_back((before, count));
+        let after = Instant::now();
+        while counts.front().is_some_and(|(at, _)| after - *at > SECOND) {
             counts.pop_front();
         }
-        report.refused = report.refused.max(count - counts[0]);
+        report.refused = report.refused.max(count - counts[0].1);
         let without_numbers = |text: &str| text.replace(|letter: char| letter.is_ascii_digit(), "");
         advice.extend(
             (instance.advice)()
