@@ -1,5 +1,6 @@
 //! The way back: reset hook, reset, checkin hook, then the oldest waiter, else idle, else closed.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::base::runtime::on_a_runtime;
@@ -108,6 +109,7 @@ impl<M: Manager> Shared<M> {
             self.close_lease_and_settle(lease, reason);
             return;
         }
+        let awaits_writes = mem::take(&mut lease.live_mut().awaits_writes);
         let has_answered = self.resets(how) || self.has_answered(&mut lease);
         let returned = Returned {
             now: Instant::now(),
@@ -115,6 +117,9 @@ impl<M: Manager> Shared<M> {
             has_answered,
         };
         self.hand_back(lease, returned);
+        if awaits_writes {
+            self.await_writes();
+        }
     }
 
     /// A used connection goes to the oldest waiter; without one it is parked or becomes idle; if enough are idle it is closed.

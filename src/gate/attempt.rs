@@ -17,6 +17,8 @@ pub(crate) enum For {
     Caller(u64),
     /// Nobody in particular: warm_up, which hears of the outcome, or min_pool_size.
     Stock(Option<Report>),
+    /// Nobody: it shows whether logins lead to a server that accepts writes.
+    Look,
     /// A health check, and the latest that relies on it ends then.
     Check { until: Instant, report: Report },
 }
@@ -67,7 +69,7 @@ impl Attempt {
     pub(super) fn starter(&self) -> Option<u64> {
         match self.purpose {
             For::Caller(ticket) => Some(ticket),
-            For::Stock(_) | For::Check { .. } => None,
+            For::Stock(_) | For::Look | For::Check { .. } => None,
         }
     }
 
@@ -103,7 +105,7 @@ impl Attempt {
 impl For {
     pub(super) fn report(self) -> Option<Report> {
         match self {
-            For::Caller(_) => None,
+            For::Caller(_) | For::Look => None,
             For::Stock(report) => report,
             For::Check { report, .. } => Some(report),
         }
@@ -112,7 +114,7 @@ impl For {
     /// Takes the report out: nobody hears of this attempt from then on.
     pub(super) fn take_report(&mut self) -> Option<Report> {
         match self {
-            For::Caller(_) => None,
+            For::Caller(_) | For::Look => None,
             For::Stock(report) => report.take(),
             For::Check { .. } => std::mem::replace(self, For::Stock(None)).report(),
         }

@@ -2,6 +2,7 @@
 
 use crate::base::sync::Instant;
 use crate::contract::driver::Manager;
+use crate::gate::attempt::{Attempt, For};
 use crate::gate::lease::Live;
 use crate::gate::role::{BREAK, Follow};
 use crate::gate::state::State;
@@ -19,6 +20,7 @@ impl<M: Manager> State<M> {
             .roles
             .logged_in(read_only, live.generation, may_close, now);
         live.login = noted.login;
+        self.something_ended |= noted.words.is_some();
         self.tell(noted.words);
         noted.replace
     }
@@ -53,6 +55,7 @@ impl<M: Manager> State<M> {
         if live.info.read_only.replace(false) == Some(true) {
             let (login, words) = self.roles.accepts_again(live.generation, now);
             live.login = login;
+            self.something_ended |= words.is_some();
             self.tell(words);
         }
     }
@@ -80,8 +83,58 @@ impl<M: Manager> State<M> {
         self.roles.unsuited().is_some() && self.any_idle(is_read_only)
     }
 
+    /// A write was refused on a connection that is to be kept. A new login shows where logins lead now, one at a time and at most
+    /// ten times a second; where there is no room for it, this connection makes some.
+    pub(crate) fn look_for_a_writable_server(&mut self) -> Look {
+        let now = self.rules.clock.now();
+        let may_start =
+            !self.closed && !self.is_looking() && self.may_start(Instant::now()).is_ok();
+        if may_start && self.roles.looks(now) {
+            let Some(place) = self.places.try_take() else {
+                return Look::NeedsRoom;
+            };
+            let attempt = self.add_attempt(place, For::Look, Instant::now());
+            self.start(attempt);
+        }
+        match self.roles.is_looking(now) {
+            true => Look::UnderWay,
+            false => Look::None,
+        }
+    }
+
+    fn is_looking(&self) -> bool {
+        let looks = |attempt: &Attempt| matches!(attempt.purpose, For::Look);
+        self.attempts.iter().any(looks)
+    }
+
+    /// Whether this attempt was made to see where logins lead.
+    pub(crate) fn is_look(&mut self, id: u64) -> bool {
+        self.attempt(id)
+            .is_some_and(|attempt| matches!(attempt.purpose, For::Look))
+    }
+
+    /// A login that was to show where logins lead has led to a read-only server again, and is closed.
+    pub(crate) fn looked_in_vain(&mut self, id: u64) {
+        self.end_attempt(id);
+        self.connected();
+    }
+
+    /// Whether nobody has reason to wait for a server that accepts writes.
+    pub(crate) fn waits_for_no_writes(&self) -> bool {
+        self.closed || !self.roles.is_looking(self.rules.clock.now())
+    }
+
     /// Whether a working connection may be closed because its server is read-only, before its successor is open.
     fn may_close_for_role(&self) -> bool {
         !self.is_server_full(Instant::now())
     }
+}
+
+/// Whether somebody looks where logins lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    None,
+    /// Whoever was refused a write waits for what it shows.
+    UnderWay,
+    NeedsRoom,
 }

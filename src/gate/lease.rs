@@ -67,6 +67,8 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) login: Option<Login>,
     /// When its server was last asked whether it is read-only, and was not.
     pub(crate) refuted: Option<Instant>,
+    /// A write was refused on it, and whoever has been refused waits until a login has shown where logins lead now.
+    pub(crate) awaits_writes: bool,
     /// `Some` while it is out or parked.
     pub(crate) keeper: Option<Keeper>,
     /// The bay of the thread that took it last, where its holder is noted and where it comes back to; `None` before the first.
@@ -101,6 +103,7 @@ impl<M: Manager> Live<M> {
             verdict: Verdict::Sound,
             login: None,
             refuted: None,
+            awaits_writes: false,
             keeper: None,
             bay: None,
             holder: 0,

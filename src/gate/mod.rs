@@ -78,7 +78,7 @@ pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
 mod faults;
-mod following;
+pub(crate) mod following;
 mod fullness;
 pub(crate) mod holders;
 mod idle;
@@ -98,7 +98,7 @@ mod state;
 pub(crate) mod stock;
 mod sweep;
 mod tally;
-mod trouble;
+pub(crate) mod trouble;
 pub(crate) mod verdict;
 pub(crate) mod waiter;
 
@@ -141,8 +141,8 @@ pub(crate) enum Notice {
 /// The lock of one pool and what is behind it.
 pub(crate) struct Gate<M: Manager> {
     state: Mutex<State<M>>,
-    /// Notified whenever a connection or an attempt has ended.
-    drained: Condvar,
+    /// Notified whenever a connection, an attempt, or a time on read-only servers has ended.
+    ended: Condvar,
     doors: Doors,
     bays: Berths<M>,
     server_full: Arc<AtomicBool>,
@@ -163,7 +163,7 @@ impl<M: Manager> Gate<M> {
             bays: state.bays.all(),
             server_full: state.rules.server_full.clone(),
             state: Mutex::new(state),
-            drained: Condvar::new(),
+            ended: Condvar::new(),
             doors,
         }
     }
@@ -234,11 +234,11 @@ impl<M: Manager> Gate<M> {
         self.lock().look_again();
     }
 
-    /// Waits until nothing is open, opening or closing, or until `end`.
-    pub(crate) fn wait_until_drained(&self, end: Instant) -> Locked<'_, M> {
+    /// Waits until that is so, which only the end of a connection or an attempt can bring about, or until `end`.
+    pub(crate) fn wait_until(&self, end: Instant, is_so: fn(&State<M>) -> bool) -> Locked<'_, M> {
         let mut state = self.state.lock();
-        while !state.is_drained() {
-            if self.drained.wait_until(&mut state, end).timed_out() {
+        while !is_so(&state) {
+            if self.ended.wait_until(&mut state, end).timed_out() {
                 break;
             }
         }
@@ -285,7 +285,7 @@ impl<M: Manager> Gate<M> {
     fn settle(&self, state: &mut State<M>) {
         state.settle();
         if mem::take(&mut state.something_ended) {
-            self.drained.notify_all();
+            self.ended.notify_all();
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::sync::Instant;
+use crate::gate::trouble::LEAST_GAP;
 use crate::settings::Role;
 
 /// The least time between two replacements, and between two connections that are closed alone. Each more within [`CALM`] doubles
@@ -70,6 +71,8 @@ struct Episode {
     /// next may be, and how much later the one after it.
     alone: Instant,
     pause: Duration,
+    /// When a login was last made to see where logins lead.
+    looked: Option<Instant>,
 }
 
 /// What is known of the servers' roles. All times are on the movable clock.
@@ -193,6 +196,28 @@ impl Roles {
                 || self.episode.as_ref().is_some_and(|one| one.may_probe(now)))
     }
 
+    /// Whether a login is to show now whether a server that accepts writes is reached again. A switch-over takes seconds, and its
+    /// end is to be noticed at once; after [`CALM`] it is left to those that are closed alone.
+    pub(super) fn looks(&mut self, now: Instant) -> bool {
+        if self.wanted != Role::Any || self.goes_alone() {
+            return false;
+        }
+        let Some(episode) = self.episode.as_mut().filter(|one| now < one.since + CALM) else {
+            return false;
+        };
+        if episode.looked.is_some_and(|last| now < last + LEAST_GAP) {
+            return false;
+        }
+        episode.looked = Some(now);
+        true
+    }
+
+    /// Whether somebody looks for a server that accepts writes.
+    pub(super) fn is_looking(&self, now: Instant) -> bool {
+        let looked = self.episode.as_ref().and_then(|episode| episode.looked);
+        looked.is_some_and(|last| now < last + CALM)
+    }
+
     /// Whether a session that is read-only says nothing of the others.
     fn goes_alone(&self) -> bool {
         !self.has_accepted || self.alive.is_mixed()
@@ -217,6 +242,7 @@ impl Roles {
             in_vain: 0,
             alone: now,
             pause: BREAK,
+            looked: None,
         });
         Some("The server is read-only and was not before: the connections opened before are replaced".to_owned())
     }

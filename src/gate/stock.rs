@@ -134,7 +134,7 @@ impl<M: Manager> State<M> {
     pub(crate) fn check_until(&mut self, attempt: u64) -> Option<Instant> {
         match self.attempt(attempt)?.purpose {
             For::Check { until, .. } => Some(until),
-            For::Caller(_) | For::Stock(_) => None,
+            For::Caller(_) | For::Stock(_) | For::Look => None,
         }
     }
 

@@ -19,8 +19,8 @@ use crate::settings::Retry;
 const FAILURES: u32 = 3;
 
 /// The time between two probes while anybody waits, drawn anew for each so that instances do not march in step.
-const LEAST_GAP: Duration = Duration::from_millis(100);
-const MOST_GAP: Duration = Duration::from_millis(150);
+pub(super) const LEAST_GAP: Duration = Duration::from_millis(100);
+pub(crate) const MOST_GAP: Duration = Duration::from_millis(150);
 
 /// In trouble, at most so many connects start in any second, whoever asks for them.
 const STARTS_A_SECOND: usize = 10;

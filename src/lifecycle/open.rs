@@ -28,6 +28,10 @@ impl<M: Manager> Shared<M> {
             return;
         }
         let opened = match self.open(id, self.time_to_connect(id)) {
+            Opened::Ready(lease) if self.gate.lock().is_look(id) => match self.look(id, lease) {
+                Some(lease) => Opened::Ready(lease),
+                None => return,
+            },
             Opened::Ready(lease) => match self.prove_to_check(id, lease) {
                 Ok(lease) => Opened::Ready(lease),
                 Err(failure) => Opened::Failed(failure),

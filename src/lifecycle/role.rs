@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use crate::base::panics::catch;
+use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::ErrorKind;
 use crate::gate::failure::Failure;
+use crate::gate::following::Look;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::role::Follow;
+use crate::gate::trouble::MOST_GAP;
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
 use crate::settings::{Mode, ResetOnReturn, Role};
@@ -143,12 +146,68 @@ impl<M: Manager> Shared<M> {
         if is_first && !was_refused && !gate.is_worth_asking(live) {
             return None;
         }
-        let follow = gate.confirm_read_only(live);
+        let mut follow = gate.confirm_read_only(live);
         drop(gate);
-        if follow == Follow::Replace {
-            self.replace_older(live.generation, "leads to a server that is read-only now");
+        match follow {
+            Follow::Replace => {
+                self.replace_older(live.generation, "leads to a server that is read-only now");
+            }
+            Follow::Keep if was_refused => {
+                let look = self.gate.lock().look_for_a_writable_server();
+                live.awaits_writes = look == Look::UnderWay;
+                if look == Look::NeedsRoom {
+                    follow = Follow::Close;
+                }
+            }
+            Follow::Keep | Follow::Close => {}
         }
         (follow != Follow::Keep).then_some(CloseReason::Unsuited)
+    }
+
+    /// What a login that was made to see where logins lead has shown. `None` means that it is read-only, and closed.
+    pub(super) fn look(self: &Arc<Self>, id: u64, lease: Lease<M>) -> Option<Lease<M>> {
+        let (limit, reason) = (
+            self.settings.health_check_timeout,
+            CloseReason::ValidationFailed,
+        );
+        let known = lease.live().info.read_only;
+        let asked = match known {
+            Some(_) => Some((lease, Ok(Ok(known)))),
+            None => self.call(Call::Reset, lease, limit, reason, |shared, live| {
+                shared
+                    .driver
+                    .is_read_only(&shared.manager, &mut live.connection)
+            }),
+        };
+        let shown = match asked {
+            Some((mut lease, Ok(Ok(Some(read_only))))) => {
+                if known.is_none() {
+                    lease.live_mut().info.read_only = Some(read_only);
+                    self.count_login(lease.live_mut());
+                }
+                match read_only {
+                    false => return Some(lease),
+                    true => Some((lease, CloseReason::Unsuited)),
+                }
+            }
+            Some((lease, _)) => Some((lease, reason)),
+            None => None,
+        };
+        self.gate.lock().looked_in_vain(id);
+        if let Some((lease, reason)) = shown {
+            self.close_lease(lease, reason);
+        }
+        None
+    }
+
+    /// Keeps whoever was refused a write from trying again before a login has shown where logins lead, and no longer than the time
+    /// between two such logins.
+    pub(crate) fn await_writes(&self) {
+        let end = Instant::now() + MOST_GAP;
+        drop(
+            self.gate
+                .wait_until(end, |state| state.waits_for_no_writes()),
+        );
     }
 
     /// Asks an idle session whether its server accepts writes again.

@@ -134,6 +134,11 @@ pub enum Role {
     /// after 2, 4, 8 … 60 s. It ends with the first login to a server that accepts writes, and what was opened before that is
     /// replaced too.
     ///
+    /// In the first 60 s one login at a time, each 100 ms at the earliest, shows where logins lead; one that leads to a read-only
+    /// server is closed and handed to nobody. A thread that gives back a connection on which a write was refused waits for it, for at
+    /// most 150 ms, so that it does not run into the next refusal. The connection is with the others by then: whoever reads is not
+    /// kept waiting. (On a thread of an async runtime nobody waits where the reset runs on a helper thread.)
+    ///
     /// A pool that has never been on such a server, or whose logins lead to servers of both kinds by turns, closes only connections
     /// on which a write was refused, and at most one a second.
     #[default]

@@ -14,7 +14,7 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn close(self: &Arc<Self>, deadline: Duration) -> Result<(), Error> {
         let end = later(Instant::now(), deadline);
         self.shut();
-        let gate = self.gate.wait_until_drained(end);
+        let gate = self.gate.wait_until(end, |state| state.is_drained());
         let result = if gate.is_drained() {
             Ok(())
         } else {

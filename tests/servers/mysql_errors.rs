@@ -45,6 +45,19 @@ fn one_session_that_the_server_ends_says_nothing_of_the_others() {
 }
 
 #[test]
+fn a_galera_node_that_is_alone_can_be_left_for_another() {
+    for (code, message) in [
+        (1047, "WSREP has not yet prepared node for application use"),
+        (
+            1180,
+            "Error while appending streaming replication fragment(provider status: Not connected to Primary Component)",
+        ),
+    ] {
+        assert_eq!(class(&refusal(code, message)), ErrorClass::Transient);
+    }
+}
+
+#[test]
 fn what_the_server_does_to_a_statement_leaves_the_connection_good() {
     // Timeouts, cancels, deadlocks, an option of another kind, a read-only transaction.
     for code in [3024, 1969, 1317, 1205, 1213, 1064, 1146, 1290, 1792] {

@@ -1,7 +1,7 @@
 //! What PostgreSQL, MariaDB and MySQL have in common when they are used through a pool. Each function here is a test of
 //! `pool_postgres` and of `pool_mysql`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -663,7 +663,13 @@ pub fn a_full_server_is_tried_again_until_there_is_room<B: Backend>() {
     const ROOM: usize = 10; // the lowest limit that MariaDB accepts
     let server = B::start_for(ROOM);
     let url = server.url();
-    let mut others: Vec<_> = (0..ROOM).map(|_| B::bare(&url).unwrap()).collect();
+    let others = RefCell::new(Vec::new());
+    // The session that saw the server start may take a moment to end.
+    eventually("all its room is taken", || {
+        others.borrow_mut().extend(B::bare(&url).ok());
+        others.borrow().len() == ROOM
+    });
+    let mut others = others.into_inner();
 
     let impatient = open(&server, size(1, 0).retry(once()));
     let error = impatient.get().unwrap_err();

@@ -1,6 +1,7 @@
 //! MariaDB and MySQL servers in the wrong role: what follows a switch-over, and what is none. Nobody tells the pool of an error here
 //! unless it says so.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use ::mysql::Conn;
@@ -16,6 +17,9 @@ use support::scripted::{assert_laws, eventually, millis, secs};
 use support::servers::{MariaDb, MySql, TestServer, on_each};
 
 const WRITE: &str = "INSERT INTO ledger VALUES (1)";
+
+/// While writes are refused, so many logins in a second show where logins lead.
+const LOOKS_A_SECOND: u64 = 10;
 
 fn settings() -> Settings {
     let retry = Retry::default().max_attempts(2).initial_delay(millis(1));
@@ -109,13 +113,17 @@ fn the_error_of_a_read_only_server_is_confirmed_at_the_return<S: TestServer>() {
     drop(connection);
     eventually("all are replaced", || database.status().total == 0);
     assert!(database.status().unsuited_for.is_some());
-    // The same again: two replacements, and then one a second.
+    // The same again: two replacements, and then one a second. The logins that show where logins lead are handed to nobody.
     let started = Instant::now();
+    let mut used = BTreeSet::new();
     while started.elapsed() < secs(3) {
-        database.get().unwrap().execute(WRITE).unwrap_err();
+        let mut connection = database.get().unwrap();
+        used.insert(connection.info().id());
+        connection.execute(WRITE).unwrap_err();
     }
+    assert!(used.len() <= 2 + 2, "{used:?}");
     let created = database.status().total_connections_created;
-    assert!(created <= 4 + 2 + 2, "{created}");
+    assert!(created <= 4 + 2 + 2 + 3 * LOOKS_A_SECOND, "{created}");
     set_read_only(&server, false);
     // The return sees it.
     drop(database.get().unwrap());

@@ -14,6 +14,9 @@ use super::owed::Unfit;
 use crate::contract::error_class::{ErrorClass, Extent};
 use crate::tls::{TlsCause, Unusable};
 
+/// In the text of MariaDB's errors, whose code for this is a general one.
+const NODE_ALONE: &str = "provider status: Not connected to Primary Component";
+
 pub(super) fn classify(error: &MyError) -> ErrorClass {
     if is_tls_refusal(error) {
         return ErrorClass::Permanent;
@@ -38,6 +41,10 @@ pub(super) fn classify(error: &MyError) -> ErrorClass {
         }
         MyError::MySqlError(refusal) if is_read_only(refusal.code, &refusal.message) => {
             ErrorClass::Unsuited
+        }
+        // What a statement is told that was under way when a node of a Galera cluster lost the others; the next is told 1047.
+        MyError::MySqlError(refusal) if refusal.message.contains(NODE_ALONE) => {
+            ErrorClass::Transient
         }
         MyError::MySqlError(refusal) => classify_code(refusal.code),
         MyError::DriverError(cause) => match cause {

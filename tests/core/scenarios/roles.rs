@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
 
 use queuepool::{
     Clock, CloseReason, Connection, ErrorClass, ErrorKind, Mode, Pool, PrePing, ResetOnReturn,
@@ -438,5 +439,79 @@ fn a_role_of_which_the_login_says_nothing_is_learned_at_the_first_return() {
     come_back_having_seen(false);
     assert_eq!(pool.status().unsuited_for, None);
     assert_eq!(server.connects(), 3);
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn who_was_refused_a_write_waits_until_a_login_has_shown_where_logins_lead() {
+    let (server, pool, _clock) = filled(settings());
+    server.is_read_only(true);
+    use_once(&pool); // Replaces all.
+    eventually("all are closed", || pool.status().total == 0);
+    let gate = Gate::new();
+    let waiting = gate.clone();
+    let logins = AtomicUsize::new(0);
+    server.on_connect(move |_| match logins.fetch_add(1, SeqCst) {
+        0 => Act::Succeed,
+        _ => Act::Wait(waiting.clone()),
+    });
+    let held = pool.get().unwrap();
+    let id = held.id;
+    thread::scope(|scope| {
+        let refused = scope.spawn(|| {
+            let mut held = held;
+            refuse(&mut held);
+            drop(held);
+        });
+        eventually("a login looks", || gate.waiting() == 1);
+        // The connection is back meanwhile: whoever reads is not kept from it.
+        let other = pool.get().unwrap();
+        assert_eq!(other.id, id);
+        drop(other);
+        server.is_read_only(false);
+        gate.open();
+        refused.join().unwrap();
+    });
+    eventually("it has ended", || pool.status().unsuited_for.is_none());
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn a_login_that_leads_to_a_read_only_server_too_is_closed_and_handed_to_nobody() {
+    let (server, pool, clock) = filled(settings());
+    server.is_read_only(true);
+    use_once(&pool);
+    let id = pool.get().unwrap().id;
+    for _ in 0..3 {
+        let before = server.connects();
+        use_once(&pool);
+        eventually("a login has looked, and is closed", || {
+            let status = pool.status();
+            server.connects() == before + 1 && status.total == 1 && status.opening_connections == 0
+        });
+        assert_eq!(pool.get().unwrap().id, id);
+        // The next is not due yet.
+        use_once(&pool);
+        assert_eq!(server.connects(), before + 1);
+        clock.advance(millis(150));
+    }
+    assert_laws(&pool.status());
+}
+
+#[test]
+fn where_there_is_no_room_for_a_login_the_refused_connection_makes_some() {
+    let (server, pool, clock) = filled(settings().max_overflow(0));
+    server.is_read_only(true);
+    use_once(&pool);
+    let mut all = Vec::from([(); 4].map(|()| pool.get().unwrap()));
+    clock.advance(millis(150));
+    let mut refused = all.pop().unwrap();
+    let id = refused.id;
+    refuse(&mut refused);
+    drop(refused);
+    server.is_read_only(false);
+    assert_ne!(pool.get().unwrap().id, id);
+    assert_eq!(pool.status().unsuited_for, None);
+    drop(all);
     assert_laws(&pool.status());
 }
