@@ -52,6 +52,10 @@ pub enum ErrorKind {
 ///
 /// Match on [`kind`](Error::kind), print the error for the whole story, and reach the driver's own error through
 /// [`source`](StdError::source) and `downcast_ref`. The text never contains a password.
+///
+/// Print it with `{}`: one line has all that an operator needs, the driver's words included. Whoever prints the chain of sources, as
+/// anyhow does with `{:#}` and in `main`'s result, gets the driver's words twice, because the source is there to be downcast and is in
+/// the text already.
 #[derive(Clone)]
 pub struct Error(Box<Shared>);
 

@@ -4,6 +4,7 @@ pub(crate) mod abort;
 pub(crate) mod clock;
 #[cfg(not(queuepool_loom))]
 mod counter;
+pub(crate) mod descriptors;
 #[cfg(queuepool_loom)]
 pub(crate) mod fault;
 pub(crate) mod fork;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::base::descriptors;
 use crate::base::log::say;
 use crate::base::panics::catch;
 use crate::base::slot::Slot;
@@ -139,9 +140,9 @@ impl<M: Manager> Shared<M> {
         let doubts = self.doubts.load(Ordering::Acquire);
         let mut connection = match catch(|| self.driver.log_in(&self.manager, limit)) {
             Ok(Ok(Ok(connection))) => connection,
-            Ok(Ok(Err(error))) => return Err(self.connect_refused(error)),
-            Ok(Err(error)) => return Err(Failure::new(error, true)),
-            Err(said) => return Err(Failure::panicked(&said)),
+            Ok(Ok(Err(error))) => return Err(for_want_of_descriptors(self.connect_refused(error))),
+            Ok(Err(error)) => return Err(for_want_of_descriptors(Failure::new(error, true))),
+            Err(said) => return Err(for_want_of_descriptors(Failure::panicked(&said))),
         };
         let read_only = match self.check_role(&mut connection) {
             Ok(read_only) => read_only,
@@ -245,5 +246,18 @@ impl<M: Manager> Shared<M> {
         catch(|| self.driver.explain(&self.manager, error))
             .ok()
             .flatten()
+    }
+}
+
+/// The failure in words that fit, if it is this process that has no file descriptor left. Then it says nothing of the database, and
+/// passes.
+fn for_want_of_descriptors(failure: Failure) -> Failure {
+    let words = failure.error.to_string();
+    match descriptors::are_used_up(&words) {
+        true => Failure::of_resources(format!(
+            "no file descriptor is left for a connection: look for files and sockets that are not closed, or raise the limit of this \
+             process (ulimit -n); {words}"
+        )),
+        false => failure,
     }
 }

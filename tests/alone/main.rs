@@ -14,6 +14,13 @@ mod http_exhausted;
 mod http_process;
 mod logger;
 mod loggers;
+#[cfg(all(
+    target_os = "linux",
+    feature = "sqlite",
+    feature = "postgres",
+    feature = "mysql"
+))]
+mod no_descriptors;
 #[cfg(target_os = "linux")]
 mod no_threads;
 #[cfg(target_os = "linux")]

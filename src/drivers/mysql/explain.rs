@@ -51,17 +51,7 @@ impl MySqlManager {
                     (SslMode::Disable, _) if self.tls.mode.is_some() => Some(format!(
                         "if the password is right, the server may refuse this user a login without TLS (ssl-mode={mode})"
                     )),
-                    (SslMode::Disable, _) | (_, Some(_)) => None,
-                    (SslMode::Prefer, None) if self.had_no_tls.is_any_fresh() => None,
-                    (SslMode::Allow | SslMode::Prefer, None) => Some(
-                        "if the password is right, the server may require TLS of this user, which it must then offer, or a \
-                         client certificate (ssl-cert, ssl-key)"
-                            .to_owned(),
-                    ),
-                    (_, None) => Some(
-                        "if the password is right, the server may require a client certificate of this user (ssl-cert, ssl-key)"
-                            .to_owned(),
-                    ),
+                    _ => None,
                 }
             }
             _ => None,

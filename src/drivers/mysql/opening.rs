@@ -38,14 +38,6 @@ impl HadNoTls {
             .is_some_and(|found| found.elapsed() < HadNoTls::FRESH)
     }
 
-    /// Of any of the servers.
-    pub(super) fn is_any_fresh(&self) -> bool {
-        let found = self.0.lock();
-        found
-            .values()
-            .any(|found| found.elapsed() < HadNoTls::FRESH)
-    }
-
     fn remember(&self, opts: &Opts) {
         self.0.lock().insert(server(opts), Instant::now());
     }

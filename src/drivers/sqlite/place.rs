@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::ErrorCode;
 
 use super::url::SLASHES;
+use crate::base::descriptors;
 
 /// Where the database is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,9 @@ pub(super) fn explain(error: rusqlite::Error, path: &Path, creates: bool) -> rus
     let text = match code.code {
         ErrorCode::NotADatabase => {
             format!("{shown} is not an SQLite database, or it is encrypted ({said})")
+        }
+        ErrorCode::CannotOpen if descriptors::are_used_up(&said) => {
+            format!("the SQLite database {shown} cannot be opened ({said})")
         }
         ErrorCode::CannotOpen => match complaint(path) {
             Some(complaint) => format!("{complaint} ({said})"),
