@@ -7,6 +7,7 @@ mod durations;
 mod env;
 #[cfg(feature = "serde")]
 mod json;
+mod kubernetes;
 mod overlay;
 mod presets;
 mod provenance;

@@ -70,7 +70,7 @@ fn values_are_read_as_documented() {
         ("DB_POOL_SIZE", "5"),
         ("DATABASE_MAX_OVERFLOW", " 7 "),
         ("DB_POOL_TIMEOUT", "0.5"),
-        ("DB_POOL_RECYCLE", "Never"),
+        ("DB_POOL_RECYCLE", "-1"),
         ("DB_RESET_ON_RETURN", "FULL"),
         ("DB_POOL_MODE", "queue"),
         ("DB_COMMAND_TIMEOUT", "1h 30min"),
@@ -125,7 +125,7 @@ fn a_value_that_does_not_parse_names_the_variable_the_value_and_what_is_expected
         ("DATABASE_POOL_TIMEOUT", "soon", "30s"),
         ("DB_POOL_TIMEOUT", "-1", "30s"),
         ("DB_POOL_TIMEOUT", "off", "30s"),
-        ("DB_POOL_RECYCLE", "-1", "never"),
+        ("DB_POOL_RECYCLE", "-2", "never"),
         ("DB_POOL_RECYCLE_JITTER", "NaN", "a number from 0 to 0.1"),
         ("DB_RETRY_BACKOFF_MULTIPLIER", "inf", "a number from 1"),
         ("DB_POOL_PRE_PING", "maybe", "always"),
@@ -147,19 +147,79 @@ fn a_value_that_does_not_parse_names_the_variable_the_value_and_what_is_expected
 }
 
 #[test]
-fn a_variable_set_to_nothing_is_an_error_that_names_it() {
-    for name in ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]) {
+fn an_empty_variable_counts_as_unset() {
+    let names = ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]);
+    for name in names.chain(["pool_name", "pool_timout"]) {
         let variable = format!("DB_{}", name.to_ascii_uppercase());
-        for nothing in ["", "  "] {
-            let text = refusal(&[(&variable, nothing)]);
-            assert!(
-                text.starts_with(&format!(
-                    "invalid {name} {nothing:?} in {variable}: expected "
-                )),
-                "{text}"
-            );
+        let read = settings(&[(&variable, "")]);
+        assert_eq!(read, Settings::default(), "{variable}");
+        assert_eq!(read.pool_name(), None);
+    }
+    let other = settings(&[("DB_POOL_SIZE", ""), ("DATABASE_POOL_SIZE", "7")]);
+    assert_eq!(other.pool_size, 7);
+}
+
+#[test]
+fn a_blank_variable_is_an_error_that_names_it() {
+    let names = ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]);
+    for name in names.chain(["pool_name"]) {
+        let variable = format!("DB_{}", name.to_ascii_uppercase());
+        let text = refusal(&[(&variable, "  ")]);
+        let beginning = format!("invalid {name} \"  \" in {variable}: expected ");
+        assert!(text.starts_with(&beginning), "{text}");
+    }
+}
+
+#[test]
+fn a_pool_variable_that_is_no_setting_is_an_error_with_the_nearest_name() {
+    for (variable, remedy) in [
+        ("DB_POOL_TIMOUT", "did you mean DB_POOL_TIMEOUT?"),
+        ("DATABASE_POOL_SIZ", "did you mean DATABASE_POOL_SIZE?"),
+        ("DB_POOL_MAX_OVERFLOW", "remove it"),
+        ("DB_POOL_NAMES", "did you mean DB_POOL_NAME?"),
+        ("DB_POOL_PREPING", "did you mean DB_POOL_PRE_PING?"),
+        ("DATABASE_POOL_SERVICE", "remove it"),
+        ("DB_POOL_PORTS", "remove it"),
+    ] {
+        let text = refusal(&[(variable, "s3cret")]);
+        let expected =
+            format!("the environment variable {variable} is no setting of queuepool: {remedy}");
+        assert_eq!(text, expected);
+    }
+}
+
+#[test]
+fn what_kubernetes_injects_for_a_service_is_left_alone() {
+    let injected = [
+        ("SERVICE_HOST", "10.0.0.1"),
+        ("SERVICE_PORT", "5432"),
+        ("SERVICE_PORT_PG_MAIN", "5432"),
+        ("PORT", "tcp://10.0.0.1:5432"),
+        ("PORT_5432_TCP", "tcp://10.0.0.1:5432"),
+        ("PORT_5432_TCP_PROTO", "tcp"),
+        ("PORT_5432_TCP_PORT", "5432"),
+        ("PORT_5432_TCP_ADDR", "10.0.0.1"),
+        ("PORT_53_UDP", "udp://10.0.0.1:53"),
+        ("PORT_9_SCTP_ADDR", "10.0.0.1"),
+    ];
+    for service in ["DB_POOL", "DATABASE_POOL", "DB_POOL_EXPORTER"] {
+        for (end, value) in injected {
+            let variable = format!("{service}_{end}");
+            assert_eq!(settings(&[(&variable, value)]), Settings::default());
         }
     }
+}
+
+#[test]
+fn the_pool_s_name_is_in_one_of_two_variables() {
+    let named = |variables: Variables| settings(variables).pool_name().map(str::to_owned);
+    for variable in ["DB_POOL_NAME", "DATABASE_POOL_NAME"] {
+        assert_eq!(named(&[(variable, "orders")]).as_deref(), Some("orders"));
+    }
+    assert_eq!(named(&[("DB_POOL_SIZE", "5")]), None);
+    let text = refusal(&[("DB_POOL_NAME", "one"), ("DATABASE_POOL_NAME", "two")]);
+    assert!(text.contains("DB_POOL_NAME"), "{text}");
+    assert!(text.contains("DATABASE_POOL_NAME"), "{text}");
 }
 
 #[test]
