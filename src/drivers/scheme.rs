@@ -77,7 +77,8 @@ pub(crate) fn is_anothers(text: &str) -> Option<Error> {
     let lower = text.to_ascii_lowercase();
     if lower.starts_with("jdbc:") {
         return Some(refused(
-            "it begins with jdbc:, which is Java's: expected the same without jdbc:, such as postgresql://user:password@host/database",
+            "it begins with jdbc:, which is Java's: expected the same without jdbc:, such as \
+             postgresql://user:password@host/database",
         ));
     }
     let name = lower.split([':', '+']).next().unwrap_or_default();

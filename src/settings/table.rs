@@ -124,8 +124,8 @@ pub(super) fn row(name: &str) -> Option<&'static Row> {
 /// The name that was probably meant by one that is none: a field's own name (`timeout`, for pool_timeout), the same name in
 /// another spelling (`poolSize`, `DB_POOL_SIZE`), or one with a slip or two.
 ///
-/// `others` are names beside those of the settings that it may have been. What has a likely meaning here cannot be a password, so an
-/// error may repeat it.
+/// `others` are names beside those of the settings that it may have been. What has a likely meaning here cannot be a password, so
+/// an error may repeat it.
 pub(crate) fn meant(unknown: &str, others: &[&'static str]) -> Option<&'static str> {
     const LONGEST: usize = 40;
     let is_a_name =

@@ -65,7 +65,8 @@ pub(crate) fn bare(text: &str) -> Result<&str, Error> {
 ///
 /// # Errors
 /// Settings for a value that does not parse and for a parameter given twice with different values, in which case the error
-/// names the parameter; for parameters that may be the end of a password, and for a quote at one end. The URL itself is never in an error.
+/// names the parameter; for parameters that may be the end of a password, and for a quote at one end. The URL itself is never in
+/// an error.
 pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
     let url = without_driver_name(bare(url)?);
     let mut overlay = Overlay::new();

@@ -217,7 +217,7 @@ pub(super) struct Reset;
 
 impl Form for Reset {
     type Value = ResetOnReturn;
-    const EXPECTED: &'static str = "never, rollback or full (nothing is committed for its user: SQLAlchemy's commit is not supported)";
+    const EXPECTED: &'static str = "never, rollback or full (SQLAlchemy's commit is not supported)";
 
     /// Also takes SQLAlchemy's `True`, `False` and `None`.
     fn parse(text: &str) -> Option<ResetOnReturn> {

@@ -51,8 +51,8 @@ pub(super) fn user_timeout_set(opts: Opts, _: Option<Duration>) -> Opts {
     opts
 }
 
-/// Takes the hosts out of the URL, if they are not the one that the driver reads there itself. The names are without brackets, which
-/// is how the driver takes an IPv6 address too.
+/// Takes the hosts out of the URL, if they are not the one that the driver reads there itself. The names are without brackets,
+/// which is how the driver takes an IPv6 address too.
 ///
 /// # Errors
 /// Settings for a list that nobody can mean, and for a URL that names neither a host nor a socket.

@@ -21,7 +21,8 @@ const DRIVERS_SWITCHES: [&str; 2] = [
     "danger_skip_domain_validation",
 ];
 
-/// What is left for the driver. It knows `host` and `port` too, but those are taken out, as are the names for what it does not know.
+/// What is left for the driver. It knows `host` and `port` too, but those are taken out, as are the names for what it does not
+/// know.
 pub(super) const KNOWN: [&str; 26] = [
     "user",
     "password",

@@ -82,8 +82,8 @@ impl PostgresManager {
     /// `postgresql+psycopg2://` mean the same. The parameters are those of [`Config`] and libpq's
     /// `keepalives_count`, `fallback_application_name` and `ssl=true` (`sslmode=require`). What can only be said in one way here
     /// may be said: `client_encoding=utf8`, `gssencmode=disable`, `sslcompression=0`. A Unix socket is named by its directory,
-    /// `postgresql://app@%2Frun%2Fpostgresql/orders` or `postgresql:///orders?user=app&host=/run/postgresql`, or by its file, as for
-    /// pg8000: `?unix_sock=/run/postgresql/.s.PGSQL.5432`.
+    /// `postgresql://app@%2Frun%2Fpostgresql/orders` or `postgresql:///orders?user=app&host=/run/postgresql`, or by its file, as
+    /// for pg8000: `?unix_sock=/run/postgresql/.s.PGSQL.5432`.
     ///
     /// As for libpq, `host=` and `port=` replace the hosts and the ports before the database's name.
     ///

@@ -18,7 +18,8 @@ pub(super) const TLS_PARAMETERS: Names = Names {
 /// In libpq, `ssl=true` is `sslmode=require`; for asyncpg it takes the words of `sslmode`.
 const SSL: &str = "ssl";
 
-/// What is left for the driver. It knows `host` and `port` too, but those are taken out, as are the names for what it does not know.
+/// What is left for the driver. It knows `host` and `port` too, but those are taken out, as are the names for what it does not
+/// know.
 const KNOWN: [&str; 18] = [
     "user",
     "password",
