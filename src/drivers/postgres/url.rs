@@ -94,14 +94,22 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
 
 fn tls(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
     let mut parameters = dsn.take(|key| TLS_PARAMETERS.have(key));
-    for (_, value) in parameters.iter_mut().filter(|(key, _)| key == SSL) {
-        let mode = match value.to_ascii_lowercase().as_str() {
-            "true" | "1" | "on" | "yes" => SslMode::Require,
-            "false" | "0" | "off" | "no" => SslMode::Disable,
-            _ => continue,
-        };
-        *value = mode.to_string();
-    }
+    let encrypts = parameters.iter().any(|(key, word)| {
+        key != SSL && SslMode::from_word(word).is_some_and(SslMode::is_required)
+    });
+    parameters.retain_mut(|(key, value)| {
+        if key != SSL {
+            return true;
+        }
+        match value.to_ascii_lowercase().as_str() {
+            // Beside a mode that says more, as Java's programs write both.
+            "true" | "1" | "on" | "yes" if encrypts => return false,
+            "true" | "1" | "on" | "yes" => *value = SslMode::Require.to_string(),
+            "false" | "0" | "off" | "no" => *value = SslMode::Disable.to_string(),
+            _ => {}
+        }
+        true
+    });
     Tls::from_parameters(&parameters, &TLS_PARAMETERS)
 }
 
@@ -156,4 +164,54 @@ fn socket(dsn: &mut Dsn<'_>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{SslMode, parse};
+
+    #[test]
+    fn ssl_is_a_switch_or_a_word_of_sslmode() {
+        for (query, mode) in [
+            ("ssl=true", SslMode::Require),
+            ("ssl=1", SslMode::Require),
+            ("ssl=False", SslMode::Disable),
+            ("ssl=require", SslMode::Require),
+            ("ssl=verify-full", SslMode::VerifyFull),
+            ("ssl=true&sslmode=require", SslMode::Require),
+            ("ssl=true&sslmode=verify-full", SslMode::VerifyFull),
+            ("sslmode=disable&ssl=0", SslMode::Disable),
+        ] {
+            let parsed = parse(&format!("postgresql://h/d?{query}")).ok();
+            assert_eq!(parsed.and_then(|read| read.tls.mode), Some(mode), "{query}");
+        }
+        for query in [
+            "ssl=maybe",
+            "ssl=true&sslmode=disable",
+            "ssl=false&sslmode=require",
+        ] {
+            let error = parse(&format!("postgresql://h/d?{query}")).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains("ssl"), "{query}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_has_one_answer_only_is_refused_for_any_other() {
+        for (query, words) in [
+            ("client_encoding=latin1", "expected utf8"),
+            ("gssencmode=require", "expected disable"),
+            ("sslcompression=1", "expected 0"),
+            (
+                "unix_sock=/run/postgresql",
+                "or its directory as host=/run/postgresql",
+            ),
+            ("unix_sock=/run/.s.PGSQL.1&host=x", "beside it"),
+            ("unix_sock=/run/.s.PGSQL.x", "port 1 of 1"),
+        ] {
+            let error = parse(&format!("postgresql:///d?{query}")).err();
+            let text = error.map(|error| error.to_string()).unwrap_or_default();
+            assert!(text.contains(words), "{query}: {text}");
+        }
+    }
 }
