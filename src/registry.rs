@@ -37,6 +37,9 @@ pub(crate) trait Pooled: Any + Send + Sync {
     fn history(&self, after: u64) -> Vec<Sample>;
     fn close(&self, deadline: Duration) -> Result<(), Error>;
 
+    /// Takes this name, if none was given in code.
+    fn adopt(&self, _name: &str) {}
+
     /// The members in whose place this one stands, each with the end of its name.
     fn parts(&self) -> Vec<(String, Member)> {
         Vec::new()
@@ -68,6 +71,10 @@ impl<M: Manager> Pooled for Pool<M> {
     fn close(&self, deadline: Duration) -> Result<(), Error> {
         Pool::close(self, deadline)
     }
+
+    fn adopt(&self, name: &str) {
+        Pool::adopt(self, name);
+    }
 }
 
 impl<M: Manager> From<Pool<M>> for Member {
@@ -98,6 +105,10 @@ impl Pooled for Database {
 
     fn close(&self, deadline: Duration) -> Result<(), Error> {
         Database::close(self, deadline)
+    }
+
+    fn adopt(&self, name: &str) {
+        Database::adopt(self, name);
     }
 }
 
@@ -182,7 +193,8 @@ impl Registry {
 
     /// Adds a pool or a database under a name, and returns the registry so that the next can be added. A
     /// [`ReadWrite`](crate::ReadWrite) is added as its parts: `orders/primary`, `orders/replica-1` and so on. The name `orders`
-    /// then leads to the primary.
+    /// then leads to the primary. A pool that was given no name takes the one that it has here, in the status, in errors and in the
+    /// log; see [`Builder::name`](crate::Builder::name).
     ///
     /// # Errors
     /// Settings if the name is blank or taken.
@@ -211,6 +223,9 @@ impl Registry {
                 format_args!("{name:?}"),
                 "a name that no other pool of this registry has",
             ));
+        }
+        for (name, member) in &parts {
+            member.0.inside().unwrap_or(member).0.adopt(name);
         }
         members.extend(parts);
         drop(members);

@@ -104,7 +104,7 @@ impl<M: Manager> Shared<M> {
         }
         say!(
             Info,
-            &self.target,
+            self.target(),
             "a connection failed its test and is replaced: {cause}"
         );
         turn.validation_failures += 1;

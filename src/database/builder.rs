@@ -23,7 +23,7 @@ use crate::drivers::scheme;
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
 use crate::pool::Pool;
-use crate::pool::builder::{Builder, DEFAULT_NAME};
+use crate::pool::builder::Builder;
 use crate::settings::{Settings, database_url_from_env};
 
 type FallibleHook = Box<dyn Fn(&ConnectionInfo) -> Result<(), HookError> + Send + Sync>;
@@ -45,7 +45,7 @@ struct AnyHooks {
 #[must_use = "a builder does nothing until build()"]
 pub struct DatabaseBuilder {
     url: String,
-    name: String,
+    name: Option<String>,
     settings: Settings,
     hooks: AnyHooks,
     #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -70,7 +70,8 @@ impl Database {
         Database::builder(url).settings(settings).build()
     }
 
-    /// The database that `DATABASE_URL` names, with the settings of the environment ([`Settings::from_env`]).
+    /// The database that `DATABASE_URL` names, with the settings of the environment ([`Settings::from_env`]) and the name in
+    /// `DB_POOL_NAME`.
     ///
     /// # Errors
     /// As [`open`](Database::open); also Settings for a variable that is missing or malformed, which the error names.
@@ -88,7 +89,7 @@ impl DatabaseBuilder {
     pub(crate) fn new(url: &str) -> Self {
         DatabaseBuilder {
             url: url.to_owned(),
-            name: DEFAULT_NAME.to_owned(),
+            name: None,
             settings: Settings::default(),
             hooks: AnyHooks::default(),
             #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -96,9 +97,9 @@ impl DatabaseBuilder {
         }
     }
 
-    /// The pool's name. Default `db_pool`.
+    /// The pool's name; see [`Builder::name`].
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 
@@ -233,7 +234,10 @@ impl DatabaseBuilder {
             timeout,
             error,
         } = self.hooks;
-        let mut builder = builder.name(self.name).settings(self.settings);
+        let mut builder = builder.settings(self.settings);
+        if let Some(name) = self.name {
+            builder = builder.name(name);
+        }
         for hook in connect {
             builder = builder.on_connect(move |_, info| hook(info));
         }

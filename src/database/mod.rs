@@ -129,8 +129,7 @@ impl Database {
     }
 
     fn any(&self, inside: Inside) -> AnyConnection {
-        let echo_target =
-            with_pool!(self, pool => self.settings().echo.then(|| pool.shared().target.clone()));
+        let echo_target = with_pool!(self, pool => self.settings().echo.then(|| pool.shared().target().to_owned()));
         AnyConnection {
             inside,
             echo_target,
@@ -184,6 +183,11 @@ impl Database {
     #[must_use]
     pub fn name(&self) -> &str {
         with_pool!(self, pool => pool.name())
+    }
+
+    /// Takes this name, unless it was given one.
+    pub(crate) fn adopt(&self, name: &str) {
+        with_pool!(self, pool => pool.adopt(name));
     }
 
     /// See [`Pool::warm_up`].

@@ -1,13 +1,19 @@
 //! Prepares database URLs for the driver that parses them: parameters that the driver would refuse or misread are taken out
 //! here, and passwords are removed from its complaints.
 
+mod hosts;
+
 use std::borrow::Cow;
-use std::ops::Range;
+use std::fmt;
 
 use percent_encoding::percent_decode_str;
+#[cfg(feature = "postgres")]
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::hosts::HostAndPort;
-use crate::error::{Error, ErrorKind};
+use super::scheme::is_anothers;
+use super::unknown::unknown;
+use crate::error::{Error, ErrorKind, URL};
+use crate::settings::bare;
 
 /// A database URL in three pieces: the driver's own scheme, everything up to the query, and the parameters of the query.
 pub(crate) struct Dsn<'a> {
@@ -16,8 +22,6 @@ pub(crate) struct Dsn<'a> {
     body: Cow<'a, str>,
     parameters: Vec<Parameter<'a>>,
 }
-
-type ListOfHosts = (Vec<HostAndPort>, Range<usize>);
 
 /// One `key=value` of the query, as it was written.
 struct Parameter<'a> {
@@ -50,6 +54,10 @@ impl<'a> Dsn<'a> {
         schemes: &[&'static str],
         userinfo_first: bool,
     ) -> Result<Self, Error> {
+        let url = bare(url)?;
+        if let Some(error) = is_anothers(url) {
+            return Err(error);
+        }
         let own = schemes.first().copied().unwrap_or_default();
         let form = format!("{own}://user:password@host:port/database?parameter=value");
         let Some((scheme, rest)) = url.split_once("://") else {
@@ -68,10 +76,15 @@ impl<'a> Dsn<'a> {
                 ),
             ));
         }
-        let searched_from = match userinfo_end(rest, userinfo_first) {
-            Ok(end) => end.filter(|_| userinfo_first).unwrap_or(0),
-            Err(complaint) => return Err(refused(own, complaint)),
-        };
+        let userinfo =
+            userinfo_end(rest, userinfo_first).map_err(|complaint| refused(own, complaint))?;
+        if userinfo.is_some_and(|end| is_placeholder(&rest[..end])) {
+            return Err(refused(
+                own,
+                "the password is a placeholder in brackets: expected the password itself, without brackets",
+            ));
+        }
+        let searched_from = userinfo.filter(|_| userinfo_first).unwrap_or(0);
         let (body, query) = match rest[searched_from..].find('?') {
             Some(at) => (&rest[..searched_from + at], &rest[searched_from + at + 1..]),
             None => (rest, ""),
@@ -112,38 +125,56 @@ impl<'a> Dsn<'a> {
         }
     }
 
-    /// Refuses a list of several hosts that nobody can mean. One host is left to the driver.
+    /// Adds a parameter.
     #[cfg(feature = "postgres")]
-    pub(crate) fn check_hosts(&self) -> Result<(), Error> {
-        self.list_of_hosts().map(drop)
+    pub(crate) fn add(&mut self, key: &str, value: &str) {
+        let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
+        let raw = Cow::Owned(format!("{key}={value}"));
+        self.parameters.push(Parameter { raw });
     }
 
-    /// The hosts of the URL if there are several. From then on it names the first alone, without a port.
-    #[cfg(feature = "mysql")]
-    pub(crate) fn take_hosts(&mut self) -> Result<Vec<HostAndPort>, Error> {
-        let Some((hosts, at)) = self.list_of_hosts()? else {
-            return Ok(Vec::new());
+    /// Takes out every parameter of this name, for which the driver has one answer only.
+    ///
+    /// # Errors
+    /// Settings for a value that is not `accepted`.
+    pub(crate) fn take_only(
+        &mut self,
+        key: &str,
+        accepted: impl Fn(&str) -> bool,
+        expected: impl fmt::Display,
+    ) -> Result<(), Error> {
+        let taken = self.take(|name| name == key);
+        match taken.iter().find(|(_, value)| !accepted(value)) {
+            Some((_, other)) => {
+                let value = format_args!("{other:?}");
+                Err(Error::setting_in(URL, key, value, expected))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// In the value of this parameter, which is command line arguments, every `+` becomes a space if it was encoded as a form: if
+    /// some `+` can be nothing else, as in `-c+name=value`.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn read_arguments_of_a_form(&mut self, key: &str) {
+        for parameter in &mut self.parameters {
+            let raw = &parameter.raw;
+            let is_a_form = ["-c+", "+-c", "+--"].iter().any(|sign| raw.contains(sign));
+            if parameter.key() == key && is_a_form {
+                parameter.raw = Cow::Owned(raw.replace('+', "%20"));
+            }
+        }
+    }
+
+    /// Refuses the first parameter that is not in `known`, with what to write in its place.
+    pub(crate) fn check_known(&self, known: &[&'static str]) -> Result<(), Error> {
+        let keys = self.parameters.iter().map(Parameter::key);
+        let Some(key) = { keys }.find(|key| !known.contains(&&**key)) else {
+            return Ok(());
         };
-        let (before, after) = (&self.body[..at.start], &self.body[at.end..]);
-        self.body = Cow::Owned(format!("{before}{}{after}", hosts[0].host));
-        Ok(hosts)
-    }
-
-    /// The hosts, and where in the body they are, if there are several.
-    fn list_of_hosts(&self) -> Result<Option<ListOfHosts>, Error> {
-        let start = self.body.rfind('@').map(|at| at + 1);
-        let from = start.unwrap_or(0);
-        let end = self.body[from..]
-            .find('/')
-            .map_or(self.body.len(), |at| from + at);
-        let text = &self.body[from..end];
-        if !text.contains(',') {
-            return Ok(None);
-        }
-        match HostAndPort::list(text, start.is_some()) {
-            Ok(hosts) => Ok(Some((hosts, from..end))),
-            Err(complaint) => Err(refused(self.scheme, &complaint)),
-        }
+        let may_show =
+            !key.is_empty() && !self.secrets().iter().any(|secret| secret.contains(&*key));
+        Err(unknown(&key, known, may_show))
     }
 
     /// The URL for the driver, with the parameters that are left.
@@ -209,6 +240,23 @@ impl<'a> Dsn<'a> {
 fn spellings(raw: String) -> [String; 3] {
     let as_a_form = decode(&raw.replace('+', " ")).into_owned();
     [decode(&raw).into_owned(), as_a_form, raw]
+}
+
+/// Whether the password of `user:password` stands in brackets and says that it is none, as consoles print it: `[YOUR-PASSWORD]`.
+fn is_placeholder(userinfo: &str) -> bool {
+    let password = decode(
+        userinfo
+            .split_once(':')
+            .map_or("", |(_, password)| password),
+    );
+    let inside = [('[', ']'), ('<', '>'), ('{', '}')]
+        .iter()
+        .find_map(|(open, close)| password.strip_prefix(*open)?.strip_suffix(*close));
+    let words: Option<String> = inside.map(|inside| inside.replace(['-', '_', ' '], ""));
+    words.is_some_and(|words| {
+        ["password", "yourpassword", "dbpassword", "yourdbpassword"]
+            .contains(&&*words.to_ascii_lowercase())
+    })
 }
 
 fn refused(scheme: &str, complaint: &str) -> Error {

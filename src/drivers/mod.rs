@@ -16,6 +16,8 @@ pub mod postgres;
 pub(crate) mod scheme;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+mod unknown;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use first_value::FirstValue;

@@ -142,7 +142,7 @@ impl<M: Manager> Shared<M> {
     /// A driver call on a connection did not end in time.
     fn overran(&self, connection_id: u64, which: Call, limit: Duration) {
         let words = format!("connection {connection_id}: {which} did not end within {limit:?}");
-        say!(Info, &self.target, "{words}");
+        say!(Info, self.target(), "{words}");
         self.gate.lock().note_overrun(&words);
     }
 }

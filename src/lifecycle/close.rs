@@ -103,7 +103,11 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn prepare_to_close(&self, connection: &mut M::Connection) {
         let told = catch(|| self.driver.closing(&self.manager, connection));
         if told.is_err() {
-            say!(Warn, &self.target, "the driver panicked in Driver::closing");
+            say!(
+                Warn,
+                self.target(),
+                "the driver panicked in Driver::closing"
+            );
         }
     }
 
@@ -113,7 +117,7 @@ impl<M: Manager> Shared<M> {
         if catch(|| drop(connection)).is_err() {
             say!(
                 Warn,
-                &self.target,
+                self.target(),
                 "the driver panicked while closing a connection"
             );
         }

@@ -2,6 +2,7 @@
 
 mod call;
 mod close;
+pub(crate) mod name;
 mod open;
 mod reset;
 mod role;

@@ -83,7 +83,7 @@ impl<M: Manager> Shared<M> {
         let Some(place) = self.gate.lock().admit(id) else {
             say!(
                 Debug,
-                &self.target,
+                self.target(),
                 "connection {} came too late and is closed",
                 live.info.id
             );
@@ -159,7 +159,7 @@ impl<M: Manager> Shared<M> {
         let now = self.clock.now();
         let info = ConnectionInfo {
             id,
-            pool: self.name.clone(),
+            pool: self.name.shared(),
             opened: now,
             clock: self.clock.clone(),
             checkouts: 0,

@@ -69,7 +69,7 @@ impl<M: Manager> Shared<M> {
             Err(panic) => Err(panic),
         };
         let fault = self.fault(&lease, failed);
-        say!(Debug, &self.target, "a reset failed: {}", fault.words);
+        say!(Debug, self.target(), "a reset failed: {}", fault.words);
         self.speak_for_others(lease.live(), fault.verdict);
         let reason = fault.close_reason(CloseReason::ResetFailed);
         Some((lease, Some(reason)))

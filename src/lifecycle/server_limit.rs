@@ -124,7 +124,7 @@ impl<M: Manager> Shared<M> {
                 let fault = self.fault(&lease, Ok(error));
                 say!(
                     Debug,
-                    &self.target,
+                    self.target(),
                     "the server does not tell how many connections it takes: {}",
                     fault.words
                 );

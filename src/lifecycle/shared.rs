@@ -18,15 +18,14 @@ use crate::contract::hooks::{HookError, HookFailure, HookSet, Hooks};
 use crate::error::{Error, ErrorKind};
 use crate::gate::lease::{Keeper, Live};
 use crate::gate::{Discarded, Gate, Notice};
+use crate::lifecycle::name::Name;
 use crate::settings::{Mode, Settings};
 
 pub(crate) struct Shared<M: Manager> {
     /// In a forked child nothing here may be touched: locks may be held by threads that do not exist there, and the connections
     /// belong to the parent.
     pub(crate) home: Home,
-    pub(crate) name: Arc<str>,
-    /// The log target, `queuepool::<name>`.
-    pub(crate) target: String,
+    pub(crate) name: Name,
     pub(crate) settings: Settings,
     pub(crate) mode: Mode,
     /// pool_size + max_overflow.
@@ -111,6 +110,11 @@ impl<M: Manager> Shared<M> {
         std::mem::forget(self.clone());
     }
 
+    /// The log target, `queuepool::<name>`.
+    pub(crate) fn target(&self) -> &str {
+        self.name.target()
+    }
+
     /// Logs a lifecycle event: at level debug, or info with echo_pool.
     pub(crate) fn event(&self, words: std::fmt::Arguments<'_>) {
         let level = if self.settings.echo_pool {
@@ -118,7 +122,7 @@ impl<M: Manager> Shared<M> {
         } else {
             log::Level::Debug
         };
-        write(level, &self.target, words);
+        write(level, self.target(), words);
     }
 
     /// Runs a hook. If it fails, that is counted and logged: a refusal at level info, a panic as a warning.
@@ -140,14 +144,14 @@ impl<M: Manager> Shared<M> {
                     let error = error.get();
                     say!(
                         Info,
-                        &self.target,
+                        self.target(),
                         "the {name} hook refused a connection: {error}"
                     );
                 }
                 HookFailure::Panicked(panic) => {
                     say!(
                         Warn,
-                        &self.target,
+                        self.target(),
                         "the {name} hook panicked: {}",
                         panic.words()
                     );
@@ -186,7 +190,7 @@ impl<M: Manager> Shared<M> {
             if told.is_err() {
                 say!(
                     Warn,
-                    &self.target,
+                    self.target(),
                     "the driver panicked in Driver::shutdown"
                 );
             }
@@ -227,7 +231,7 @@ impl<M: Manager> Shared<M> {
 
     fn log(&self, notice: Notice) {
         match notice {
-            Notice::Warning(words) => say!(Warn, &self.target, "{words}"),
+            Notice::Warning(words) => say!(Warn, self.target(), "{words}"),
             Notice::Event(words) => self.event(format_args!("{words}")),
         }
     }

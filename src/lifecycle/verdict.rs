@@ -161,7 +161,7 @@ impl<M: Manager> Shared<M> {
         if next.is_ok() {
             say!(
                 Info,
-                &self.target,
+                self.target(),
                 "a connection {why}: all opened before are replaced"
             );
             self.close_idle_of_older_generations();

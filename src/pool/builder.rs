@@ -19,15 +19,13 @@ use crate::contract::hooks::{HookError, HookSet, Hooks};
 use crate::error::Error;
 use crate::gate::places::Places;
 use crate::gate::{Gate, Rules};
+use crate::lifecycle::name::{DEFAULT_NAME, Name};
 use crate::lifecycle::shared::Shared;
 use crate::pool::Pool;
 use crate::pool::bundled::{bundled, require_tls};
 use crate::pool::doors::doors;
 use crate::settings::{Settings, UrlSettings};
 use crate::upkeep::{Care, monitor};
-
-/// The name of a pool that was not given one.
-pub(crate) const DEFAULT_NAME: &str = "db_pool";
 
 /// What a pool of `M`'s connections is built from. Any manager will do; the pools of the bundled drivers can also be built from
 /// a URL or from the driver's own configuration value. These may be malformed, so their output is a `Result`.
@@ -57,7 +55,7 @@ impl<M: Manager> Source<M> for M {
 pub struct Builder<M: Manager> {
     manager: M,
     driver: Option<Box<dyn Driver<M>>>,
-    name: String,
+    name: Option<String>,
     settings: Settings,
     url: UrlSettings,
     hooks: Hooks<M>,
@@ -69,7 +67,7 @@ impl<M: Manager> Builder<M> {
         Builder {
             manager,
             driver: bundled(),
-            name: DEFAULT_NAME.to_owned(),
+            name: None,
             settings: Settings::default(),
             url: UrlSettings::nothing(),
             hooks: Hooks::default(),
@@ -106,10 +104,12 @@ impl<M: Manager> Builder<M> {
         self
     }
 
-    /// The pool's name in logs, status and errors, and the application name on the server. Default `db_pool`; with a blank name
-    /// the build fails.
+    /// The pool's name in logs, status and errors, and the application name on the server. Default: `DB_POOL_NAME`, if the settings
+    /// are those of the environment, or else `db_pool`, until the pool is added to a [`Registry`](crate::Registry) and takes the
+    /// name that it has there. (The application name and what the driver itself logs stay `db_pool` then.) With a blank name the
+    /// build fails.
     pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = name.into();
+        self.name = Some(name.into());
         self
     }
 
@@ -267,6 +267,8 @@ impl<M: Manager> Builder<M> {
         settings.validate_for(mode)?;
         // So that the status shows the mode in force.
         settings.mode = Some(mode);
+        let given = name.or_else(|| settings.pool_name().map(str::to_owned));
+        let name = given.as_deref().unwrap_or(DEFAULT_NAME);
         if name.trim().is_empty() {
             return Err(Error::setting(
                 "name",
@@ -292,7 +294,7 @@ impl<M: Manager> Builder<M> {
                 );
             }
         }
-        ask_driver("prepare", || driver.prepare(&mut manager, &name, &settings))??;
+        ask_driver("prepare", || driver.prepare(&mut manager, name, &settings))??;
         let facts = Facts::of(&*driver, &manager, is_described)?;
         let capacity = settings.pool_size + settings.max_overflow;
         let mut rules = Rules::of(
@@ -306,11 +308,10 @@ impl<M: Manager> Builder<M> {
         let places = Places::new(capacity)?;
         let shared = Arc::new_cyclic(|pool| Shared {
             home,
-            target: format!("queuepool::{name}"),
             // Each place has at most one call in progress, and at most as many calls again hang without a place. A call that
             // hangs may have a cancel in progress beside it. So there are at most three threads for each place.
-            helpers: Helpers::new(&name, 3 * capacity as usize + 1),
-            name: Arc::from(name),
+            helpers: Helpers::new(name, 3 * capacity as usize + 1),
+            name: Name::new(given.as_deref()),
             mode,
             capacity: u64::from(capacity),
             manager,
@@ -329,7 +330,7 @@ impl<M: Manager> Builder<M> {
         });
         say!(
             Info,
-            &shared.target,
+            shared.target(),
             "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}",
             shared.settings.pool_size,
             shared.settings.max_overflow,

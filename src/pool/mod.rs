@@ -190,10 +190,16 @@ impl<M: Manager> Pool<M> {
         &self.shared.settings
     }
 
-    /// The pool's name; `db_pool` unless the builder gave another.
+    /// The pool's name: the one that the builder was given, or `DB_POOL_NAME` of the environment gave, or under which the pool was
+    /// added to a [`Registry`](crate::Registry) first; otherwise `db_pool`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.shared.name
+        self.shared.name.as_str()
+    }
+
+    /// Takes this name, unless it was given one.
+    pub(crate) fn adopt(&self, name: &str) {
+        self.shared.name.adopt(name);
     }
 
     /// Opens connections until `connections` are open, and waits for them, within the setting `timeout`. Transient
@@ -271,7 +277,7 @@ impl<M: Manager> std::fmt::Debug for Pool<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut debug = f.debug_struct("Pool");
         debug
-            .field("name", &self.shared.name)
+            .field("name", &self.name())
             .field("mode", &self.shared.mode);
         if self.shared.home.is_left() {
             return debug.finish_non_exhaustive();

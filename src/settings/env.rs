@@ -6,8 +6,7 @@ use std::ffi::OsString;
 
 use super::overlay::{Overlay, Written};
 use super::provenance::Source;
-use super::{Settings, table};
-use crate::base::log::say;
+use super::{Settings, kubernetes, table};
 use crate::error::{Error, ErrorKind};
 
 const PREFIXES: [&str; 2] = ["DB_", "DATABASE_"];
@@ -15,6 +14,9 @@ const PREFIXES: [&str; 2] = ["DB_", "DATABASE_"];
 /// Stands in an error for a value that cannot be shown because it is not Unicode.
 const NOT_UNICODE: &str = "(not Unicode)";
 const UNICODE: &str = "Unicode text";
+
+/// Not a setting: the name of a pool that code gives none.
+const POOL_NAME: &str = "pool_name";
 
 impl Settings {
     /// The default preset with what the environment sets: short for `Settings::default().with_env()`.
@@ -29,8 +31,11 @@ impl Settings {
     ///
     /// Each setting has a variable with either of two prefixes, `DB_` or `DATABASE_`: `DB_POOL_SIZE` and
     /// `DATABASE_POOL_SIZE` mean the same, and the documentation of each field names its own. Nothing else in this crate reads
-    /// these variables. A `DB_POOL_…` or `DATABASE_POOL_…` that is not a setting is ignored with a warning in the log, since an
-    /// orchestrator may inject such a variable for a service called "pool".
+    /// these variables. An empty variable counts as unset, because that is what a Compose file makes of a variable that nobody
+    /// has set.
+    ///
+    /// `DB_POOL_NAME` (or `DATABASE_POOL_NAME`) is the name of every pool that is built with these settings and that code gives no
+    /// name.
     ///
     /// ```
     /// use queuepool::Settings;
@@ -41,9 +46,9 @@ impl Settings {
     /// ```
     ///
     /// # Errors
-    /// Settings for a value that does not parse, and for two variables of one setting with different values. An empty variable
-    /// is an error too, because whoever wrote `DB_POOL_SIZE=$SIZE` and forgot SIZE did not mean the default. The error names the
-    /// variable.
+    /// Settings for a value that does not parse, for two variables of one setting with different values, and for a `DB_POOL_…` or
+    /// `DATABASE_POOL_…` that is no setting. Exempt are the names that Kubernetes injects for a service whose name begins with
+    /// `db-pool` or `database-pool`, such as `DB_POOL_PORT` and `DB_POOL_SERVICE_HOST`. The error names the variable.
     pub fn with_env(self) -> Result<Self, Error> {
         self.with_vars(env::vars_os())
     }
@@ -66,32 +71,54 @@ pub(crate) fn from_vars(
     // Sorted, so that of several errors it is always the same one that is reported.
     let sorted: BTreeMap<OsString, OsString> = variables.collect();
     let mut overlay = Overlay::new();
-    for (variable, value) in &sorted {
+    let set = sorted.iter().filter(|(_, value)| !value.is_empty());
+    for (variable, value) in set {
         let Some(variable) = variable.to_str() else {
             continue;
         };
         let Some(name) = setting_name(variable) else {
             continue;
         };
-        if table::is_name(&name) {
-            let text = value
-                .to_str()
-                .ok_or_else(|| Error::setting_in(variable, &name, NOT_UNICODE, UNICODE))?;
-            overlay.insert(Written {
-                name,
-                place: variable.to_owned(),
-                text: text.to_owned(),
-                is_secret: false,
-            })?;
-        } else if name.starts_with("pool_") {
-            say!(
-                Warn,
-                "queuepool::settings::env",
-                "the environment variable {variable} is ignored: queuepool has no such setting"
-            );
+        if !table::is_name(&name) && name != POOL_NAME {
+            check_is_anothers(variable, &name)?;
+            continue;
+        }
+        let text = value
+            .to_str()
+            .ok_or_else(|| Error::setting_in(variable, &name, NOT_UNICODE, UNICODE))?;
+        let written = Written {
+            text: text.to_owned(),
+            place: variable.to_owned(),
+            is_secret: false,
+            name,
+        };
+        match written.name == POOL_NAME {
+            true => overlay.insert_pool_name(written)?,
+            false => overlay.insert(written)?,
         }
     }
     overlay.finish()
+}
+
+/// Refuses a variable that nobody but a user of ours can mean. Its value is not shown, as it may be anything.
+fn check_is_anothers(variable: &str, name: &str) -> Result<(), Error> {
+    if !name.starts_with("pool_") || kubernetes::makes(&name.to_ascii_uppercase()) {
+        return Ok(());
+    }
+    let remedy = match table::meant(name, &[POOL_NAME]) {
+        Some(meant) => {
+            let prefix = PREFIXES
+                .iter()
+                .find(|prefix| variable.starts_with(**prefix));
+            let prefix = prefix.copied().unwrap_or_default();
+            format!("did you mean {prefix}{}?", meant.to_ascii_uppercase())
+        }
+        None => "remove it".to_owned(),
+    };
+    Err(Error::new(
+        ErrorKind::Settings,
+        format!("the environment variable {variable} is no setting of queuepool: {remedy}"),
+    ))
 }
 
 /// The database's URL from the environment.

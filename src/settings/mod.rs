@@ -7,6 +7,7 @@ mod durations;
 mod env;
 #[cfg(feature = "serde")]
 mod json;
+mod kubernetes;
 mod overlay;
 mod presets;
 mod provenance;
@@ -25,7 +26,8 @@ pub(crate) use durations::parse as parse_duration;
 pub(crate) use durations::print as print_duration;
 pub(crate) use env::database_url_from_env;
 pub use retry::Retry;
-pub(crate) use url::{UrlSettings, split_url};
+pub(crate) use table::{letters, meant};
+pub(crate) use url::{UrlSettings, bare, split_url};
 pub(crate) use validate::GREATEST_CAPACITY;
 
 /// The settings of a pool, as plain data: start from a preset, and change what you know better.
@@ -121,7 +123,8 @@ pub struct Settings {
 
     /// The greatest age of a connection, counted from its connect, and checked before each checkout and while it is idle.
     /// Default 1 h: below MySQL's `wait_timeout` of 8 h, and short enough to follow a failover or a changed password
-    /// within the hour. More than zero, at most 100 years; [`Duration::MAX`] (written `never`) means no limit.
+    /// within the hour. More than zero, at most 100 years; [`Duration::MAX`] (written `never`, or `-1` as for SQLAlchemy) means
+    /// no limit.
     ///
     /// URL `pool_recycle`, environment `DB_POOL_RECYCLE`.
     pub recycle: Duration,
@@ -142,7 +145,8 @@ pub struct Settings {
 
     /// How a returned connection is reset. Default [`ResetOnReturn::Rollback`], as in SQLAlchemy.
     ///
-    /// URL `reset_on_return`, environment `DB_RESET_ON_RETURN`: `never`, `rollback` or `full`.
+    /// URL `reset_on_return` or SQLAlchemy's `pool_reset_on_return`, environment `DB_RESET_ON_RETURN` or
+    /// `DB_POOL_RESET_ON_RETURN`: `never` (or `None`), `rollback` or `full`.
     pub reset_on_return: ResetOnReturn,
 
     /// Whether connections are kept at all. Default `None`, which leaves the choice to the driver: [`Mode::Queue`] for PostgreSQL

@@ -68,6 +68,7 @@ pub(crate) struct Overlay {
     capacity: Option<(u32, Written)>,
     /// The driver's parameter `target_session_attrs`, which also says something of the role.
     session_attrs: Option<String>,
+    pool_name: Option<Written>,
 }
 
 /// Names only: a value may contain more than the setting, such as a password.
@@ -90,6 +91,7 @@ impl Overlay {
             given: BTreeMap::new(),
             capacity: None,
             session_attrs: None,
+            pool_name: None,
         }
     }
 
@@ -168,6 +170,23 @@ impl Overlay {
             self.given.entry(path).or_insert_with(|| written.clone());
         }
         Ok(self)
+    }
+
+    pub(super) fn insert_pool_name(&mut self, written: Written) -> Result<(), Error> {
+        if written.text.trim().is_empty() {
+            return Err(written.refused("a name that is not blank"));
+        }
+        match &self.pool_name {
+            Some(before) if before.text != written.text => Err(before.contradicted_by(&written)),
+            _ => {
+                self.pool_name = Some(written);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn pool_name(&self) -> Option<&str> {
+        self.pool_name.as_ref().map(|written| written.text.as_str())
     }
 
     pub(super) fn note_session_attrs(&mut self, word: String) {

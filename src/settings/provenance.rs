@@ -56,6 +56,8 @@ pub(super) struct Provenance {
     origins: BTreeMap<&'static str, Origin>,
     /// The values before code assigned to any field: one that differs now was assigned. `None` only inside a base itself.
     base: Option<Arc<Settings>>,
+    /// Of the environment, for a pool that code gives no name.
+    pool_name: Option<Arc<str>>,
 }
 
 /// Always equal, because two [`Settings`] are equal if their values are, wherever those came from.
@@ -132,7 +134,15 @@ impl Settings {
                 self.mark_row(row, source, Some(Given { name, place }));
             }
         }
+        if let Some(name) = overlay.pool_name() {
+            self.provenance.pool_name = Some(Arc::from(name));
+        }
         self.rebased()
+    }
+
+    /// The name that the environment gives to the pool.
+    pub(crate) fn pool_name(&self) -> Option<&str> {
+        self.provenance.pool_name.as_deref()
     }
 
     /// The strongest that has named the setting; `None` if only the preset has. To be asked after [`overlaid`](Settings::overlaid).

@@ -108,24 +108,25 @@ rows! {
 /// Not a setting of its own: the sum of pool_size and max_overflow.
 pub(super) const MAX_POOL_SIZE: &str = "max_pool_size";
 
-/// Another name for pool_pre_ping.
-const VALIDATE_ON_CHECKOUT: &str = "validate_on_checkout";
+/// Second names, each with the first. `pool_reset_on_return` is SQLAlchemy's.
+const ALIASES: [(&str, &str); 2] = [
+    ("validate_on_checkout", "pool_pre_ping"),
+    ("pool_reset_on_return", "reset_on_return"),
+];
 
 /// The setting that has this name where it is written.
 pub(super) fn row(name: &str) -> Option<&'static Row> {
-    let name = if name == VALIDATE_ON_CHECKOUT {
-        "pool_pre_ping"
-    } else {
-        name
-    };
+    let first = ALIASES.iter().find(|(alias, _)| *alias == name);
+    let name = first.map_or(name, |(_, first)| first);
     ROWS.iter().find(|row| row.name == name)
 }
 
 /// The name that was probably meant by one that is none: a field's own name (`timeout`, for pool_timeout), the same name in
 /// another spelling (`poolSize`, `DB_POOL_SIZE`), or one with a slip or two.
 ///
-/// What has a likely meaning here cannot be a password, so an error may repeat it.
-pub(super) fn meant(unknown: &str) -> Option<&'static str> {
+/// `others` are names beside those of the settings that it may have been. What has a likely meaning here cannot be a password, so
+/// an error may repeat it.
+pub(crate) fn meant(unknown: &str, others: &[&'static str]) -> Option<&'static str> {
     const LONGEST: usize = 40;
     let is_a_name =
         |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
@@ -143,7 +144,9 @@ pub(super) fn meant(unknown: &str) -> Option<&'static str> {
             let field = row.path.rsplit('.').next().unwrap_or(row.path);
             [row.name, row.path, field].map(|spelling| (row.name, spelling))
         })
-        .chain([MAX_POOL_SIZE, VALIDATE_ON_CHECKOUT].map(|name| (name, name)));
+        .chain([(MAX_POOL_SIZE, MAX_POOL_SIZE)])
+        .chain(ALIASES.map(|(alias, _)| (alias, alias)))
+        .chain(others.iter().map(|other| (*other, *other)));
     known
         .map(|(name, spelling)| {
             let spelling = letters(spelling);
@@ -161,7 +164,7 @@ pub(super) fn meant(unknown: &str) -> Option<&'static str> {
         .map(|(.., name)| name)
 }
 
-fn letters(name: &str) -> String {
+pub(crate) fn letters(name: &str) -> String {
     name.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|character| character.to_ascii_lowercase())

@@ -51,7 +51,9 @@ impl FromStr for Settings {
 /// setting was meant; for any other, its position must do.
 fn unknown(pair: &str, position: usize, is_secret: bool) -> Error {
     let name = pair.split_once('=').map(|(name, _)| name);
-    let meant = name.filter(|_| !is_secret).and_then(table::meant);
+    let meant = name
+        .filter(|_| !is_secret)
+        .and_then(|name| table::meant(name, &[]));
     let text = match (name, meant) {
         (Some(name), Some(meant)) => {
             format!("unknown setting {name:?} in {PLACE}: expected {meant}")

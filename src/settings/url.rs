@@ -25,17 +25,50 @@ impl Settings {
     }
 }
 
+/// The text without the white space and the quotes around it, which are left there by files that are not read by a shell and by
+/// secrets with a line feed at their end. To mean one of them, percent-encode it.
+///
+/// # Errors
+/// Settings for a quote at one end only. The text itself is not in the error.
+pub(crate) fn bare(text: &str) -> Result<&str, Error> {
+    const QUOTES: [char; 3] = ['"', '\'', '`'];
+    let is_space = |character: char| character.is_whitespace() || character == '\u{feff}';
+    let mut inside = text.trim_matches(is_space);
+    loop {
+        let begins = QUOTES.iter().find(|quote| inside.starts_with(**quote));
+        let ends = QUOTES.iter().find(|quote| inside.ends_with(**quote));
+        let (quote, end) = match (begins, ends) {
+            (None, None) => return Ok(inside),
+            (Some(begin), Some(end)) if begin == end && inside.len() > 1 => {
+                inside = inside[1..inside.len() - 1].trim_matches(is_space);
+                continue;
+            }
+            (Some(begin), _) => (begin, "beginning"),
+            (None, Some(quote)) => (quote, "end"),
+        };
+        return Err(Error::new(
+            ErrorKind::Settings,
+            format!(
+                "invalid database URL: there is a quotation mark ({quote}) at its {end} only: expected none, or one at each \
+                 end; inside the URL it is written %{:02X}",
+                u32::from(*quote)
+            ),
+        ));
+    }
+}
+
 /// Takes our own parameters out of a URL. The rest goes to the driver and stays as it was, byte for byte, except that
-/// SQLAlchemy's driver name is dropped (`postgresql+psycopg2://` becomes `postgresql://`).
+/// SQLAlchemy's driver name is dropped (`postgresql+psycopg2://` becomes `postgresql://`), as is what is [around](bare) it.
 ///
 /// The first `?` begins the query, so one in a password must be written %3F. Values are percent-decoded (a `+` is a
 /// plus). Any text may be passed in; one that is not a URL comes back unchanged.
 ///
 /// # Errors
 /// Settings for a value that does not parse and for a parameter given twice with different values, in which case the error
-/// names the parameter; and for parameters that may be the end of a password. The URL itself is never in an error.
+/// names the parameter; for parameters that may be the end of a password, and for a quote at one end. The URL itself is never in
+/// an error.
 pub(crate) fn split_url(url: &str) -> Result<(String, UrlSettings), Error> {
-    let url = without_driver_name(url);
+    let url = without_driver_name(bare(url)?);
     let mut overlay = Overlay::new();
     let Some((address, rest)) = url.split_once('?') else {
         return Ok((url, overlay));

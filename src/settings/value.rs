@@ -144,7 +144,7 @@ impl Form for Delay {
     }
 }
 
-/// Never is [`Duration::MAX`].
+/// Never is [`Duration::MAX`], which SQLAlchemy writes -1.
 pub(super) struct TimeOrNever;
 
 impl Form for TimeOrNever {
@@ -152,7 +152,7 @@ impl Form for TimeOrNever {
     const EXPECTED: &'static str = "a duration above zero: seconds, such as 1800, or with units, such as 30min or 1h; or never";
 
     fn parse(text: &str) -> Option<Duration> {
-        if means_off(text) {
+        if means_off(text) || word(text) == "-1" {
             return Some(Duration::MAX);
         }
         durations::parse(text)
@@ -217,7 +217,7 @@ pub(super) struct Reset;
 
 impl Form for Reset {
     type Value = ResetOnReturn;
-    const EXPECTED: &'static str = "never, rollback or full";
+    const EXPECTED: &'static str = "never, rollback or full (SQLAlchemy's commit is not supported)";
 
     /// Also takes SQLAlchemy's `True`, `False` and `None`.
     fn parse(text: &str) -> Option<ResetOnReturn> {

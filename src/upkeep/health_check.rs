@@ -187,7 +187,7 @@ impl<M: Manager> Shared<M> {
         let words = &fault.words;
         say!(
             Info,
-            &self.target,
+            self.target(),
             "a connection failed its health check and is replaced: {words}"
         );
         self.speak_for_others(lease.live(), fault.verdict);

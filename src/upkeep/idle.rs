@@ -143,7 +143,7 @@ impl<M: Manager> Shared<M> {
         match self.ping(lease, self.settings.health_check_timeout) {
             Pinged::Alive(lease) => self.put_back_idle(lease),
             Pinged::QueryRefused(lease, error) => {
-                say!(Warn, &self.target, "keepalive: {error}");
+                say!(Warn, self.target(), "keepalive: {error}");
                 self.put_back_idle(lease);
                 // The query would fail on the others too, and this connection would be taken again at once.
                 return false;

@@ -43,8 +43,42 @@ fn the_status_has_every_member_by_its_name() {
         .map(|(name, status)| (name.as_str(), status.size))
         .collect();
     assert_eq!(sizes, [("by", 2), ("kg", 1)]);
-    // The pool's own name is independent of it.
-    assert_eq!(status["kg"].name, "db_pool");
+}
+
+#[test]
+fn a_pool_without_a_name_takes_the_registry_s_and_no_other_does() {
+    let (nameless, taken) = (pool(1), pool(1));
+    let named = Server::new()
+        .builder(Settings::default())
+        .name("given")
+        .build()
+        .unwrap();
+    let held = nameless.get().unwrap();
+    assert_eq!(queuepool::Connection::info(&held).pool(), "db_pool");
+    let registry = Registry::new()
+        .add("kg", &nameless)
+        .unwrap()
+        .add("named", &named)
+        .unwrap()
+        .add("taken", &taken)
+        .unwrap();
+    let status = registry.status();
+    assert_eq!(status["kg"].name, "kg");
+    assert_eq!(status["named"].name, "given");
+    assert_eq!(nameless.name(), "kg");
+    assert_eq!(
+        queuepool::Connection::info(&taken.get().unwrap()).pool(),
+        "taken"
+    );
+    let error = nameless.get_timeout(millis(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    drop(held);
+    nameless.close(secs(5)).unwrap();
+    let error = nameless.get().unwrap_err().to_string();
+    assert!(error.contains("the pool kg is closed"), "{error}");
+    // The first name stays.
+    Registry::new().add("again", &taken).unwrap();
+    assert_eq!(taken.name(), "taken");
 }
 
 #[test]

@@ -142,10 +142,10 @@ fn not_of_other_variables() {
             "(not shown: it may contain a password)",
         ),
         ("DB_MAX_POOL_SIZE", "(not shown: it may contain a password)"),
-        ("DB_POOL_SERVICE_HOST", "DB_POOL_SERVICE_HOST is ignored"),
+        ("DB_POOL_SERVICE_HOST", SIGN),
         (
             "DATABASE_POOL_PASSWORD",
-            "DATABASE_POOL_PASSWORD is ignored",
+            "DATABASE_POOL_PASSWORD is no setting of queuepool",
         ),
         ("DB_PASSWORD", SIGN),
     ] {

@@ -33,5 +33,6 @@ mod read_write;
 mod roles_mysql;
 mod roles_postgres;
 mod ten_killed;
+mod urls;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

@@ -23,7 +23,8 @@ impl HostAndPort {
         entries.iter().enumerate().map(read).collect()
     }
 
-    fn read(entry: &str, may_show: bool) -> Result<HostAndPort, String> {
+    /// Reads one of them.
+    pub(crate) fn read(entry: &str, may_show: bool) -> Result<HostAndPort, String> {
         let (host, port) = match entry.find(']').filter(|_| entry.starts_with('[')) {
             Some(end) => (&entry[..=end], entry[end + 1..].strip_prefix(':')),
             None => match entry.split_once(':') {
@@ -55,14 +56,12 @@ impl HostAndPort {
 }
 
 /// What is wrong with the number of ports, if anything is.
-#[cfg(feature = "postgres")]
 pub(crate) fn ports_are_wrong(ports: usize, hosts: usize) -> Option<String> {
     let (of_ports, of_hosts) = (in_words(ports, "port"), in_words(hosts, "host"));
     (ports > 1 && ports != hosts)
         .then(|| format!("{of_ports} for {of_hosts}: expected one port, or one for each host"))
 }
 
-#[cfg(feature = "postgres")]
 fn in_words(count: usize, what: &str) -> String {
     match count {
         1 => format!("1 {what}"),
@@ -127,7 +126,6 @@ mod tests {
         );
     }
 
-    #[cfg(feature = "postgres")]
     #[test]
     fn there_is_one_port_or_one_for_each_host() {
         assert_eq!(ports_are_wrong(0, 2), None);

@@ -26,9 +26,7 @@ mod walk;
 mod tests;
 
 pub(crate) use choice::{Host, Hosts, Judged, Opens};
-pub(crate) use list::HostAndPort;
-#[cfg(feature = "postgres")]
-pub(crate) use list::ports_are_wrong;
+pub(crate) use list::{HostAndPort, ports_are_wrong};
 #[cfg(feature = "mysql")]
 pub(crate) use parameters::in_random_order;
 pub(crate) use parameters::{Session, Wanted, WrongRole, user_timeout, wanted};

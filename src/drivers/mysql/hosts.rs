@@ -11,7 +11,9 @@ use ::mysql::{Conn, DriverError, Error as MyError, Opts, OptsBuilder, Row, Value
 use super::MySqlManager;
 use super::classify::classify;
 use crate::contract::error_class::ErrorClass;
-use crate::drivers::hosts::{Host, HostAndPort, Judged, Opens, Session, Wanted, WrongRole};
+use crate::drivers::dsn::Dsn;
+use crate::drivers::hosts::{Host, Judged, Opens, Session, Wanted, WrongRole};
+use crate::error::Error;
 use crate::tls::Verification;
 
 const DEFAULT_PORT: u16 = 3306;
@@ -49,10 +51,45 @@ pub(super) fn user_timeout_set(opts: Opts, _: Option<Duration>) -> Opts {
     opts
 }
 
-/// The driver takes an IPv6 address without brackets.
-pub(super) fn server(host: &HostAndPort) -> Server {
-    let name = host.host.trim_start_matches('[').trim_end_matches(']');
-    (name.to_owned(), host.port.unwrap_or(DEFAULT_PORT))
+/// Takes the hosts out of the URL, if they are not the one that the driver reads there itself. The names are without brackets,
+/// which is how the driver takes an IPv6 address too.
+///
+/// # Errors
+/// Settings for a list that nobody can mean, and for a URL that names neither a host nor a socket.
+pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Vec<Server>, Error> {
+    const LOCAL: &str = "localhost";
+    let named = dsn.take_hosts(LOCAL)?;
+    if dsn.has("socket") {
+        // Without a host, the driver does not take the URL.
+        dsn.name_a_host(LOCAL);
+    } else if dsn.has_user_alone() {
+        return Err(dsn.refused(
+            "it names no host: expected one, or a socket as the parameter unix_socket=/run/mysqld/mysqld.sock",
+        ));
+    }
+    let Some(named) = named else {
+        return Ok(Vec::new());
+    };
+    let hosts = match named.hosts.is_empty() {
+        true => vec![LOCAL.to_owned()],
+        false => named.hosts.clone(),
+    };
+    let server = |(index, host): (usize, &String)| {
+        let port = named.port(index).unwrap_or(DEFAULT_PORT);
+        (host.clone(), port)
+    };
+    Ok(hosts.iter().enumerate().map(server).collect())
+}
+
+/// The Opts name the first host.
+pub(super) fn first_set(opts: Opts, servers: &[Server]) -> Opts {
+    match servers.first() {
+        None => opts,
+        Some((host, port)) => OptsBuilder::from_opts(opts)
+            .ip_or_hostname(Some(host.clone()))
+            .tcp_port(*port)
+            .into(),
+    }
 }
 
 /// The error of the driver's type for a session in the wrong role.
@@ -68,8 +105,8 @@ pub(super) fn wrong_role(error: &MyError) -> Option<&WrongRole> {
 }
 
 impl MySqlManager {
-    /// The hosts of the URL if there are several, else the one of the Opts.
-    fn servers(&self) -> Vec<Server> {
+    /// The hosts of the URL if there are several or parameters name them, else the one of the Opts.
+    pub(super) fn servers(&self) -> Vec<Server> {
         match self.servers.is_empty() {
             true => vec![(
                 self.opts.get_ip_or_hostname().into_owned(),

@@ -41,7 +41,7 @@ use parameters::NAMES;
 use super::credentials::Source;
 use super::dsn::Dsn;
 use super::hosts::{Hosts, Wanted, in_random_order, user_timeout, wanted};
-use crate::error::{Error, URL};
+use crate::error::Error;
 use crate::settings::{ResetOnReturn, Settings};
 use crate::tls::{Encryption, SslMode, Tls};
 
@@ -101,8 +101,9 @@ pub struct MySqlManager {
 impl MySqlManager {
     /// Takes a URL such as `mysql://app:secret@db.example/orders`; `mariadb://` and SQLAlchemy's `mysql+pymysql://` mean
     /// the same. The parameters are those of [`Opts`]. In addition, `prefer_socket` is honoured, `unix_socket` means
-    /// `socket`, and `charset=utf8mb4` is accepted, since the driver always uses it. Several hosts are
-    /// `mysql://app:secret@db1:3306,db2:3306/orders`; `target_session_attrs`, `load_balance_hosts` and `tcp_user_timeout` are
+    /// `socket` and needs no host beside it, and `charset=utf8mb4` is accepted, since the driver always uses it. Several hosts are
+    /// `mysql://app:secret@db1:3306,db2:3306/orders`; as for libpq, `host=` and `port=` replace what stands there.
+    /// `target_session_attrs`, `load_balance_hosts` and `tcp_user_timeout` are
     /// those of libpq: see [several hosts](crate::mysql#several-hosts).
     ///
     /// Encryption is set by `ssl-mode` (or `ssl_mode`, `sslmode`; default preferred), in MySQL's five words or libpq's six,
@@ -124,18 +125,17 @@ impl MySqlManager {
         }
         let tls = parameters::taken(&mut dsn)?;
         dsn.rename("unix_socket", "socket");
-        if let Some((_, other)) = dsn
-            .take(|key| key == "charset")
-            .into_iter()
-            .find(|(_, charset)| !charset.eq_ignore_ascii_case("utf8mb4"))
-        {
-            let value = format_args!("{other:?}");
-            return Err(Error::setting_in(URL, "charset", value, "utf8mb4"));
-        }
+        let is_utf8mb4 = |charset: &str| charset.eq_ignore_ascii_case("utf8mb4");
+        dsn.take_only(
+            "charset",
+            is_utf8mb4,
+            "utf8mb4, which the driver always uses",
+        )?;
         let wanted = wanted(&mut dsn)?.unwrap_or(Wanted::Any);
         let in_random_order = in_random_order(&mut dsn)?;
         let limit = user_timeout(&mut dsn)?;
-        let servers = dsn.take_hosts()?;
+        let servers = hosts::taken(&mut dsn)?;
+        dsn.check_known(&parameters::KNOWN)?;
         let socket_is_wanted = dsn.has("prefer_socket");
         // For cipher_suites the driver looks at the provider of the process.
         #[cfg(feature = "tls")]
@@ -145,9 +145,9 @@ impl MySqlManager {
         let opts =
             Opts::from_url(&dsn.for_driver()).map_err(|error| dsn.refused(&error.to_string()))?;
         let prefer_socket = socket_is_wanted && opts.get_prefer_socket();
-        let opts = hosts::user_timeout_set(opts, limit);
+        let opts = hosts::user_timeout_set(hosts::first_set(opts, &servers), limit);
         let manager = MySqlManager {
-            servers: servers.iter().map(hosts::server).collect(),
+            servers,
             wanted,
             in_random_order,
             ..MySqlManager::build(opts, prefer_socket, SslMode::Prefer)
@@ -315,11 +315,11 @@ impl fmt::Debug for MySqlManager {
     /// Only the server and the user, because the driver's own `Opts` and `Conn` print the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MySqlManager")
-            .field("host", &self.opts.get_ip_or_hostname())
-            .field("port", &self.opts.get_tcp_port())
+            .field("hosts", &self.servers())
             .field("socket", &self.opts.get_socket())
             .field("user", &self.opts.get_user())
             .field("database", &self.opts.get_db_name())
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }

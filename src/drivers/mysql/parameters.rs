@@ -21,6 +21,38 @@ const DRIVERS_SWITCHES: [&str; 2] = [
     "danger_skip_domain_validation",
 ];
 
+/// What is left for the driver. It knows `host` and `port` too, but those are taken out, as are the names for what it does not
+/// know.
+pub(super) const KNOWN: [&str; 26] = [
+    "user",
+    "password",
+    "socket",
+    "server_key_path",
+    "db_name",
+    "prefer_socket",
+    "enable_cleartext_plugin",
+    "secure_auth",
+    "tcp_keepalive_time_ms",
+    "tcp_keepalive_probe_interval_secs",
+    "tcp_keepalive_probe_count",
+    "tcp_user_timeout_ms",
+    "compress",
+    "tcp_connect_timeout_ms",
+    "stmt_cache_size",
+    "reset_connection",
+    "check_health",
+    "max_allowed_packet",
+    "cipher_suites",
+    "pool_min",
+    "pool_max",
+    // For what was meant by a name that is none.
+    "unix_socket",
+    "tcp_user_timeout",
+    "target_session_attrs",
+    "load_balance_hosts",
+    "ssl-mode",
+];
+
 /// Takes all parameters about TLS out of `dsn`, except the cipher suites, which the driver reads itself.
 pub(super) fn taken(dsn: &mut Dsn<'_>) -> Result<Tls, Error> {
     let parameters: Vec<(String, String)> = dsn
@@ -128,6 +160,6 @@ fn is_unsupported(key: &str) -> bool {
 fn is_whole(key: &str) -> bool {
     matches!(
         key.to_ascii_lowercase().as_str(),
-        "ssl" | "tls" | "usessl" | "require_ssl" | "ssl_disabled"
+        "ssl" | "tls" | "usessl" | "requiressl" | "require_ssl" | "ssl_disabled"
     )
 }

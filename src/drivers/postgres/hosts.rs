@@ -17,7 +17,7 @@ use crate::contract::error_class::ErrorClass;
 use crate::drivers::hosts::{Host, Judged, Opens, Session, Wanted, WrongRole, ports_are_wrong};
 use crate::error::{Error, ErrorKind, chain};
 
-const DEFAULT_PORT: u16 = 5432;
+pub(super) const DEFAULT_PORT: u16 = 5432;
 
 const QUESTION: &str =
     "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('transaction_read_only')";

@@ -17,6 +17,7 @@ mod returned;
 mod role;
 mod statements;
 mod stream;
+mod url;
 mod validation;
 mod wire;
 
@@ -36,22 +37,13 @@ use opening::Opening;
 use stream::Watch;
 
 use super::credentials::Source;
-use super::dsn::Dsn;
-use super::hosts::{Hosts, Wanted, user_timeout, wanted};
-use crate::error::{Error, chain};
+use super::hosts::{Hosts, Wanted};
+use crate::error::Error;
 use crate::settings::Settings;
-use crate::tls::{Encryption, Names, SslMode, Tls};
+use crate::tls::{Encryption, SslMode, Tls};
 
 pub use driver::PostgresDriver;
 pub(crate) use statements::{execute, query_i64};
-
-const TLS_PARAMETERS: Names = Names {
-    mode: &["sslmode"],
-    modes: "disable, allow, prefer, require, verify-ca, verify-full",
-    roots: &["sslrootcert"],
-    certificate: &["sslcert"],
-    key: &["sslkey"],
-};
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,8 +80,12 @@ pub struct PostgresManager {
 impl PostgresManager {
     /// Takes a URL such as `postgresql://app:secret@db.example/orders`; `postgres://` and SQLAlchemy's
     /// `postgresql+psycopg2://` mean the same. The parameters are those of [`Config`] and libpq's
-    /// `keepalives_count`. A Unix socket is named by its directory: `postgresql://app@%2Frun%2Fpostgresql/orders` or
-    /// `postgresql:///orders?user=app&host=/run/postgresql`.
+    /// `keepalives_count`, `fallback_application_name` and `ssl=true` (`sslmode=require`). What can only be said in one way here
+    /// may be said: `client_encoding=utf8`, `gssencmode=disable`, `sslcompression=0`. A Unix socket is named by its directory,
+    /// `postgresql://app@%2Frun%2Fpostgresql/orders` or `postgresql:///orders?user=app&host=/run/postgresql`, or by its file, as
+    /// for pg8000: `?unix_sock=/run/postgresql/.s.PGSQL.5432`.
+    ///
+    /// As for libpq, `host=` and `port=` replace the hosts and the ports before the database's name.
     ///
     /// Of libpq's parameters for several hosts it knows `target_session_attrs` in all six words, `load_balance_hosts` and
     /// `tcp_user_timeout` in milliseconds: see [several hosts](crate::postgres#several-hosts).
@@ -105,31 +101,13 @@ impl PostgresManager {
     /// has a list of hosts with an empty host, an invalid port or a number of ports that does not fit; Unsupported for
     /// `sslnegotiation=direct` and `sslpassword`. Without TLS, a mode that requires it is refused when the pool is built.
     pub fn from_url(url: &str) -> Result<Self, Error> {
-        let mut dsn = Dsn::parse(url, &["postgresql", "postgres"], true)?;
-        if dsn.has("sslpassword") {
-            return Err(Error::unsupported(
-                "sslpassword is given, but queuepool cannot read an encrypted sslkey: decrypt the file, and protect it by its \
-                 permissions",
-            ));
-        }
-        let tls = Tls::from_parameters(&dsn.take(|key| TLS_PARAMETERS.have(key)), &TLS_PARAMETERS)?;
-        dsn.rename("keepalives_count", "keepalives_retries");
-        dsn.check_hosts()?;
-        let wanted = wanted(&mut dsn)?;
-        let limit = user_timeout(&mut dsn)?;
-        let hosts = dsn.take(|key| key == "host");
-        let mut config: Config = dsn
-            .for_driver()
-            .parse()
-            .map_err(|error: PgError| dsn.refused(&chain(&error)))?;
-        // The driver takes a list here for one name.
-        for host in hosts.iter().flat_map(|(_, list)| list.split(',')) {
-            config.host(host);
-        }
-        if let Some(limit) = limit {
-            config.tcp_user_timeout(limit);
-        }
-        let mut manager = PostgresManager::build(config, dsn.has("keepalives_idle"))?;
+        let url::Parsed {
+            config,
+            tls,
+            wanted,
+            idle_is_wanted,
+        } = url::parse(url)?;
+        let mut manager = PostgresManager::build(config, idle_is_wanted)?;
         manager.wanted = wanted.unwrap_or(Wanted::Any);
         Ok(manager.tls(tls))
     }
@@ -284,7 +262,7 @@ impl PostgresManager {
         self.echo = settings.echo.then(|| format!("queuepool::{pool_name}"));
         self.wanted = self.wanted.or_by_role(settings.role, self.hosts.to_walk());
         self.arrange(settings.require_tls, &format!("queuepool::{pool_name}"));
-        self.encryption.check(pool_name, &TLS_PARAMETERS)
+        self.encryption.check(pool_name, &url::TLS_PARAMETERS)
     }
 
     /// What is known of the connection's stream, if it is watched. No connection is asked if none was watched when it was opened,
@@ -325,6 +303,8 @@ impl fmt::Debug for PostgresManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresManager")
             .field("config", &self.config)
+            .field("tls", &self.tls)
+            .field("wanted", &self.wanted)
             .finish_non_exhaustive()
     }
 }

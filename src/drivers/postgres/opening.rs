@@ -6,11 +6,12 @@ use ::postgres::{CancelToken, Client, Config, Error as PgError, NoTls};
 use r2d2::ManageConnection;
 use r2d2_postgres::PostgresConnectionManager;
 
+use super::PostgresManager;
 use super::classify::refuses_login;
 #[cfg(feature = "tls")]
 use super::connector::Encrypted as Connector;
 use super::connector::Plain as WatchedPlain;
-use super::{PostgresManager, TLS_PARAMETERS};
+use super::url::TLS_PARAMETERS;
 use crate::base::log::say;
 use crate::drivers::credentials::ASKED_AGAIN;
 use crate::drivers::hosts::take_what_each_said;

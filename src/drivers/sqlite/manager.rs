@@ -90,7 +90,7 @@ impl SqliteManager {
     /// | `sqlite://`, `sqlite:///:memory:`, `sqlite::memory:` and the like | memory |
     ///
     /// The path is percent-decoded. The parameters are the [`Pragmas`] by their names, and SQLite's own `mode` (ro, rw, rwc,
-    /// memory), `immutable`, `nolock` and `vfs`.
+    /// memory), `immutable`, `nolock` and `vfs`; with pysqlite's `uri=true`, a path may begin with `file:`.
     ///
     /// # Errors
     /// Settings for another scheme, an unknown parameter, or a value that is malformed or out of range.

@@ -1,15 +1,34 @@
 //! SQLite's URLs, in SQLAlchemy's forms.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
 use super::pragmas::{self, Pragmas};
+use crate::drivers::scheme::is_anothers;
+use crate::drivers::unknown::unknown;
 use crate::error::{Error, ErrorKind, URL};
+use crate::settings::bare;
 
 /// A part of every error in which a file could not be found.
 pub(super) const SLASHES: &str = "three slashes (sqlite:///app.db) begin a path relative to the working directory, four \
                                   (sqlite:////var/lib/app.db) an absolute path";
+
+const KNOWN: [&str; 13] = [
+    "journal_mode",
+    "synchronous",
+    "temp_store",
+    "cache_size",
+    "mmap_size",
+    "foreign_keys",
+    "busy_timeout",
+    "journal_size_limit",
+    "mode",
+    "immutable",
+    "nolock",
+    "vfs",
+    "uri",
+];
 
 /// The parts of a URL.
 #[derive(Debug)]
@@ -20,6 +39,8 @@ pub(super) struct Parsed {
     pub mode: Option<Access>,
     /// SQLite's own URI parameters (`immutable`, `vfs`, `nolock`), which are passed on to it.
     pub passed_on: Vec<(&'static str, String)>,
+    /// pysqlite's `uri=true`: a path that begins with `file:` is a URI itself.
+    is_uri: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +51,10 @@ pub(super) enum Access {
 }
 
 pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
+    let url = bare(url)?;
+    if let Some(error) = is_anothers(url) {
+        return Err(error);
+    }
     let (location, query) = match url.split_once('?') {
         Some((location, query)) => (location, query),
         None => (url, ""),
@@ -39,8 +64,8 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
     if has_authority && url.contains('@') {
         // The URL is not repeated: what stands before the @ may be a password, and a ? in it would look like a parameter.
         return Err(malformed(format!(
-            "SQLite is a local file and has no user, password or host; expected three slashes before a file name with an @ \
-             ({SLASHES})"
+            "SQLite is a local file and has no user, password or host (encrypted files, as of SQLCipher, are not supported); \
+             expected three slashes before a file name with an @ ({SLASHES})"
         )));
     }
     let mut parsed = Parsed {
@@ -48,6 +73,7 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
         pragmas: Pragmas::default(),
         mode: None,
         passed_on: Vec::new(),
+        is_uri: false,
     };
     let mut seen = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -62,6 +88,9 @@ pub(super) fn parse(url: &str) -> Result<Parsed, Error> {
             ));
         }
         seen.push(name);
+    }
+    if parsed.is_uri {
+        parsed.path = parsed.path.map(|path| of_uri(&path).unwrap_or(path));
     }
     let opens_a_file =
         !parsed.passed_on.is_empty() || matches!(parsed.mode, Some(Access::Read | Access::Write));
@@ -98,10 +127,12 @@ impl Parsed {
             "nolock" => self.passed_on.push(("nolock", flag()?)),
             "vfs" if !value.is_empty() => self.passed_on.push(("vfs", value.to_owned())),
             "vfs" => return Err(in_url(name, value, "the name of an SQLite VFS")),
+            "uri" => self.is_uri = flag()? == "1",
             _ => {
                 // Its value is not repeated, as it may be a password.
-                return Err(malformed(format!(
-                    "unknown parameter {name:?}; expected one of the pragmas {}, or SQLite's own mode, immutable, nolock, vfs",
+                let error = unknown(name, &KNOWN, true);
+                return Err(error.reworded(format!(
+                    "{error} (SQLite's URLs have the pragmas {}, and SQLite's own mode, immutable, nolock, vfs)",
                     pragmas::NAMES
                 )));
             }
@@ -134,6 +165,16 @@ fn path(rest: &str) -> Result<Option<PathBuf>, Error> {
         return Err(malformed("a path cannot contain a NUL (%00)"));
     }
     Ok((!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path)))
+}
+
+/// The path in `file:app.db`, `file:/var/lib/app.db` or `file:///var/lib/app.db`.
+fn of_uri(uri: &Path) -> Option<PathBuf> {
+    let path = uri.to_str()?.strip_prefix("file:")?;
+    let path = match path.strip_prefix("//") {
+        Some(rest) => &rest[rest.find('/')?..],
+        None => path,
+    };
+    Some(PathBuf::from(path))
 }
 
 fn decode(text: &str) -> Result<String, Error> {

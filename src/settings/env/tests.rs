@@ -1,3 +1,5 @@
+mod others;
+
 use std::time::Duration;
 
 use super::*;
@@ -70,7 +72,7 @@ fn values_are_read_as_documented() {
         ("DB_POOL_SIZE", "5"),
         ("DATABASE_MAX_OVERFLOW", " 7 "),
         ("DB_POOL_TIMEOUT", "0.5"),
-        ("DB_POOL_RECYCLE", "Never"),
+        ("DB_POOL_RECYCLE", "-1"),
         ("DB_RESET_ON_RETURN", "FULL"),
         ("DB_POOL_MODE", "queue"),
         ("DB_COMMAND_TIMEOUT", "1h 30min"),
@@ -125,7 +127,7 @@ fn a_value_that_does_not_parse_names_the_variable_the_value_and_what_is_expected
         ("DATABASE_POOL_TIMEOUT", "soon", "30s"),
         ("DB_POOL_TIMEOUT", "-1", "30s"),
         ("DB_POOL_TIMEOUT", "off", "30s"),
-        ("DB_POOL_RECYCLE", "-1", "never"),
+        ("DB_POOL_RECYCLE", "-2", "never"),
         ("DB_POOL_RECYCLE_JITTER", "NaN", "a number from 0 to 0.1"),
         ("DB_RETRY_BACKOFF_MULTIPLIER", "inf", "a number from 1"),
         ("DB_POOL_PRE_PING", "maybe", "always"),
@@ -147,18 +149,26 @@ fn a_value_that_does_not_parse_names_the_variable_the_value_and_what_is_expected
 }
 
 #[test]
-fn a_variable_set_to_nothing_is_an_error_that_names_it() {
-    for name in ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]) {
+fn an_empty_variable_counts_as_unset() {
+    let names = ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]);
+    for name in names.chain(["pool_name", "pool_timout"]) {
         let variable = format!("DB_{}", name.to_ascii_uppercase());
-        for nothing in ["", "  "] {
-            let text = refusal(&[(&variable, nothing)]);
-            assert!(
-                text.starts_with(&format!(
-                    "invalid {name} {nothing:?} in {variable}: expected "
-                )),
-                "{text}"
-            );
-        }
+        let read = settings(&[(&variable, "")]);
+        assert_eq!(read, Settings::default(), "{variable}");
+        assert_eq!(read.pool_name(), None);
+    }
+    let other = settings(&[("DB_POOL_SIZE", ""), ("DATABASE_POOL_SIZE", "7")]);
+    assert_eq!(other.pool_size, 7);
+}
+
+#[test]
+fn a_blank_variable_is_an_error_that_names_it() {
+    let names = ROWS.iter().map(|row| row.name).chain([MAX_POOL_SIZE]);
+    for name in names.chain(["pool_name"]) {
+        let variable = format!("DB_{}", name.to_ascii_uppercase());
+        let text = refusal(&[(&variable, "  ")]);
+        let beginning = format!("invalid {name} \"  \" in {variable}: expected ");
+        assert!(text.starts_with(&beginning), "{text}");
     }
 }
 

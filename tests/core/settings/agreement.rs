@@ -1,5 +1,5 @@
 //! The environment, a URL and a text are three ways to write the same settings: each takes what the others take, with the same
-//! effect.
+//! effect, except that an empty variable counts as unset.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
@@ -59,7 +59,15 @@ proptest! {
 
     #[test]
     fn a_value_says_the_same_wherever_it_stands(name in name(), value in value()) {
+        let is_empty = value.is_empty();
         let written = [(name.clone(), value)];
+        if is_empty {
+            // The one exception: an empty variable counts as unset.
+            prop_assert_eq!(from_environment(&written, "DB_").expect("unset"), Settings::default());
+            prop_assert!(from_url(&written).unwrap_err().to_string().contains(&name));
+            prop_assert!(query(&written).parse::<Settings>().unwrap_err().to_string().contains(&name));
+            return Ok(());
+        }
         match from_environment(&written, "DB_") {
             Ok(settings) => {
                 prop_assert_eq!(&from_environment(&written, "DATABASE_").expect("as with DB_"), &settings);

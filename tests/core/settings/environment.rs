@@ -32,9 +32,13 @@ fn child() {
 
 /// What a process with these variables and no others prints.
 fn output(variables: &[(&str, &str)]) -> String {
+    output_of("settings::environment::child", variables)
+}
+
+fn output_of(child: &str, variables: &[(&str, &str)]) -> String {
     let program = env::current_exe().expect("the test's own path");
     let output = Command::new(program)
-        .args(["--exact", "settings::environment::child", "--nocapture"])
+        .args(["--exact", child, "--nocapture"])
         .env_clear()
         .env(CHILD, "1")
         .envs(variables.iter().copied())
@@ -88,12 +92,19 @@ fn a_bad_value_is_an_error_that_names_the_variable() {
 }
 
 #[test]
-fn an_unknown_pool_variable_is_warned_of_by_name_without_its_value() {
-    for variable in ["DB_POOL_PORT", "DATABASE_POOL_TIMOUT"] {
-        let output = output(&[(variable, "secret")]);
-        let is_warned = |line: &str| line.contains("WARN") && line.contains(variable);
-        assert!(output.lines().any(is_warned), "{output}");
-        assert!(!output.contains("secret"), "{output}");
+fn an_unknown_pool_variable_is_an_error_that_names_it_without_its_value() {
+    for (variable, remedy) in [
+        ("DB_POOL_TYPE", "remove it"),
+        (
+            "DATABASE_POOL_TIMOUT",
+            "did you mean DATABASE_POOL_TIMEOUT?",
+        ),
+    ] {
+        let text = result(&[(variable, "secret")]);
+        let expected = format!(
+            "error: the environment variable {variable} is no setting of queuepool: {remedy}"
+        );
+        assert_eq!(text, expected);
     }
 }
 
@@ -102,7 +113,52 @@ fn other_variables_are_not_warned_of() {
     let output = output(&[
         ("DB_POOL_SIZE", "5"),
         ("DB_HOST", "db"),
+        ("DB_POOL_PORT", "tcp://10.0.0.1:5432"),
+        ("DB_MAX_OVERFLOW", ""),
         ("DATABASE_URL", "sqlite:"),
     ]);
     assert!(!output.contains("WARN"), "{output}");
+    assert!(!output.contains("error"), "{output}");
+}
+
+/// In a process of its own, which the next test starts.
+#[cfg(feature = "sqlite")]
+#[test]
+fn named_child() {
+    use queuepool::{Database, Registry};
+
+    if env::var_os(CHILD).is_none() {
+        return;
+    }
+    let database = Database::from_env().expect("an environment");
+    let settings = Settings::from_env().expect("an environment");
+    let given = Database::builder("sqlite::memory:")
+        .settings(settings.clone())
+        .name("given")
+        .build()
+        .expect("a database");
+    let typed = queuepool::sqlite::SqlitePool::builder("sqlite::memory:")
+        .and_then(|builder| builder.settings(settings).build())
+        .expect("a pool");
+    Registry::new().add("registered", &database).expect("free");
+    println!(
+        "\n{SIGN}{} {} {}",
+        database.name(),
+        typed.name(),
+        given.name()
+    );
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_pool_that_code_gives_no_name_has_that_of_the_environment() {
+    let named = |more: &[(&str, &str)]| {
+        let mut variables = vec![("DATABASE_URL", "sqlite::memory:")];
+        variables.extend(more);
+        let output = output_of("settings::environment::named_child", &variables);
+        let line = output.lines().find_map(|line| line.strip_prefix(SIGN));
+        line.expect("printed").to_owned()
+    };
+    assert_eq!(named(&[("DB_POOL_NAME", "orders")]), "orders orders given");
+    assert_eq!(named(&[("DB_POOL_NAME", "")]), "registered db_pool given");
 }

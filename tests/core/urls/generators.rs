@@ -101,7 +101,7 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 /// The pool's own parameters, and those of the three drivers.
-pub const OWN: [&str; 38] = [
+pub const OWN: [&str; 39] = [
     "pool_size",
     "max_overflow",
     "max_pool_size",
@@ -113,6 +113,7 @@ pub const OWN: [&str; 38] = [
     "pool_pre_ping",
     "validate_on_checkout",
     "reset_on_return",
+    "pool_reset_on_return",
     "pool_mode",
     "pool_role",
     "pool_instances",
@@ -142,7 +143,14 @@ pub const OWN: [&str; 38] = [
     "require_tls",
 ];
 
-pub const POSTGRES: [&str; 20] = [
+pub const POSTGRES: [&str; 27] = [
+    "ssl",
+    "sslcompression",
+    "client_encoding",
+    "gssencmode",
+    "fallback_application_name",
+    "unix_sock",
+    "unix_socket",
     "sslmode",
     "sslnegotiation",
     "sslrootcert",
@@ -165,7 +173,8 @@ pub const POSTGRES: [&str; 20] = [
     "application_name",
 ];
 
-pub const MYSQL: [&str; 29] = [
+pub const MYSQL: [&str; 30] = [
+    "unix_socket",
     "target_session_attrs",
     "load_balance_hosts",
     "tcp_user_timeout",
@@ -197,7 +206,8 @@ pub const MYSQL: [&str; 29] = [
     "db_name",
 ];
 
-pub const SQLITE: [&str; 12] = [
+pub const SQLITE: [&str; 13] = [
+    "uri",
     "journal_mode",
     "synchronous",
     "temp_store",

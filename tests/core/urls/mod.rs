@@ -5,3 +5,4 @@ mod generators;
 mod hosts;
 mod passwords;
 mod reading;
+mod shapes;
