@@ -86,29 +86,37 @@
 //! name point to this machine (DNS rebinding) can make a browser on this machine read what is served here.
 
 mod address;
+mod admission;
 mod answers;
 mod connections;
 mod database;
+mod detail;
 mod health;
+mod host;
 pub mod limits;
+mod options;
 mod page;
 mod request;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
-pub use server::{Server, serve};
+pub use options::{Options, Paths};
+pub use server::{Server, serve, serve_with};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::registry::Registry;
+use detail::Detail;
 use request::Request;
 
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Response {
-    /// 200, 400, 404, 500 or 503; from the server, also 405.
+    /// 200, 400, 404, 500 or 503; the server also sends 401, 405 and 421.
     pub status: u16,
     /// The value of the Content-Type header.
     pub content_type: &'static str,
@@ -126,8 +134,8 @@ pub struct Response {
 /// 500: call `respond` in `spawn_blocking` there.
 #[must_use]
 pub fn respond(registry: &Registry, target: &str) -> Response {
-    match Request::read(registry, target) {
-        Ok(request) => request.answer(registry),
+    match Request::read(registry, target, Paths::All) {
+        Ok(request) => request.answer(registry, Detail::Full),
         Err(refusal) => refusal,
     }
 }
@@ -140,6 +148,8 @@ const HEADERS_OF_THE_PAGE: &[(&str, &str)] = &[
     NO_SNIFF,
     ("Content-Security-Policy", page::CONTENT_SECURITY_POLICY),
 ];
+const HEADERS_WITHOUT_A_TOKEN: &[(&str, &str)] =
+    &[NO_STORE, NO_SNIFF, ("WWW-Authenticate", "Bearer")];
 const HEADERS_OF_A_REFUSED_METHOD: &[(&str, &str)] = &[NO_STORE, NO_SNIFF, ("Allow", "GET, HEAD")];
 
 impl Response {
@@ -188,6 +198,18 @@ impl Response {
             headers: HEADERS_OF_A_REFUSED_METHOD,
             ..Response::refusal(405, "only GET and HEAD are answered", None)
         }
+    }
+
+    fn unauthorized(error: &str) -> Self {
+        Response {
+            headers: HEADERS_WITHOUT_A_TOKEN,
+            ..Response::refusal(401, error, None)
+        }
+    }
+
+    fn without_thread(error: &std::io::Error) -> Self {
+        let error = format!("no thread could be started to ask the database: {error}");
+        Response::refusal(503, error, None)
     }
 
     fn failed() -> Self {
