@@ -74,6 +74,17 @@ struct Holding {
     asked: Arc<AtomicUsize>,
 }
 
+/// After that a server that is held up has failed the test.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Holding {
+    /// Waits until the status of `held` is asked for.
+    #[track_caller]
+    fn enter(&self) {
+        self.entered.recv_timeout(PATIENCE).unwrap();
+    }
+}
+
 fn holding() -> Holding {
     let pool = || Pool::builder(Nothing).build().unwrap();
     let ((entered, enters), (go_on, goes_on)) = (unbounded(), unbounded());
@@ -97,12 +108,9 @@ fn holding() -> Holding {
     }
 }
 
-/// Fails after half a minute, so that a server that is held up fails the test.
 fn ask(server: SocketAddr, target: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
-        .unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     stream
@@ -128,7 +136,7 @@ fn probes_are_answered_while_a_scrape_is_under_way() {
         "/history?pool=held",
     ] {
         let scrape = ask(address, heavy);
-        holding.entered.recv().unwrap();
+        holding.enter();
         for probe in [
             "/",
             "/health/live",
@@ -150,7 +158,7 @@ fn equal_answers_under_way_are_made_once_and_the_next_is_new() {
     let server = serve("0", holding.registry.clone()).unwrap();
     let address = server.local_addr();
     let scrapes: Vec<_> = (0..40).map(|_| ask(address, "/metrics")).collect();
-    holding.entered.recv().unwrap();
+    holding.enter();
     // By then all that was sent before has been read.
     for _ in 0..3 {
         assert_answered(ask(address, "/health/live"));
