@@ -64,7 +64,10 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
 
 /// The open connections, by number. Clones share them.
 #[derive(Clone, Default)]
-struct Seats(Arc<Mutex<BTreeMap<u64, (Watch, JoinHandle<()>)>>>);
+struct Seats(Arc<Mutex<BTreeMap<u64, Seated>>>);
+
+/// What a connection is doing, and the task in which it does it.
+type Seated = (Watch, JoinHandle<()>);
 
 impl Seats {
     fn seat(&self, number: u64, stream: TcpStream, answers: Answers) {
@@ -83,7 +86,7 @@ impl Seats {
     }
 
     /// Ends the connection with the least claim to its seat.
-    fn free_one(&self) -> Option<(Watch, JoinHandle<()>)> {
+    fn free_one(&self) -> Option<Seated> {
         let mut seats = self.0.lock();
         let least = seats.iter().min_by_key(|(_, (watch, _))| watch.claim());
         let number = least.map(|(number, _)| *number)?;
