@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::base::name;
 use crate::contract::driver::Manager;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::database::Database;
@@ -197,15 +198,9 @@ impl Registry {
     /// log; see [`Builder::name`](crate::Builder::name).
     ///
     /// # Errors
-    /// Settings if the name is blank or taken.
+    /// Settings if the name is blank, taken, or longer than 200 characters.
     pub fn add(self, name: &str, member: impl Into<Member>) -> Result<Self, Error> {
-        if name.trim().is_empty() {
-            return Err(Error::setting(
-                "name",
-                format_args!("{name:?}"),
-                "a name that is not blank",
-            ));
-        }
+        name::check(name)?;
         let member = member.into();
         let parts: Vec<(String, Member)> = match member.0.parts() {
             parts if parts.is_empty() => vec![(name.to_owned(), member)],

@@ -17,17 +17,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::base::log::say;
-use crate::http::Response;
-use crate::http::answers::Answers;
+use crate::http::answers::{Answer, Answers};
 use crate::http::limits::{CONNECTIONS, HEADER_BYTES, HEADER_TIME};
 use crate::http::watch::{Watch, Watched};
 
 /// The pause between two attempts to accept a connection while the system refuses, as it does when the process has no file
-/// descriptor left.
+/// descriptor left, and no idle connection can be given up for the new one.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
 /// Accepts connections for as long as the server runs.
@@ -55,8 +54,9 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
                     );
                 }
                 refused = true;
-                seats.free_one();
-                sleep(REFUSED_PAUSE).await;
+                if !seats.give_up_one().await {
+                    sleep(REFUSED_PAUSE).await;
+                }
             }
         }
     }
@@ -64,7 +64,10 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
 
 /// The open connections, by number. Clones share them.
 #[derive(Clone, Default)]
-struct Seats(Arc<Mutex<BTreeMap<u64, (Watch, AbortHandle)>>>);
+struct Seats(Arc<Mutex<BTreeMap<u64, Seated>>>);
+
+/// What a connection is doing, and the task in which it does it.
+type Seated = (Watch, JoinHandle<()>);
 
 impl Seats {
     fn seat(&self, number: u64, stream: TcpStream, answers: Answers) {
@@ -78,18 +81,31 @@ impl Seats {
         };
         let conversation = converse(stream, watch.clone(), answers, seat);
         // The connection is entered before its task first runs, since both happen on this thread.
-        let task = tokio::spawn(conversation).abort_handle();
+        let task = tokio::spawn(conversation);
         self.0.lock().insert(number, (watch, task));
     }
 
-    fn free_one(&self) {
+    /// Ends the connection with the least claim to its seat.
+    fn free_one(&self) -> Option<Seated> {
         let mut seats = self.0.lock();
         let least = seats.iter().min_by_key(|(_, (watch, _))| watch.claim());
-        if let Some(number) = least.map(|(number, _)| *number)
-            && let Some((_, task)) = seats.remove(&number)
-        {
-            task.abort();
-        }
+        let number = least.map(|(number, _)| *number)?;
+        let freed = seats.remove(&number)?;
+        freed.1.abort();
+        Some(freed)
+    }
+
+    /// Ends the connection with the least claim, and waits until its file descriptor is free. Returns whether another may be
+    /// accepted at once. It may not if the connection was being answered: otherwise each client would be cut off by the next,
+    /// and none would be answered.
+    async fn give_up_one(&self) -> bool {
+        let Some((watch, task)) = self.free_one() else {
+            return false;
+        };
+        let was_idle = watch.is_idle();
+        // An error, since it was aborted.
+        let _ = task.await;
+        was_idle
     }
 }
 
@@ -113,19 +129,18 @@ async fn converse(stream: TcpStream, watch: Watch, answers: Answers, _seat: Seat
         let (answers, watch) = (answers.clone(), watch.clone());
         async move {
             watch.answering();
-            let response = answers.to(request.method(), request.uri()).await;
+            let answer = answers.to(&request).await;
             watch.answered();
-            Ok::<_, Infallible>(in_bytes(response))
+            Ok::<_, Infallible>(response(answer))
         }
     });
-    let watched = Watched {
-        stream,
-        watch: watch.clone(),
-    };
+    let watched = Watched::new(stream, watch.clone());
     let mut connection = pin!(
         http1::Builder::new()
             // Off, because our own deadlines also tell an idle connection from a slow header, and cover slow readers.
             .header_read_timeout(None)
+            // Some clients say with their request that they will send no more.
+            .half_close(true)
             .max_buf_size(HEADER_BYTES)
             .serve_connection(TokioIo::new(watched), service)
     );
@@ -145,13 +160,13 @@ async fn converse(stream: TcpStream, watch: Watch, answers: Answers, _seat: Seat
     .await;
 }
 
-fn in_bytes(response: Response) -> hyper::Response<Full<Bytes>> {
-    let Response {
+fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
+    let Answer {
         status,
         content_type,
         headers,
         body,
-    } = response;
+    } = answer;
     let mut builder = hyper::Response::builder()
         .status(status)
         .header(CONTENT_TYPE, content_type)
@@ -161,6 +176,56 @@ fn in_bytes(response: Response) -> hyper::Response<Full<Bytes>> {
         builder = builder.header(*name, *value);
     }
     builder
-        .body(Full::new(Bytes::from(body)))
+        .body(Full::new(body))
         .expect("bug: a status or header of our own is malformed")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::http::Options;
+    use crate::http::admission::Admission;
+    use crate::registry::Registry;
+
+    fn answers() -> Answers {
+        let loopback = [127, 0, 0, 1].into();
+        let admission = Admission::new(Options::default(), loopback).unwrap();
+        Answers::from(Registry::new(), admission)
+    }
+
+    /// A connection that has just been accepted, and the client's end of it.
+    async fn connected(seats: &Seats, number: u64) -> std::net::TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        seats.seat(number, stream, answers());
+        client
+    }
+
+    #[test]
+    fn for_a_refused_connection_an_idle_one_is_closed_before_the_next_attempt() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let seats = Seats::default();
+            assert!(!seats.give_up_one().await, "there is none");
+            let (mut oldest, answered) = (connected(&seats, 1).await, connected(&seats, 2).await);
+            answered.set_nonblocking(true).unwrap();
+            oldest
+                .set_read_timeout(Some(Duration::from_secs(30)))
+                .unwrap();
+            seats.0.lock()[&2].0.answering();
+            assert!(seats.give_up_one().await);
+            // No task has run since, so its file descriptor was free when give_up_one returned.
+            assert_eq!(oldest.read(&mut [0]).unwrap(), 0);
+            let error = (&answered).read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            assert!(!seats.give_up_one().await, "it was being answered");
+            assert!(seats.0.lock().is_empty());
+        });
+    }
 }

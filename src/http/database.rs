@@ -15,7 +15,7 @@ pub(super) struct Database {
     checked_at: Option<String>,
     age_seconds: Option<f64>,
     took_seconds: Option<f64>,
-    error: Option<String>,
+    pub(super) error: Option<String>,
 }
 
 impl Database {

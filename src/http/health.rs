@@ -14,6 +14,7 @@ use super::database::Database;
 use crate::base::runtime::on_async_runtime_thread;
 use crate::error::Error;
 use crate::http::Response;
+use crate::http::detail::Detail;
 use crate::http::limits::CHECKED_AT_ONCE;
 use crate::observe::checked::HealthCheck;
 use crate::observe::health::Health;
@@ -154,8 +155,9 @@ const CURRENT_STATE: [&str; 21] = [
 const ELSEWHERE: [&str; 4] = ["name", "at", "pool_type", "configuration"];
 
 impl Detailed {
-    fn of(status: &Status, database: Database) -> Result<Self, serde_json::Error> {
+    fn of(status: &Status, database: Database, detail: Detail) -> Result<Self, serde_json::Error> {
         let mut all: Map<String, Value> = serde_json::from_value(serde_json::to_value(status)?)?;
+        detail.apply_to_holders(&mut all);
         let mut current = Map::new();
         for name in CURRENT_STATE {
             current.extend(all.remove_entry(name));
@@ -214,12 +216,13 @@ fn is_dispensable(member: &Member, chosen: Option<&str>) -> bool {
 fn of_status<T: Serialize>(
     registry: &Registry,
     chosen: Option<&str>,
+    detail: Detail,
     body: fn(Status) -> T,
 ) -> Response {
     let answers: Vec<_> = members(registry, chosen)
         .into_iter()
         .map(|(pool, member)| {
-            let status = member.status();
+            let status = detail.apply_to(member.status());
             Answer {
                 pool,
                 well: status.is_healthy() || is_dispensable(&member, chosen),
@@ -231,23 +234,24 @@ fn of_status<T: Serialize>(
 }
 
 pub(super) fn pool(registry: &Registry, chosen: Option<&str>) -> Response {
-    of_status(registry, chosen, |status| Pool::of(&status))
+    // Numbers and words of our own alone.
+    of_status(registry, chosen, Detail::Full, |status| Pool::of(&status))
 }
 
-pub(super) fn db_pool(registry: &Registry, chosen: Option<&str>) -> Response {
-    of_status(registry, chosen, DbPool::of)
+pub(super) fn db_pool(registry: &Registry, chosen: Option<&str>, detail: Detail) -> Response {
+    of_status(registry, chosen, detail, DbPool::of)
 }
 
-pub(super) fn database(registry: &Registry, chosen: Option<&str>) -> Response {
-    of_check(registry, chosen, |_, database| {
+pub(super) fn database(registry: &Registry, chosen: Option<&str>, detail: Detail) -> Response {
+    of_check(registry, chosen, detail, |_, database, _| {
         Ok((database.reachable, database))
     })
 }
 
-pub(super) fn detailed(registry: &Registry, chosen: Option<&str>) -> Response {
-    of_check(registry, chosen, |member, database| {
-        let status = member.status();
-        let detailed = Detailed::of(&status, database)?;
+pub(super) fn detailed(registry: &Registry, chosen: Option<&str>, detail: Detail) -> Response {
+    of_check(registry, chosen, detail, |member, database, detail| {
+        let status = detail.apply_to(member.status());
+        let detailed = Detailed::of(&status, database, detail)?;
         Ok((detailed.status == "ok", detailed))
     })
 }
@@ -258,7 +262,8 @@ type Made<T> = Result<(bool, T), serde_json::Error>;
 fn of_check<T: Serialize>(
     registry: &Registry,
     chosen: Option<&str>,
-    body: fn(&Member, Database) -> Made<T>,
+    detail: Detail,
+    body: fn(&Member, Database, Detail) -> Made<T>,
 ) -> Response {
     if on_async_runtime_thread() {
         let error = "this asks the database, which blocks, and this is a thread of an async runtime: call respond in \
@@ -269,10 +274,10 @@ fn of_check<T: Serialize>(
     let mut answers = Vec::with_capacity(members.len());
     for ((pool, member), check) in members.iter().zip(check_all(&members)) {
         let database = match Database::of(check) {
-            Ok(database) => database,
-            Err(error) => return Response::refusal(500, error.to_string(), None),
+            Ok(database) => detail.apply_to_database(database),
+            Err(error) => return Response::refusal(500, detail.of_text(error.to_string()), None),
         };
-        let (well, body) = match body(member, database) {
+        let (well, body) = match body(member, database, detail) {
             Ok(made) => made,
             Err(error) => return Response::refusal(500, error.to_string(), None),
         };

@@ -1,4 +1,7 @@
 //! The limits of the server, so that no client can use up the resources of the program that it runs in.
+//!
+//! They are fixed. They can be read so that a proxy in front of the server, an alert or a test can go by them; a new version may
+//! change a number.
 
 use std::time::Duration;
 
@@ -29,6 +32,13 @@ pub const WRITE_TIME: Duration = Duration::from_secs(10);
 /// The threads of the server that wait for databases. Equal requests at the same time share one thread and its answer. If more
 /// databases than that do not answer, and each is asked for by its pool's name, the check of one that does has to wait for theirs.
 pub const WAITING_ANSWERS: usize = 8;
+
+/// The threads of the server that make the other large answers: those about all pools, and histories. Equal requests at the same
+/// time share one answer. One thread, so that whoever asks for metrics without a pause takes up one core of this machine at most.
+pub const MADE_AT_ONCE: usize = 1;
+
+/// The most bytes of an answer that are sent to one client before the others have their turn. Sending as many takes about 20 us.
+pub const SENT_AT_ONCE: usize = 64 * 1024;
 
 /// The most pools whose databases are checked in parallel for one answer. The others are checked as these finish.
 pub const CHECKED_AT_ONCE: usize = 32;

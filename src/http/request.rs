@@ -8,23 +8,30 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::http::{Response, health};
+use crate::http::detail::Detail;
+use crate::http::{Paths, Response, health};
 use crate::observe::history::Sample;
 use crate::observe::status::Status;
 use crate::registry::Registry;
 
-const PATHS: [&str; 10] = [
-    "/",
-    "/health",
-    "/health/live",
-    "/health/database",
-    "/health/pool",
-    "/health/db_pool",
-    "/health/detailed",
-    "/metrics",
-    "/status",
-    "/history",
+/// The paths, each with the least choice of paths that includes it.
+const PATHS: [(&str, Paths); 10] = [
+    ("/", Paths::All),
+    ("/health", Paths::Probes),
+    ("/health/live", Paths::Probes),
+    ("/health/database", Paths::Probes),
+    ("/health/pool", Paths::Probes),
+    ("/health/db_pool", Paths::Probes),
+    ("/health/detailed", Paths::Probes),
+    ("/metrics", Paths::Metrics),
+    ("/status", Paths::All),
+    ("/history", Paths::All),
 ];
+
+/// Whether this is a path, existing or not, of [`Paths::Probes`].
+pub(super) fn is_probe(path: &str) -> bool {
+    path == "/health" || path.starts_with("/health/")
+}
 
 /// What is asked for. Any pool that it names is in the registry.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,12 +48,21 @@ pub(super) enum Request {
 }
 
 impl Request {
-    /// Reads a request's target.
+    /// Reads a request's target, of which these paths are served.
     ///
     /// # Errors
     /// The response that says what is wrong with the target.
-    pub(super) fn read(registry: &Registry, target: &str) -> Result<Self, Response> {
+    pub(super) fn read(registry: &Registry, target: &str, paths: Paths) -> Result<Self, Response> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        if PATHS
+            .iter()
+            .any(|(known, needed)| *known == path && *needed > paths)
+        {
+            let error = format!(
+                "{path} is not served here: beyond this machine, http::Options::paths has to say so"
+            );
+            return Err(not_there(error, paths));
+        }
         let parameters = |known: &[&str]| Parameters::read(query, known);
         let pool = || parameters(&["pool"])?.pool(registry);
         match path {
@@ -65,29 +81,34 @@ impl Request {
                     pool: parameters.the_pool(registry)?,
                 })
             }
-            _ => Err(Response::refusal(
-                404,
-                format!("there is nothing at {path}"),
-                Some(("paths", json!(PATHS))),
-            )),
+            _ => Err(not_there(format!("there is nothing at {path}"), paths)),
         }
     }
 
-    /// Whether the answer may have to wait for a database.
-    pub(super) fn waits(&self) -> bool {
-        matches!(self, Request::Database(_) | Request::Detailed(_))
+    pub(super) fn effort(&self) -> Effort {
+        match self {
+            Request::Page | Request::Live | Request::Pool(Some(_)) | Request::DbPool(Some(_)) => {
+                Effort::Little
+            }
+            Request::Pool(None)
+            | Request::DbPool(None)
+            | Request::Metrics
+            | Request::Status
+            | Request::History { .. } => Effort::Much,
+            Request::Database(_) | Request::Detailed(_) => Effort::Waits,
+        }
     }
 
-    pub(super) fn answer(self, registry: &Registry) -> Response {
+    pub(super) fn answer(self, registry: &Registry, detail: Detail) -> Response {
         match self {
             Request::Page => Response::page(),
             Request::Live => {
                 Response::json(200, &json!({"status": "ok", "timestamp": timestamp()}))
             }
-            Request::Database(pool) => health::database(registry, pool.as_deref()),
+            Request::Database(pool) => health::database(registry, pool.as_deref(), detail),
             Request::Pool(pool) => health::pool(registry, pool.as_deref()),
-            Request::DbPool(pool) => health::db_pool(registry, pool.as_deref()),
-            Request::Detailed(pool) => health::detailed(registry, pool.as_deref()),
+            Request::DbPool(pool) => health::db_pool(registry, pool.as_deref(), detail),
+            Request::Detailed(pool) => health::detailed(registry, pool.as_deref(), detail),
             Request::Metrics => Response::metrics(registry),
             Request::Status => Response::json(
                 200,
@@ -100,6 +121,23 @@ impl Request {
             Request::History { pool, after } => history(registry, &pool, after),
         }
     }
+}
+
+/// What it takes to make an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// It is about one pool at most.
+    Little,
+    /// It is about every pool, or about an hour.
+    Much,
+    /// It may have to wait for a database.
+    Waits,
+}
+
+fn not_there(error: String, paths: Paths) -> Response {
+    let served = PATHS.iter().filter(|(_, needed)| *needed <= paths);
+    let served: Vec<&str> = served.map(|(path, _)| *path).collect();
+    Response::refusal(404, error, Some(("paths", json!(served))))
 }
 
 #[derive(Serialize)]

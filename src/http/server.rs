@@ -13,13 +13,11 @@ use crate::base::fork::Home;
 use crate::base::log::say;
 use crate::error::{Error, ErrorKind};
 use crate::http::address::listen;
-use crate::http::answers::Answers;
+use crate::http::admission::Admission;
+use crate::http::answers::{Answers, THREAD};
 use crate::http::connections::accept;
-use crate::http::limits::WAITING_ANSWERS;
+use crate::http::{Options, Paths};
 use crate::registry::Registry;
-
-/// The name under which the system shows the server's thread, and the threads that wait for databases.
-const THREAD: &str = "queuepool-http";
 
 /// Serves the health checks, status, metrics and page of the pools in `registry`, including pools that are added later, until the
 /// server is stopped or dropped. It keeps the registry's pools open until then.
@@ -31,10 +29,21 @@ const THREAD: &str = "queuepool-http";
 /// The server runs on threads of its own, even if it is started from a thread of an async runtime, and keeps within its
 /// [`limits`](crate::http::limits).
 ///
+/// Who is let in, and to what, are the [`Options`] as they are by default: everything on a loopback address such as 127.0.0.1; on
+/// any other, probes and metrics without texts of errors, threads and source lines. [`serve_with`] takes others.
+///
 /// # Errors
 /// Settings if the address is malformed or this process cannot listen on it; the system's error is then its source. Unsupported in
 /// a process that was forked after a pool was built. Resources if no thread or runtime can be started.
 pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
+    serve_with(address, registry, Options::default())
+}
+
+/// As [`serve`], with options that say which paths are served, with which token, and under which names.
+///
+/// # Errors
+/// As for [`serve`]; also Settings for a token or a name that no client could send.
+pub fn serve_with(address: &str, registry: Registry, options: Options) -> Result<Server, Error> {
     let home = Home::of_a_pool()?;
     let listener = listen(address)?;
     let unstarted = |error: io::Error| {
@@ -44,13 +53,16 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
         )
     };
     let local = listener.local_addr().map_err(unstarted)?;
+    let admission = Admission::new(options, local.ip())?;
+    let (paths, is_open) = (admission.paths(), admission.is_open());
+    let answers = Answers::from(registry, admission);
     let (stop, stopped) = oneshot::channel();
     let (report, started) = mpsc::channel();
     let thread = thread::Builder::new()
         .name(THREAD.to_owned())
         .spawn(move || {
             // The runtime lives on this thread, because it must not be dropped on a thread of another runtime.
-            let runtime = start(listener, Answers::from(registry));
+            let runtime = start(listener, answers.clone());
             let (runtime, result) = match runtime {
                 Ok(runtime) => (Some(runtime), Ok(())),
                 Err(error) => (None, Err(error)),
@@ -61,6 +73,7 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
                 let _ = runtime.block_on(stopped);
                 // Closes all connections, including those whose clients wait for a database.
                 runtime.shutdown_background();
+                answers.stop();
             }
         })
         .map_err(unstarted)?;
@@ -68,11 +81,19 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
         Ok(result) => result.map_err(unstarted)?,
         Err(_) => return Err(unstarted(io::Error::other("its thread panicked"))),
     }
-    say!(
-        Info,
-        "queuepool::http",
-        "Serving health, metrics and a page at http://{local}/"
-    );
+    let what = match paths {
+        Paths::Probes => "health",
+        Paths::Metrics => "health and metrics",
+        Paths::All => "health, metrics and a page",
+    };
+    say!(Info, "queuepool::http", "Serving {what} at http://{local}/");
+    if is_open && !local.ip().to_canonical().is_loopback() {
+        say!(
+            Warn,
+            "queuepool::http",
+            "errors, threads and source lines are served to everybody who can reach http://{local}/: give http::Options a bearer"
+        );
+    }
     Ok(Server {
         local,
         stop: Some(stop),
@@ -82,11 +103,7 @@ pub fn serve(address: &str, registry: Registry) -> Result<Server, Error> {
 }
 
 fn start(listener: TcpListener, answers: Answers) -> io::Result<Runtime> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(WAITING_ANSWERS)
-        .thread_name(THREAD)
-        .build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     let listener = {
         let _inside = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::http::limits::{HEADER_TIME, IDLE_TIME, WRITE_TIME};
+use crate::http::limits::{HEADER_TIME, IDLE_TIME, SENT_AT_ONCE, WRITE_TIME};
 
 /// What a connection is doing, in the order in which connections are given up in favour of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,11 @@ impl Watch {
         // A connection that is idle and one whose first request has not arrived have the same claim: no client waits for us on
         // either.
         (doing.max(Doing::Reading), since)
+    }
+
+    /// Whether no client waits for us here.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.lock().0 <= Doing::Reading
     }
 
     /// When the connection must have moved on. There is no deadline while an answer is being made, because that has a limit of its
@@ -91,10 +96,31 @@ impl Watch {
     }
 }
 
-/// A stream that tells its watch what it reads and writes.
+/// A stream that tells its watch what it reads and writes, and that lets other connections have their turn while it sends much.
 pub(super) struct Watched {
-    pub(super) stream: TcpStream,
-    pub(super) watch: Watch,
+    stream: TcpStream,
+    watch: Watch,
+    /// It has sent [`SENT_AT_ONCE`], and it is the others' turn.
+    has_had_its_turn: bool,
+}
+
+impl Watched {
+    pub(super) fn new(stream: TcpStream, watch: Watch) -> Self {
+        Watched {
+            stream,
+            watch,
+            has_had_its_turn: false,
+        }
+    }
+
+    /// Ready if it is this connection's turn to send. If not, its task goes to the end of the queue.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !std::mem::take(&mut self.has_had_its_turn) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 impl AsyncRead for Watched {
@@ -118,7 +144,11 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        ready!(self.poll_turn(cx));
+        let part = &buf[..buf.len().min(SENT_AT_ONCE)];
+        let sent = ready!(Pin::new(&mut self.stream).poll_write(cx, part))?;
+        self.has_had_its_turn = sent < buf.len();
+        Poll::Ready(Ok(sent))
     }
 
     /// hyper flushes once it has written all that it has, so a flush that succeeds means that the answer has been written.
@@ -137,6 +167,11 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if bufs.iter().map(|buf| buf.len()).sum::<usize>() > SENT_AT_ONCE {
+            let first = bufs.iter().find(|buf| !buf.is_empty());
+            return self.poll_write(cx, first.map_or(&[], |buf| buf));
+        }
+        ready!(self.poll_turn(cx));
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

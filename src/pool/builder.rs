@@ -8,6 +8,7 @@ use crate::base::clock::Clock;
 use crate::base::fork::Home;
 use crate::base::helpers::Helpers;
 use crate::base::log::say;
+use crate::base::name;
 use crate::base::one_by_one::OneByOne;
 use crate::base::sync::tell_if_slow;
 use crate::contract::call::Call;
@@ -106,8 +107,8 @@ impl<M: Manager> Builder<M> {
 
     /// The pool's name in logs, status and errors, and the application name on the server. Default: `DB_POOL_NAME`, if the settings
     /// are those of the environment, or else `db_pool`, until the pool is added to a [`Registry`](crate::Registry) and takes the
-    /// name that it has there. (The application name and what the driver itself logs stay `db_pool` then.) With a blank name the
-    /// build fails.
+    /// name that it has there. (The application name and what the driver itself logs stay `db_pool` then.) With a name that is blank
+    /// or has more than 200 characters the build fails.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -242,7 +243,7 @@ impl<M: Manager> Builder<M> {
     /// calibrates its clock where that is the processor's counter, which takes 0.6 ms, and up to 200 ms on a busy machine.
     ///
     /// # Errors
-    /// Settings for a setting that is out of range or a blank name; Unsupported for a setting that the driver cannot honour, and
+    /// Settings for a setting that is out of range, or a name that is blank or too long; Unsupported for a setting that the driver cannot honour, and
     /// in a process that was forked from one that had a pool; Resources where a thread that the pool needs cannot be started (a
     /// later build may succeed); with warm_up also the errors of [`Pool::warm_up`].
     pub fn build(self) -> Result<Pool<M>, Error> {
@@ -269,13 +270,7 @@ impl<M: Manager> Builder<M> {
         settings.mode = Some(mode);
         let given = name.or_else(|| settings.pool_name().map(str::to_owned));
         let name = given.as_deref().unwrap_or(DEFAULT_NAME);
-        if name.trim().is_empty() {
-            return Err(Error::setting(
-                "name",
-                format_args!("{name:?}"),
-                "a name that is not blank",
-            ));
-        }
+        name::check(name)?;
         if name.contains('\0') {
             return Err(Error::setting(
                 "name",

@@ -15,7 +15,11 @@ fn threads_of_servers() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|name| ["queuepool-http", "queuepool-check"].contains(&name.trim_end()))
+        .filter(|name| {
+            ["queuepool-http", "queuepool-check"]
+                .iter()
+                .any(|ours| name.starts_with(ours))
+        })
         .count()
 }
 

@@ -11,6 +11,8 @@ mod fork_first;
 #[cfg(feature = "http")]
 mod http_exhausted;
 #[cfg(all(feature = "http", target_os = "linux"))]
+mod http_no_threads;
+#[cfg(all(feature = "http", target_os = "linux"))]
 mod http_process;
 mod logger;
 mod loggers;

@@ -96,6 +96,18 @@ fn a_name_that_is_taken_or_blank_is_a_settings_error_and_the_first_stays() {
 }
 
 #[test]
+fn a_name_of_more_than_200_characters_is_a_settings_error() {
+    let registry = Registry::new();
+    let error = registry.clone().add(&"x".repeat(201), pool(1)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+    assert!(error.to_string().contains("200 characters"), "{error}");
+    assert!(registry.names().is_empty());
+    let longest = "\u{fc}".repeat(200);
+    registry.clone().add(&longest, pool(1)).unwrap();
+    assert_eq!(registry.names(), [longest]);
+}
+
+#[test]
 fn clones_share_their_members_also_those_added_later() {
     let registry = Registry::new();
     let clone = registry.clone();

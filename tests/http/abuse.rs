@@ -173,7 +173,7 @@ fn a_header_that_comes_byte_by_byte_is_cut_off() {
         .map(|_| Client::connect(address))
         .collect();
     for client in &mut slow {
-        client.send("GET /health/live HTTP/1.1\r\nHost: test\r\nX-Slow: ");
+        client.send("GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: ");
     }
     assert_heard(address);
     // A connection that was not closed to make room for the probes. Each byte is progress, and does not help.
@@ -203,7 +203,7 @@ fn who_does_not_read_its_answers_is_cut_off() {
         .stream()
         .set_write_timeout(Some(millis(200)))
         .unwrap();
-    let ask = "GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n".repeat(100);
+    let ask = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
     let start = std::time::Instant::now();
     let (mut stuck, mut cut) = (false, false);
     while !cut {
@@ -290,16 +290,50 @@ fn half_a_request_and_a_reset_are_forgotten() {
 }
 
 #[test]
+fn who_has_said_that_it_sends_no_more_is_answered() {
+    let database = Server::new();
+    let pool = database.pool(settings().health_check_timeout(secs(30)));
+    drop(pool.get().unwrap());
+    let (gate, script) = gated(|_| true);
+    database.on_ping(script);
+    let server = serve("0", registry_of(&pool)).unwrap();
+    let address = server.local_addr();
+    let asked = |target: &str| {
+        let mut client = Client::connect(address);
+        client.ask("GET", target);
+        client.stream().shutdown(Shutdown::Write).unwrap();
+        client
+    };
+    // An answer that is there at once, one from another thread, and one that takes its time.
+    for target in ["/health/live", "/metrics"] {
+        let mut client = asked(target);
+        assert_eq!(client.answer().unwrap().status, 200, "{target}");
+        client.assert_closed();
+    }
+    let mut waiting = asked("/health/database");
+    eventually("the database is asked", || gate.waiting() == 1);
+    gate.open();
+    assert_eq!(waiting.answer().unwrap().status, 200);
+    waiting.assert_closed();
+    // Nothing more can follow half a request.
+    let mut half = Client::connect(address);
+    half.send("GET /health/live HT");
+    half.stream().shutdown(Shutdown::Write).unwrap();
+    half.assert_closed();
+    server.stop();
+}
+
+#[test]
 fn a_huge_header_is_refused() {
     let (server, address) = well();
     let fits = "a".repeat(limits::HEADER_BYTES / 2);
     let mut client = Client::connect(address);
     client.send(format!(
-        "GET /health/live HTTP/1.1\r\nHost: test\r\nX: {fits}\r\n\r\n"
+        "GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: {fits}\r\n\r\n"
     ));
     assert_eq!(client.answer().unwrap().status, 200);
     // No more bytes than the server reads, so that none unread turn its close into a reset before the answer is read.
-    let begin = "GET /health/live HTTP/1.1\r\nHost: test\r\nX: ";
+    let begin = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nX: ";
     let rest = "a".repeat(limits::HEADER_BYTES - begin.len());
     let mut client = Client::connect(address);
     client.send(format!("{begin}{rest}"));

@@ -1,8 +1,10 @@
 //! Health, status, metrics and the page over HTTP.
 
 mod abuse;
+mod hosts;
 mod lifecycle;
 mod one_pool;
+mod options;
 mod page;
 mod refusals;
 mod requests;

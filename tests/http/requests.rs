@@ -92,7 +92,7 @@ fn requests_on_one_connection_are_answered_in_order_also_when_sent_at_once() {
     let targets = ["/health/database", "/nowhere", "/status", "/health/live"];
     let all: String = targets
         .iter()
-        .map(|target| format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"))
+        .map(|target| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         .collect();
     client.send(all);
     let answers: Vec<_> = targets.iter().map(|_| client.answer().unwrap()).collect();
@@ -109,8 +109,8 @@ fn an_old_client_and_one_that_says_close_are_answered_and_the_connection_ends() 
     let registry = registry_of(&Server::new().pool(settings()));
     let server = serve("0", registry).unwrap();
     for request in [
-        "GET /health/live HTTP/1.0\r\n\r\n",
-        "GET /health/live HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n",
+        "GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n",
+        "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ] {
         let mut client = Client::connect(server.local_addr());
         client.send(request);
@@ -136,7 +136,7 @@ fn a_body_is_not_read() {
     for (method, status) in [("GET", 200), ("POST", 405)] {
         let mut client = Client::connect(server.local_addr());
         client.send(format!(
-            "{method} /health/live HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000000\r\n\r\nbegin"
+            "{method} /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\nbegin"
         ));
         assert_eq!(client.answer().unwrap().status, status);
         client.assert_closed();

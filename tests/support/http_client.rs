@@ -51,7 +51,9 @@ impl Client {
     }
 
     pub fn ask(&mut self, method: &str, target: &str) {
-        self.send(format!("{method} {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
+        self.send(format!(
+            "{method} {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ));
     }
 
     pub fn get(&mut self, target: &str) -> Answer {

@@ -240,6 +240,26 @@ fn a_name_that_cannot_be_used_is_shown_in_quotes() {
 }
 
 #[test]
+fn a_name_that_is_too_long_is_refused_before_anything_is_opened() {
+    let server = Server::new();
+    let builder = server.builder(base().warm_up(1)).name("n".repeat(10_000));
+    let refusal = builder.build().expect_err("a long name");
+    assert_eq!(refusal.kind(), ErrorKind::Settings);
+    let beginning = format!(
+        "invalid name {:?}... of 10000 characters: expected at most 200 characters",
+        "n".repeat(40)
+    );
+    assert!(refusal.to_string().starts_with(&beginning), "{refusal}");
+    assert_eq!(server.connects(), 0);
+    let pool = server
+        .builder(base())
+        .name("n".repeat(200))
+        .build()
+        .unwrap();
+    assert_eq!(pool.name().len(), 200);
+}
+
+#[test]
 fn each_range_is_named_in_full() {
     for (settings, error) in [
         (
