@@ -29,15 +29,17 @@ use crate::http::watch::{Watch, Watched};
 /// descriptor left, and no idle connection can be given up for the new one.
 const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
+/// The least time between two warnings of refused connections, so that clients cannot fill the log.
+const WARNED_AGAIN: Duration = Duration::from_secs(60);
+
 /// Accepts connections for as long as the server runs.
 pub(super) async fn accept(listener: TcpListener, answers: Answers) {
     let seats = Seats::default();
     let mut number = 0;
-    let mut refused = false;
+    let mut warned = None;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                refused = false;
                 number += 1;
                 seats.seat(number, stream, answers.clone());
                 // The request may have arrived already. This lets the task read it before the next connection is accepted, which
@@ -46,20 +48,28 @@ pub(super) async fn accept(listener: TcpListener, answers: Answers) {
             }
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                if !refused {
+                if is_due(&mut warned, Instant::now()) {
                     say!(
                         Warn,
                         "queuepool::http",
                         "no connection can be accepted: {error}"
                     );
                 }
-                refused = true;
                 if !seats.give_up_one().await {
                     sleep(REFUSED_PAUSE).await;
                 }
             }
         }
     }
+}
+
+/// Whether to warn again. Refusals and successes may take turns, with each client that comes.
+fn is_due(warned: &mut Option<Instant>, now: Instant) -> bool {
+    let due = warned.is_none_or(|before| now >= before + WARNED_AGAIN);
+    if due {
+        *warned = Some(now);
+    }
+    due
 }
 
 /// The open connections, by number. Clones share them.
@@ -202,6 +212,16 @@ mod tests {
         let (stream, _) = listener.accept().await.unwrap();
         seats.seat(number, stream, answers());
         client
+    }
+
+    #[test]
+    fn refused_connections_are_warned_of_once_a_minute() {
+        let (mut warned, start) = (None, Instant::now());
+        let due = [0, 1, 59, 60, 61, 120].map(|second| {
+            let now = start + Duration::from_secs(second);
+            is_due(&mut warned, now)
+        });
+        assert_eq!(due, [true, false, false, true, false, true]);
     }
 
     #[test]
