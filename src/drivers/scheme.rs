@@ -104,7 +104,7 @@ pub(crate) fn is_anothers(text: &str) -> Option<Error> {
     ];
     if !lower.contains("://") && KEYS.iter().any(|key| lower.starts_with(key)) {
         return Some(refused(
-            "it is in libpq's form of key=value: expected postgresql://user:password@host:port/dbname, or a postgres::Config, \
+            "it has no scheme and is in libpq's form of key=value: expected postgresql://user:password@host:port/dbname, or a postgres::Config, \
              which reads this form",
         ));
     }

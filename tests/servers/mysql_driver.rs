@@ -60,7 +60,10 @@ impl Bundled for MySqlFamily {
         ("mysql://u@h:port/d", "port"),
         ("mysql://u@h:99999/d", "port"),
         ("mysql://u@[::1/d", "IPv6"),
-        ("mysql://h/d?nonsense=1", "`nonsense'"),
+        (
+            "mysql://h/d?nonsense=1",
+            "\"nonsense\" in the database URL: remove it",
+        ),
         (
             "mysql://h/d?tcp_connect_timeout_ms=soon",
             "`tcp_connect_timeout_ms'",

@@ -62,14 +62,18 @@ impl Bundled for PostgreSql {
         ("postgresql://u@h:99999/d", "`port`"),
         ("postgresql://u@[::1/d", "`host`"),
         ("postgresql://%ff@h/d", "utf-8"),
-        ("postgresql://h/d?nonsense=1", "`nonsense`"),
+        (
+            "postgresql://h/d?nonsense=1",
+            "\"nonsense\" in the database URL: remove it",
+        ),
         ("postgresql://h/d?connect_timeout=soon", "`connect_timeout`"),
         (
             "postgresql://h/d?sslmode=perhaps",
             "invalid sslmode \"perhaps\" in the database URL: expected ",
         ),
         ("postgresql://h/d?sslmode=", "sslmode"),
-        ("postgresql://h/d?flag", "unterminated"),
+        ("postgresql://h/d?user", "unterminated"),
+        ("postgresql://h/d?flag", "\"flag\" in the database URL"),
         (
             "postgresql://h/d?target_session_attrs=best",
             "invalid target_session_attrs \"best\" in the database URL: expected any, read-write, ",
