@@ -2,6 +2,7 @@
 
 pub(crate) mod any_connection;
 pub(crate) mod builder;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
@@ -134,6 +135,7 @@ impl Database {
         AnyConnection {
             inside,
             echo_target,
+            in_transaction: false,
         }
     }
 

@@ -32,6 +32,7 @@ mod postgres_watched;
 mod read_write;
 mod roles_mysql;
 mod roles_postgres;
+mod rows;
 mod ten_killed;
 #[cfg(not(feature = "tls"))]
 mod without_tls;

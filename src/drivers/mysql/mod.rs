@@ -19,7 +19,7 @@ mod reset;
 mod role;
 #[cfg(feature = "tls")]
 mod ssl_opts;
-mod statements;
+pub(crate) mod statements;
 mod strictly;
 #[cfg(feature = "tls")]
 mod system_roots;
@@ -47,7 +47,6 @@ use crate::tls::{Encryption, SslMode, Tls};
 #[cfg(feature = "tls")]
 pub use authorities::guarded_provider;
 pub use driver::MySqlDriver;
-pub(crate) use statements::{execute, query_i64};
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ mod replication;
 mod reset;
 mod returned;
 mod role;
-mod statements;
+pub(crate) mod statements;
 mod stream;
 mod validation;
 mod wire;
@@ -43,7 +43,6 @@ use crate::settings::Settings;
 use crate::tls::{Encryption, Names, SslMode, Tls};
 
 pub use driver::PostgresDriver;
-pub(crate) use statements::{execute, query_i64};
 
 const TLS_PARAMETERS: Names = Names {
     mode: &["sslmode"],

@@ -7,6 +7,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::busy::{failure, is_busy};
 use super::manager::SqliteManager;
 use super::place::{Place, complaint};
+use super::statements::execute;
 use crate::base::log::say;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -99,7 +100,7 @@ impl Driver<SqliteManager> for SqliteDriver {
         let sql = self.validation_query.as_deref().unwrap_or("SELECT 1");
         manager.log_sql(sql);
         let had_none = conn.is_autocommit();
-        let ran = super::execute(conn, sql).map(drop);
+        let ran = execute(conn, sql).map(drop);
         // A transaction begun by the query would continue under the next user. One that was open before belongs to the holder.
         if had_none && !conn.is_autocommit() && !self.never_resets {
             manager.run(conn, "ROLLBACK")?;
