@@ -1,5 +1,6 @@
 //! What the pool must know about SQLite.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -141,12 +142,12 @@ impl Driver<SqliteManager> for SqliteDriver {
 
     /// True for a syntax error, an unknown table or column, a refusal by the authorizer, and a query that needs parameters.
     fn refuses_query(&self, error: &rusqlite::Error) -> bool {
-        let error = match error {
-            rusqlite::Error::SqlInputError { error, .. } => Some(error),
-            rusqlite::Error::InvalidParameterCount(..) => return true,
-            other => other.sqlite_error(),
-        };
-        let code = error.map(|error| error.extended_code & 0xff);
+        if let rusqlite::Error::InvalidParameterCount(..) = error {
+            return true;
+        }
+        // Which variant it comes in depends on the features that rusqlite is built with.
+        let error = error.source().and_then(|error| error.downcast_ref());
+        let code = error.map(|error: &ffi::Error| error.extended_code & 0xff);
         matches!(code, Some(ffi::SQLITE_ERROR | ffi::SQLITE_AUTH))
     }
 
