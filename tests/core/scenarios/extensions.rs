@@ -1,8 +1,8 @@
 //! What users keep with a connection: how long it lives, and what its drops may do.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use queuepool::{Connection, Mode, Pool, ResetOnReturn, Settings};
@@ -207,7 +207,15 @@ fn a_drop_that_hangs_holds_nobody_up_whatever_the_driver() {
         let mut connection = pool.get().unwrap();
         let closed = gate.clone();
         keep(&mut connection, move || closed.pass());
-        Connection::invalidate(connection);
+        // On a thread of its own, which would hang with the drop.
+        let (returned, has_returned) = mpsc::channel();
+        thread::spawn(move || {
+            Connection::invalidate(connection);
+            returned.send(()).unwrap();
+        });
+        has_returned
+            .recv_timeout(secs(30))
+            .expect("invalidate hangs");
         eventually("the drop hangs", || gate.waiting() == 1);
         drop(pool.get().unwrap());
         assert_eq!(pool.status().total, 2, "its place is taken until it ends");
