@@ -33,6 +33,12 @@ pub mod postgres;
 pub mod prometheus;
 pub mod read_write;
 mod registry;
+/// Rows and values of whichever database: what [`AnyConnection::query`] returns and what it is given.
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub mod rows {
+    pub use crate::contract::row::{Column, Row};
+    pub use crate::contract::value::{FromValue, Value};
+}
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 // Without a bundled driver nobody asks for what a URL says.
@@ -61,6 +67,7 @@ pub use contract::connection_info::{CloseReason, ConnectionInfo};
 pub use contract::credentials::Credentials;
 pub use contract::driver::{Driver, Manager};
 pub use contract::error_class::{ErrorClass, Extent};
+pub use contract::extensions::Extensions;
 pub use contract::hooks::HookError;
 pub use contract::replication::Replication;
 pub use contract::server_limit::ServerLimit;
@@ -82,6 +89,8 @@ pub use pool::builder::{Builder, Source};
 pub use r2d2;
 pub use read_write::ReadWrite;
 pub use registry::{Member, Registry};
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub use rows::{Row, Value};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Role, Settings};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use tls::{SslMode, Tls};

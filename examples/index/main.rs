@@ -187,25 +187,21 @@ fn report(database: &Database, run: i64, unreadable_folders: usize) -> Result<()
         "unreadable: {} files, {unreadable_folders} folders",
         total("count(*) - count(hash)")?
     );
-    drop(connection);
 
     println!("\nlargest files:");
-    for (path, size) in store::rows(
-        database,
-        &format!(
-            "SELECT path, size FROM files WHERE seen = {run} ORDER BY size DESC, path LIMIT 5"
-        ),
-    )? {
+    let largest =
+        format!("SELECT path, size FROM files WHERE seen = {run} ORDER BY size DESC, path LIMIT 5");
+    for row in connection.query(&largest, &[])? {
+        let (path, size): (String, i64) = (row.get("path")?, row.get("size")?);
         println!("  {:>12}  {path}", HumanBytes(size as u64).to_string());
     }
     println!("\nduplicate contents, the five most frequent:");
-    for (path, copies) in store::rows(
-        database,
-        &format!(
-            "SELECT min(path), count(*) FROM files WHERE seen = {run} AND size > 0 AND hash IS NOT NULL \
+    let duplicates = format!(
+        "SELECT min(path), count(*) FROM files WHERE seen = {run} AND size > 0 AND hash IS NOT NULL \
          GROUP BY hash HAVING count(*) > 1 ORDER BY count(*) DESC, min(path) LIMIT 5"
-        ),
-    )? {
+    );
+    for row in connection.query(&duplicates, &[])? {
+        let (path, copies): (String, i64) = (row.get(0)?, row.get(1)?);
         println!("  {copies:>5} copies of {path}");
     }
     Ok(())

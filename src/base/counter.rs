@@ -102,6 +102,10 @@ struct Trust {
 
 impl<C: Clocks> Counter<C> {
     /// `rate` is how many nanoseconds 2³² ticks take. `None` if that is absurd, or if the clocks cannot be read together.
+    #[cfg_attr(
+        not(all(target_os = "linux", target_arch = "x86_64")),
+        allow(dead_code)
+    )]
     pub(super) fn new(clocks: C, rate: u64) -> Option<Self> {
         // From 10 MHz to 43 GHz.
         if !(100_000_000..=430_000_000_000).contains(&rate) {

@@ -9,6 +9,7 @@ use crate::base::sync::Instant;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
+use crate::contract::extensions::Extensions;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;
@@ -60,16 +61,18 @@ impl<M: Manager> Connection<M> {
 
     /// Takes the driver's connection out of the pool for good: its place is free, and no hook of the pool sees it again. What is
     /// wrong with it is the new owner's: on MySQL, one whose statement a `write_timeout` cut off sends that statement once
-    /// more, which the server may run in pieces; [`invalidate`](Connection::invalidate) such a connection instead.
+    /// more, which the server may run in pieces; [`invalidate`](Connection::invalidate) such a connection instead. Its
+    /// [extensions](Connection::extensions) are dropped; take out with [`remove`](Extensions::remove) what is to live on.
     #[must_use = "the connection is closed when it is dropped"]
     pub fn detach(mut this: Self) -> M::Connection {
         let (pool, lease) = this.end();
         if !pool.home.is_left() {
             pool.speak_for_others(lease.live(), lease.live().verdict);
         }
-        let (place, live) = lease.empty();
+        let (place, mut live) = lease.empty();
+        let extensions = live.extensions.take();
         if pool.home.is_left() {
-            pool.forget(place);
+            pool.forget((place, extensions));
             return live.connection;
         }
         pool.event(format_args!("connection {} is detached", live.info.id));
@@ -77,7 +80,52 @@ impl<M: Manager> Connection<M> {
         gate.count_checkin(&live, Instant::now());
         gate.count_detached(place);
         drop(gate);
+        drop(extensions);
         live.connection
+    }
+
+    /// What is kept with this connection for as long as it is open, checkout after checkout: prepared statements, caches, a note of
+    /// what has been set up. One value of each type; empty at first, and without cost where nobody asks for it.
+    ///
+    /// The values are dropped before the driver's connection is, and also when the connection is [detached](Connection::detach). A
+    /// reset with `reset_on_return = full`, or after a holder's panic, drops them too, because the session is then as new:
+    ///
+    /// - PostgreSQL: the driver's own prepared statements would outlive that reset; statements prepared by SQL, temporary tables and
+    ///   session settings would not.
+    /// - MySQL and MariaDB: the server drops all prepared statements of the session.
+    /// - SQLite: the reset opens another connection. In null mode, the default there, every connection is closed when it comes
+    ///   back, and the values with it.
+    ///
+    /// With `rollback`, the default, and with `never` they stay. A prepared statement has to be cloned out, because it is used
+    /// together with the connection:
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "postgres")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use queuepool::{Connection, postgres::PostgresPool, postgres::postgres::Statement};
+    /// # let pool = PostgresPool::builder("postgresql://app@localhost/orders")?.build()?;
+    /// struct FindOrder(Statement); // a type of its own for each value
+    ///
+    /// let mut connection = pool.get()?;
+    /// let kept = Connection::extensions(&mut connection).get::<FindOrder>();
+    /// let statement = match kept.map(|kept| kept.0.clone()) {
+    ///     Some(statement) => statement,
+    ///     None => {
+    ///         let statement = connection.prepare("SELECT total FROM orders WHERE id = $1")?;
+    ///         Connection::extensions(&mut connection).insert(FindOrder(statement.clone()));
+    ///         statement
+    ///     }
+    /// };
+    /// let row = connection.query_opt(&statement, &[&42_i64])?;
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "postgres"))]
+    /// # fn main() {}
+    /// ```
+    #[must_use]
+    pub fn extensions(this: &mut Self) -> &mut Extensions {
+        let lease = this.lease.as_mut().expect("bug: a guard without a lease");
+        lease.live_mut().extensions.get_or_insert_default()
     }
 
     /// Tells the pool of an error that a statement on this connection ended with, and returns what it means: by the

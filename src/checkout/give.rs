@@ -35,6 +35,7 @@ impl<M: Manager> Shared<M> {
             || self.hooks.has_reset
             || self.hooks.has_checkin
             || lease.live().verdict == Verdict::Unsuited
+            || (how == ResetOnReturn::Full && lease.live().extensions.is_some())
             || self.reset_is_due(&mut lease, how)
         {
             return self.restore(lease, now, unfit, how, panicked);

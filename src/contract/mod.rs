@@ -7,7 +7,12 @@ pub(crate) mod connection_info;
 pub(crate) mod credentials;
 pub(crate) mod driver;
 pub(crate) use crate::error::class as error_class;
+pub(crate) mod extensions;
 pub(crate) mod facts;
 pub(crate) mod hooks;
 pub(crate) mod replication;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod row;
 pub(crate) mod server_limit;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+pub(crate) mod value;

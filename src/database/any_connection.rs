@@ -9,13 +9,16 @@ use crate::checkout::connection::Connection;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
+use crate::contract::extensions::Extensions;
+use crate::contract::row::Row;
+use crate::contract::value::Value;
 use crate::drivers::FirstValue;
 #[cfg(feature = "mysql")]
-use crate::drivers::mysql::{self, MySqlManager};
+use crate::drivers::mysql::{MySqlManager, statements as mysql};
 #[cfg(feature = "postgres")]
-use crate::drivers::postgres::{self, PostgresManager};
+use crate::drivers::postgres::{PostgresManager, statements as postgres};
 #[cfg(feature = "sqlite")]
-use crate::drivers::sqlite::{self, SqliteManager};
+use crate::drivers::sqlite::{SqliteManager, statements as sqlite};
 use crate::error::{Error, ErrorKind, chain};
 
 /// A connection of whichever driver the database has: a small common interface, and the typed connection inside.
@@ -24,6 +27,8 @@ pub struct AnyConnection {
     pub(crate) inside: Inside,
     /// The log target for the SQL that is run here, if the setting echo is on.
     pub(crate) echo_target: Option<String>,
+    /// A [`transaction`](AnyConnection::transaction) is running on it.
+    pub(crate) in_transaction: bool,
 }
 
 pub(crate) enum Inside {
@@ -35,6 +40,26 @@ pub(crate) enum Inside {
     Sqlite(Connection<SqliteManager>),
 }
 
+/// Runs the same function of whichever driver it is, and notes its error.
+macro_rules! run {
+    ($any:expr, $function:ident ( $($argument:expr),* )) => {
+        match &mut $any.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => {
+                run(connection, |connection| postgres::$function(connection, $($argument),*))
+            }
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => {
+                run(connection, |connection| mysql::$function(connection, $($argument),*))
+            }
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => {
+                run(connection, |connection| sqlite::$function(connection, $($argument),*))
+            }
+        }
+    };
+}
+
 impl AnyConnection {
     /// Runs SQL without parameters, one statement or several separated by semicolons, and returns the number of rows that they
     /// changed. On PostgreSQL and MySQL, rows that a statement returns count too; on SQLite they do not.
@@ -44,20 +69,74 @@ impl AnyConnection {
     /// for every statement after one on whose answer the driver gave up. The source is the driver's own error.
     pub fn execute(&mut self, sql: &str) -> Result<u64, Error> {
         self.echo(sql);
-        match &mut self.inside {
-            #[cfg(feature = "postgres")]
-            Inside::Postgres(connection) => {
-                run(connection, |connection| postgres::execute(connection, sql))
-            }
-            #[cfg(feature = "mysql")]
-            Inside::MySql(connection) => {
-                run(connection, |connection| mysql::execute(connection, sql))
-            }
-            #[cfg(feature = "sqlite")]
-            Inside::Sqlite(connection) => {
-                run(connection, |connection| sqlite::execute(connection, sql))
-            }
-        }
+        run!(self, execute(sql))
+    }
+
+    /// Runs one statement with parameters, and returns the number of rows as [`execute`](AnyConnection::execute) does. The setting
+    /// `echo` logs the statement without its parameters.
+    ///
+    /// Placeholders are those of the database:
+    /// - PostgreSQL: `$1`, `$2`, each as often as it is needed. The server infers their types from the statement, so a
+    ///   [`Text`](Value::Text) also fits a uuid, a timestamp, json or a numeric, and a number every numeric type that holds it.
+    ///   [`Bytes`](Value::Bytes) are for bytea: a text column stores them in PostgreSQL's notation, `\\x…`, and a Text for bytea is
+    ///   read in that notation. Where nothing tells the type, as in `SELECT $1`, it is text: write `$1::bigint`.
+    /// - MySQL and MariaDB: `?`, in their order. A text or number is converted to the column's type as by the server's `sql_mode`;
+    ///   a [`Bool`](Value::Bool) is 0 or 1.
+    /// - SQLite: `?`, in their order, or `?1`, `?2`, each as often as it is needed; PostgreSQL's `$1`, `$2` too, if they first occur in
+    ///   this order. The type is what is given, converted by the affinity of the column; a [`Bool`](Value::Bool) is 0 or 1.
+    ///
+    /// ```
+    /// # use queuepool::Database;
+    /// # #[cfg(feature = "sqlite")]
+    /// # fn main() -> Result<(), queuepool::Error> {
+    /// # let database = Database::open("sqlite::memory:")?;
+    /// let mut connection = database.get()?;
+    /// connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, item TEXT, note TEXT)")?;
+    /// let none: Option<&str> = None;
+    /// connection.execute_with("INSERT INTO orders VALUES (?, ?, ?)", &[7.into(), "tea".into(), none.into()])?;
+    /// for row in connection.query("SELECT item, note FROM orders WHERE id = ?", &[7.into()])? {
+    ///     let item: String = row.get("item")?;
+    ///     let note: Option<String> = row.get(1)?;
+    ///     assert_eq!((item.as_str(), note), ("tea", None));
+    /// }
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "sqlite"))]
+    /// # fn main() {}
+    /// ```
+    ///
+    /// # Errors
+    /// As [`execute`](AnyConnection::execute); also Statement if the number of parameters is wrong, if the server refuses a value
+    /// (PostgreSQL then names the parameter, the others the column), or if there are several statements.
+    pub fn execute_with(&mut self, sql: &str, values: &[Value]) -> Result<u64, Error> {
+        self.echo(sql);
+        run!(self, execute_with(sql, values)).map_err(naming_parameter)
+    }
+
+    /// Runs one statement with parameters, as [`execute_with`](AnyConnection::execute_with) does, and returns all its rows at once.
+    /// For more rows than fit into memory, use the typed connection.
+    ///
+    /// What the databases' types become (of any, NULL is [`Null`](Value::Null)):
+    /// - PostgreSQL: bool is [`Bool`](Value::Bool); int2, int4, int8 and oid are [`Integer`](Value::Integer); float4 and float8 are
+    ///   [`Float`](Value::Float); text, varchar, char, name, citext, enums, xml, json, jsonb, uuid and numeric (with all its digits)
+    ///   are [`Text`](Value::Text); bytea is [`Bytes`](Value::Bytes). Others, such as timestamps, intervals and arrays, have
+    ///   to be cast in the statement: `created::text`. For an enum or a type of an extension the driver prepares a query of its
+    ///   own, by name, to look it up.
+    /// - MySQL and MariaDB: all whole numbers, YEAR, BIT, and BOOLEAN, which is `tinyint(1)`, are [`Integer`](Value::Integer);
+    ///   FLOAT and DOUBLE are [`Float`](Value::Float); CHAR, TEXT, ENUM, SET, JSON, DECIMAL (with all its digits), DATE, DATETIME,
+    ///   TIMESTAMP and TIME are [`Text`](Value::Text), with six decimals of a second or none; BINARY, BLOB and GEOMETRY are
+    ///   [`Bytes`](Value::Bytes). An unsigned number beyond `i64::MAX` has to be cast to CHAR.
+    /// - SQLite: what is stored in this row, whatever the column says: [`Integer`](Value::Integer), [`Float`](Value::Float),
+    ///   [`Text`](Value::Text) or [`Bytes`](Value::Bytes).
+    ///
+    /// So `sum()` of whole numbers is a Text on the servers: cast it (`sum(size)::bigint`, `CAST(sum(size) AS SIGNED)`), or use
+    /// [`query_i64`](AnyConnection::query_i64), which reads it. A column that cannot be read is an error when it is read, not before.
+    ///
+    /// # Errors
+    /// As [`execute_with`](AnyConnection::execute_with).
+    pub fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, Error> {
+        self.echo(sql);
+        run!(self, query(sql, values)).map_err(naming_parameter)
     }
 
     /// Runs SQL without parameters and returns the first column of the first row, which must be a whole number.
@@ -66,20 +145,7 @@ impl AnyConnection {
     /// As [`execute`](AnyConnection::execute); also Statement if there is no row, or if the column is NULL or not a whole number.
     pub fn query_i64(&mut self, sql: &str) -> Result<i64, Error> {
         self.echo(sql);
-        let value = match &mut self.inside {
-            #[cfg(feature = "postgres")]
-            Inside::Postgres(connection) => run(connection, |connection| {
-                postgres::query_i64(connection, sql)
-            })?,
-            #[cfg(feature = "mysql")]
-            Inside::MySql(connection) => {
-                run(connection, |connection| mysql::query_i64(connection, sql))?
-            }
-            #[cfg(feature = "sqlite")]
-            Inside::Sqlite(connection) => {
-                run(connection, |connection| sqlite::query_i64(connection, sql))?
-            }
-        };
+        let value = run!(self, query_i64(sql))?;
         match value {
             FirstValue::Integer(integer) => Ok(integer),
             other => Err(Error::new(
@@ -131,9 +197,21 @@ impl AnyConnection {
         }
     }
 
-    /// Tells the pool about an error that the typed connection returned, as [`Connection::note_error`] does. Errors of
-    /// [`execute`](AnyConnection::execute), [`query_i64`](AnyConnection::query_i64) and [`ping`](AnyConnection::ping) are noted
-    /// already.
+    /// What is kept with this connection for as long as it is open; see [`Connection::extensions`].
+    #[must_use]
+    pub fn extensions(&mut self) -> &mut Extensions {
+        match &mut self.inside {
+            #[cfg(feature = "postgres")]
+            Inside::Postgres(connection) => Connection::extensions(connection),
+            #[cfg(feature = "mysql")]
+            Inside::MySql(connection) => Connection::extensions(connection),
+            #[cfg(feature = "sqlite")]
+            Inside::Sqlite(connection) => Connection::extensions(connection),
+        }
+    }
+
+    /// Tells the pool about an error that the typed connection returned, as [`Connection::note_error`] does. Errors of this type's
+    /// own methods are noted already.
     pub fn note_error(&mut self, error: &(dyn StdError + 'static)) -> ErrorClass {
         match &mut self.inside {
             #[cfg(feature = "postgres")]
@@ -178,7 +256,7 @@ impl AnyConnection {
         }
     }
 
-    fn echo(&self, sql: &str) {
+    pub(super) fn echo(&self, sql: &str) {
         if let Some(target) = &self.echo_target {
             say!(Debug, target, "{sql}");
         }
@@ -198,7 +276,7 @@ impl fmt::Debug for AnyConnection {
     }
 }
 
-fn run<M: Manager, T>(
+pub(super) fn run<M: Manager, T>(
     connection: &mut Connection<M>,
     work: impl FnOnce(&mut M::Connection) -> Result<T, M::Error>,
 ) -> Result<T, Error> {
@@ -232,4 +310,15 @@ fn ping<M: Manager>(connection: &mut Connection<M>) -> Result<(), Error> {
         Connection::note_error(connection, &error);
         Error::new(kind, format!("{what}: {}", chain(&error))).with_source(Arc::new(error))
     })
+}
+
+/// PostgreSQL does not say in the message which parameter it has refused.
+fn naming_parameter(error: Error) -> Error {
+    #[cfg(feature = "postgres")]
+    if let Some(refusal) = error.source().and_then(|source| source.downcast_ref())
+        && let Some(parameter) = postgres::refused_parameter(refusal)
+    {
+        return error.reworded(format!("parameter {parameter}: {error}"));
+    }
+    error
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod any_connection;
 pub(crate) mod builder;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
@@ -133,6 +134,7 @@ impl Database {
         AnyConnection {
             inside,
             echo_target,
+            in_transaction: false,
         }
     }
 

@@ -21,3 +21,10 @@ mod unknown;
 
 #[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
 pub(crate) use first_value::FirstValue;
+
+/// The SQL that begins and commits a transaction of an [`AnyConnection`](crate::AnyConnection).
+#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub(crate) struct Words {
+    pub(crate) begin: &'static str,
+    pub(crate) commit: &'static str,
+}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::ConnectionInfo;
 use crate::contract::driver::Manager;
+use crate::contract::extensions::Extensions;
 use crate::contract::hooks::Customizer;
 use crate::gate::berths::{self, BayRef};
 use crate::gate::places::Place;
@@ -42,6 +43,8 @@ pub(crate) type Keeper = Arc<dyn Any + Send + Sync>;
 
 /// A driver's connection with what the pool knows of it.
 pub(crate) struct Live<M: Manager> {
+    /// What users keep with it, if anything. Declared before the connection, so that it is dropped first.
+    pub(crate) extensions: Option<Box<Extensions>>,
     pub(crate) connection: M::Connection,
     /// `Some` while it is in a [`Lease`]. Declared after the connection, so that it is given back last.
     place: Option<Place>,
@@ -90,6 +93,7 @@ impl<M: Manager> Live<M> {
     ) -> Box<Self> {
         let opened = info.opened;
         Box::new(Live {
+            extensions: None,
             connection,
             place: None,
             info,
@@ -116,6 +120,11 @@ impl<M: Manager> Live<M> {
     pub(crate) fn bay(&self) -> BayRef<M> {
         let bay = self.bay.as_ref();
         berths::same(bay.expect("bug: it was never taken"))
+    }
+
+    /// Whether its close runs what users wrote, which may take any time.
+    pub(crate) fn runs_others_code(&self) -> bool {
+        self.customizer.is_some() || self.extensions.is_some()
     }
 
     pub(crate) fn as_hooks_see_it(&mut self) -> (&mut M::Connection, &ConnectionInfo) {

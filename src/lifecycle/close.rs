@@ -41,8 +41,7 @@ impl<M: Manager> Shared<M> {
         let (place, live) = lease.empty();
         let id = live.info.id;
         self.gate.lock().begin_closing(id, Some(place), reason);
-        // A customizer's on_release is users' code and may take any time.
-        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
+        if self.facts.is_bounded(Call::Close) && !live.runs_others_code() {
             self.drop_connection(*live);
             self.gate.lock().close_returned(id);
             return None;
@@ -64,7 +63,7 @@ impl<M: Manager> Shared<M> {
     /// Closes a connection that was never counted as open: on this thread if the close is local, else on a helper thread. The close
     /// counts as hung after [`CLOSE_LIMIT`](crate::gate::closing::CLOSE_LIMIT).
     pub(crate) fn close_uncounted(self: &Arc<Self>, live: Box<Live<M>>) {
-        if self.facts.is_bounded(Call::Close) && live.customizer.is_none() {
+        if self.facts.is_bounded(Call::Close) && !live.runs_others_code() {
             return self.drop_connection(*live);
         }
         let connection_id = live.info.id;
@@ -84,8 +83,9 @@ impl<M: Manager> Shared<M> {
         let _ = self.run_hook("close", |hooks| hooks.closing(info, reason));
     }
 
-    /// Gives the connection to the customizer that acquired it; without one, closes it.
+    /// Drops what is kept with the connection, and gives it to the customizer that acquired it; without one, closes it.
     pub(crate) fn drop_connection(&self, mut live: Live<M>) {
+        drop(live.extensions.take());
         self.prepare_to_close(&mut live.connection);
         let Some(customizer) = live.customizer else {
             return self.close_driver(live.connection);

@@ -32,6 +32,9 @@ impl<M: Manager> Shared<M> {
         {
             return Some((lease, Some(CloseReason::HookFailed)));
         }
+        if how == ResetOnReturn::Full {
+            drop(lease.live_mut().extensions.take());
+        }
         let was_refused = self.was_refused_a_write(lease.live_mut());
         if was_refused && self.is_closed_unasked(lease.live(), how) {
             return Some((lease, Some(CloseReason::Unsuited)));

@@ -32,6 +32,7 @@ mod postgres_watched;
 mod read_write;
 mod roles_mysql;
 mod roles_postgres;
+mod rows;
 mod ten_killed;
 mod urls;
 #[cfg(not(feature = "tls"))]

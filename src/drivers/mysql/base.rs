@@ -2,10 +2,11 @@
 //! roles.
 
 use std::collections::HashMap;
-use std::os::fd::{AsRawFd, RawFd};
 
 use ::mysql::{Conn, Row, Value};
 use parking_lot::Mutex;
+
+use super::socket::{Key, key};
 
 /// The state after the login, `init` and the connect hooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,11 +73,11 @@ impl Default for Base {
 /// every connection, usual or not, is noted before its first checkout, which replaces what an earlier socket with the same
 /// descriptor has left here. Closed connections leave at most one entry for each descriptor.
 #[derive(Debug, Default)]
-pub(super) struct Bases(Mutex<HashMap<RawFd, Base>>);
+pub(super) struct Bases(Mutex<HashMap<Key, Base>>);
 
 impl Bases {
     pub(super) fn note(&self, connection: &Conn, base: Base) {
-        let socket = connection.as_raw_fd();
+        let socket = key(connection);
         let mut unusual = self.0.lock();
         match base.is_usual() {
             true => unusual.remove(&socket),
@@ -86,9 +87,6 @@ impl Bases {
 
     pub(super) fn of(&self, connection: &Conn) -> Base {
         let unusual = self.0.lock();
-        unusual
-            .get(&connection.as_raw_fd())
-            .cloned()
-            .unwrap_or_default()
+        unusual.get(&key(connection)).cloned().unwrap_or_default()
     }
 }

@@ -7,7 +7,6 @@ use std::error::Error as _;
 use std::io;
 
 use ::mysql::{DriverError, Error as MyError};
-use nix::errno::Errno;
 
 use super::hosts::wrong_role;
 use super::owed::Unfit;
@@ -151,9 +150,10 @@ fn classify_io(error: &io::Error) -> ErrorClass {
     }
 }
 
-/// Whether the kernel has given up on the connection. A timeout of the Opts comes as EAGAIN instead.
+/// Of an error that says "timed out": whether it is the kernel's, ETIMEDOUT, and it has given up on the connection. On Unix a timeout
+/// of the Opts comes as EAGAIN instead; on Windows both have the same code.
 fn is_the_kernels(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::ETIMEDOUT as i32)
+    cfg!(unix) && error.raw_os_error().is_some()
 }
 
 fn extent_of_io(error: &io::Error) -> Extent {

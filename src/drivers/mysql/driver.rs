@@ -1,10 +1,8 @@
 //! What the pool does with MySQL's and MariaDB's connections.
 
-use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use ::mysql::{Conn, Error as MyError};
-use nix::sys::socket::{Shutdown, shutdown};
 use r2d2::ManageConnection;
 
 use super::MySqlManager;
@@ -13,8 +11,9 @@ use super::classify::{classify, extent, refuses_query};
 use super::hosts::wrong_role;
 use super::inside;
 use super::login::without;
-use super::owed::{Socket, another_answer, is_unread, listen};
+use super::owed::{another_answer, is_unread, listen};
 use super::role;
+use super::socket::{self, Socket};
 use super::strictly::ROLLBACK;
 use crate::contract::call::Reset;
 use crate::contract::driver::Driver;
@@ -28,7 +27,8 @@ use crate::settings::{ResetOnReturn, Role, Settings};
 ///
 /// The ping checks the socket, and then sends COM_PING or the setting `validation_query`. No call is bounded, because the
 /// driver's only limit, its `read_timeout`, would cut off users' statements too. Instead, a ping or reset that does not end is
-/// aborted by shutting down the socket.
+/// aborted by shutting down the socket. All that is done with the socket is done on Linux only: elsewhere such calls run on helper
+/// threads, and each return asks a question that only the right answer satisfies.
 #[derive(Debug, Default)]
 pub struct MySqlDriver {
     validation_query: Option<String>,
@@ -193,7 +193,7 @@ impl Driver<MySqlManager> for MySqlDriver {
         }
         // An unfinished statement is left to the reset, whose error says why. It is checked here too, for its side effect, because
         // a connection that is closed in any case is not reset.
-        !manager.is_unfinished(connection) && Socket::of(connection) == Socket::Gone
+        !manager.is_unfinished(connection) && socket::look(connection) == Socket::Gone
     }
 
     fn classify(&self, error: &MyError) -> ErrorClass {
@@ -250,12 +250,8 @@ impl Driver<MySqlManager> for MySqlDriver {
         })
     }
 
-    /// Shuts down the socket.
+    /// Shuts down the socket, on Linux.
     fn abort_handle(&self, connection: &Conn) -> Option<Box<dyn FnOnce() + Send>> {
-        let socket = connection.as_raw_fd();
-        Some(Box::new(move || {
-            // This fails if the server has closed the connection already, which ends the call too.
-            let _ = shutdown(socket, Shutdown::Both);
-        }))
+        socket::abort_handle(connection)
     }
 }

@@ -24,6 +24,26 @@ const UNKNOWN_VARIABLE: u16 = 1193;
 /// A host, and its port.
 pub(super) type Server = (String, u16);
 
+/// The same with keepalives, as for PostgreSQL, and how long they need to find a dead host. Not every system lets the driver set
+/// the interval and the count.
+pub(super) fn keeping_alive(opts: Opts) -> (Opts, Duration) {
+    let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    let interval = opts.get_tcp_keepalive_probe_interval_secs();
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    let count = opts.get_tcp_keepalive_probe_count();
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    let (interval, count) = (None, None);
+    let (interval, count) = (interval.unwrap_or(10_u32), count.unwrap_or(5_u32));
+    let opts = OptsBuilder::from_opts(opts).tcp_keepalive_time_ms(Some(idle));
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    let opts = opts
+        .tcp_keepalive_probe_interval_secs(Some(interval))
+        .tcp_keepalive_probe_count(Some(count));
+    let needed = Duration::from_millis(idle.into()) + Duration::from_secs(interval.into()) * count;
+    (opts.into(), needed)
+}
+
 #[cfg(target_os = "linux")]
 pub(super) fn user_timeout_of(opts: &Opts) -> Option<u32> {
     opts.get_tcp_user_timeout_ms()

@@ -18,9 +18,10 @@ mod replication;
 mod reset;
 mod role;
 mod room;
+mod socket;
 #[cfg(feature = "tls")]
 mod ssl_opts;
-mod statements;
+pub(crate) mod statements;
 mod strictly;
 #[cfg(feature = "tls")]
 mod system_roots;
@@ -35,8 +36,9 @@ use ::mysql::{Conn, Error as MyError, Opts, OptsBuilder, SslOpts};
 use r2d2::ManageConnection;
 
 use opening::HadNoTls;
-use owed::{Socket, listen};
+use owed::listen;
 use parameters::NAMES;
+use socket::Socket;
 
 use super::credentials::Source;
 use super::dsn::Dsn;
@@ -48,7 +50,6 @@ use crate::tls::{Encryption, SslMode, Tls};
 #[cfg(feature = "tls")]
 pub use authorities::guarded_provider;
 pub use driver::MySqlDriver;
-pub(crate) use statements::{execute, query_i64};
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -207,12 +208,7 @@ impl MySqlManager {
     }
 
     fn build(opts: Opts, prefer_socket: bool, default_mode: SslMode) -> Self {
-        let idle = opts.get_tcp_keepalive_time_ms().unwrap_or(30_000);
-        let interval = opts.get_tcp_keepalive_probe_interval_secs().unwrap_or(10);
-        let count = opts.get_tcp_keepalive_probe_count().unwrap_or(5);
-        // As for PostgreSQL.
-        let user_timeout =
-            Duration::from_millis(idle.into()) + Duration::from_secs(interval.into()) * count;
+        let (opts, user_timeout) = hosts::keeping_alive(opts);
         let opts = match hosts::user_timeout_of(&opts) {
             Some(_) => opts,
             None => hosts::user_timeout_set(opts, Some(user_timeout)),
@@ -223,9 +219,6 @@ impl MySqlManager {
             opts: OptsBuilder::from_opts(opts)
                 .ssl_opts(None)
                 .prefer_socket(prefer_socket)
-                .tcp_keepalive_time_ms(Some(idle))
-                .tcp_keepalive_probe_interval_secs(Some(interval))
-                .tcp_keepalive_probe_count(Some(count))
                 .into(),
             tls: Tls::unsaid(),
             default_mode,
@@ -276,6 +269,7 @@ impl MySqlManager {
     fn prepare(&mut self, pool_name: &str, settings: &Settings) -> Result<(), Error> {
         self.arrange(settings.require_tls, pool_name);
         self.check_encryption(pool_name)?;
+        self.check_write_timeout()?;
         let limit = settings.connect_timeout;
         let own = self.opts.get_tcp_connect_timeout();
         let mut attributes: Option<HashMap<String, String>> =
@@ -339,6 +333,6 @@ impl ManageConnection for MySqlManager {
     }
 
     fn has_broken(&self, connection: &mut Conn) -> bool {
-        Socket::of(connection) != Socket::Quiet
+        socket::look(connection) != Socket::Quiet
     }
 }

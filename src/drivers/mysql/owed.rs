@@ -7,14 +7,13 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsRawFd;
 
 use ::mysql::{Conn, Error as MyError, Row, Value};
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 
 use super::MySqlManager;
 use super::inside;
+use super::socket::{self, Socket};
+use crate::error::Error;
 
 /// Why this connection must be closed. It says nothing about other connections.
 #[derive(Debug)]
@@ -45,53 +44,10 @@ pub(super) fn has_gone() -> MyError {
     ))
 }
 
-/// What the socket shows without a round trip. On a connection at rest there is nothing to read.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Socket {
-    Quiet,
-    /// The end of the stream, or an error.
-    Gone,
-    /// The server's farewell with its code, for example 4031 for idleness on MySQL. The stream has then ended or is about to.
-    /// (The driver could not read the packet, since it does not have the sequence number of an answer.)
-    Farewell(u16),
-    /// An answer that nobody read. With TLS it may also be a farewell, which only the driver can find out.
-    Bytes,
-}
-
-impl Socket {
-    pub(super) fn of(connection: &Conn) -> Socket {
-        // The header, 0xff and the code of an error packet.
-        let mut start = [0; 7];
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        loop {
-            match recv(connection.as_raw_fd(), &mut start, flags) {
-                Err(Errno::EAGAIN) => return Socket::Quiet,
-                Err(Errno::EINTR) => {}
-                Ok(0) | Err(_) => return Socket::Gone,
-                Ok(read) => {
-                    return match (read, start) {
-                        (7, [_, _, _, _, 0xff, low, high]) => {
-                            Socket::said(u16::from_le_bytes([low, high]))
-                        }
-                        _ => Socket::Bytes,
-                    };
-                }
-            }
-        }
-    }
-
-    fn said(code: u16) -> Socket {
-        match code {
-            1053 | 1927 | 3169 | 4031 => Socket::Farewell(code),
-            _ => Socket::Bytes,
-        }
-    }
-}
-
 /// Fails if there is something to read on a connection that should be at rest, or if the connection is gone. It costs a round
 /// trip only if bytes are waiting.
 pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
-    match Socket::of(connection) {
+    match socket::look(connection) {
         Socket::Quiet => Ok(()),
         Socket::Gone => Err(has_gone()),
         Socket::Farewell(code) => Err(MyError::MySqlError(::mysql::MySqlError {
@@ -109,14 +65,28 @@ pub(super) fn listen(connection: &mut Conn) -> Result<(), MyError> {
 
 /// As [`listen`], but without a round trip and without saying why.
 pub(super) fn is_unread(connection: &Conn) -> bool {
-    Socket::of(connection) != Socket::Quiet || !inside::is_at_rest(connection)
+    socket::look(connection) != Socket::Quiet || !inside::is_at_rest(connection)
 }
 
 impl MySqlManager {
     /// Whether the driver may give up on an answer that comes later, when nothing shows it any more. It does so only if it has a
-    /// timeout.
+    /// timeout. Where the socket cannot be seen, an answer may also be there that a user has left unread.
     pub(super) fn may_give_up(&self) -> bool {
-        self.opts.get_read_timeout().is_some() || self.opts.get_write_timeout().is_some()
+        !socket::SEES
+            || self.opts.get_read_timeout().is_some()
+            || self.opts.get_write_timeout().is_some()
+    }
+
+    /// Refuses a write_timeout where the socket cannot be shut down for what [`is_unfinished`](MySqlManager::is_unfinished) says.
+    pub(super) fn check_write_timeout(&self) -> Result<(), Error> {
+        match self.opts.get_write_timeout() {
+            Some(limit) if !socket::SEES => Err(Error::setting(
+                "write_timeout",
+                format_args!("{limit:?}"),
+                "none on this system: a statement that it cuts off could be run in pieces",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the driver holds the rest of a statement that it could not send within its write_timeout. If so, this shuts down the
@@ -127,8 +97,7 @@ impl MySqlManager {
         let is_unfinished =
             self.opts.get_write_timeout().is_some() && !inside::is_at_rest(connection);
         if is_unfinished {
-            // This fails if the server has closed the connection already, which is just as good.
-            let _ = shutdown(connection.as_raw_fd(), Shutdown::Both);
+            socket::shut(connection);
         }
         is_unfinished
     }

@@ -33,10 +33,10 @@ fn pem_of(trusted: &Trusted) -> String {
 }
 
 /// A file in memory: a container may have no folder to write to, and no cleaner of temporary files can delete it.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(queuepool_portable)))]
 type Kept = std::fs::File;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(queuepool_portable)))]
 fn written(text: &[u8]) -> std::io::Result<(PathBuf, Kept)> {
     use std::io::Write;
     use std::os::fd::AsRawFd;
@@ -48,10 +48,10 @@ fn written(text: &[u8]) -> std::io::Result<(PathBuf, Kept)> {
     Ok((format!("/proc/self/fd/{}", file.as_raw_fd()).into(), file))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(queuepool_portable))))]
 type Kept = tempfile::TempPath;
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(queuepool_portable))))]
 fn written(text: &[u8]) -> std::io::Result<(PathBuf, Kept)> {
     let file = tempfile::NamedTempFile::new()?;
     std::io::Write::write_all(&mut file.as_file(), text)?;

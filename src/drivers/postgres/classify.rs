@@ -34,6 +34,8 @@ pub(super) fn classify(error: &PgError) -> ErrorClass {
         return match refusal.code().code() {
             "08P01" if is_bouncers_refusal(refusal.message()) => ErrorClass::Permanent,
             "08P01" if refusal.message().contains(BOUNCER_IS_FULL) => ErrorClass::Full,
+            // A statement was given too few parameters. The text is translated, the name of the function is not.
+            "08P01" if refusal.routine() == Some("exec_bind_message") => ErrorClass::Statement,
             state => classify_state(state, ends_the_session(refusal)),
         };
     }

@@ -15,7 +15,7 @@ mod replication;
 mod reset;
 mod returned;
 mod role;
-mod statements;
+pub(crate) mod statements;
 mod stream;
 mod url;
 mod validation;
@@ -43,7 +43,6 @@ use crate::settings::Settings;
 use crate::tls::{Encryption, SslMode, Tls};
 
 pub use driver::PostgresDriver;
-pub(crate) use statements::{execute, query_i64};
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! What the pool must know about SQLite.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, ffi};
@@ -7,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 use super::busy::{failure, is_busy};
 use super::manager::SqliteManager;
 use super::place::{Place, complaint};
+use super::statements::execute;
 use crate::base::log::say;
 use crate::contract::call::{Call, Reset};
 use crate::contract::driver::Driver;
@@ -99,7 +101,7 @@ impl Driver<SqliteManager> for SqliteDriver {
         let sql = self.validation_query.as_deref().unwrap_or("SELECT 1");
         manager.log_sql(sql);
         let had_none = conn.is_autocommit();
-        let ran = super::execute(conn, sql).map(drop);
+        let ran = execute(conn, sql).map(drop);
         // A transaction begun by the query would continue under the next user. One that was open before belongs to the holder.
         if had_none && !conn.is_autocommit() && !self.never_resets {
             manager.run(conn, "ROLLBACK")?;
@@ -140,12 +142,12 @@ impl Driver<SqliteManager> for SqliteDriver {
 
     /// True for a syntax error, an unknown table or column, a refusal by the authorizer, and a query that needs parameters.
     fn refuses_query(&self, error: &rusqlite::Error) -> bool {
-        let error = match error {
-            rusqlite::Error::SqlInputError { error, .. } => Some(error),
-            rusqlite::Error::InvalidParameterCount(..) => return true,
-            other => other.sqlite_error(),
-        };
-        let code = error.map(|error| error.extended_code & 0xff);
+        if let rusqlite::Error::InvalidParameterCount(..) = error {
+            return true;
+        }
+        // Which variant it comes in depends on the features that rusqlite is built with.
+        let error = error.source().and_then(|error| error.downcast_ref());
+        let code = error.map(|error: &ffi::Error| error.extended_code & 0xff);
         matches!(code, Some(ffi::SQLITE_ERROR | ffi::SQLITE_AUTH))
     }
 

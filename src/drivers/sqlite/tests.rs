@@ -4,7 +4,7 @@ use rusqlite::{Connection, Error};
 
 use crate::drivers::FirstValue::{Integer, NoRow, NotAnInteger, Null};
 
-use super::{execute, query_i64};
+use super::statements::{execute, query_i64};
 
 fn database() -> Connection {
     let conn = Connection::open_in_memory().unwrap();

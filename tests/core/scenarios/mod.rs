@@ -7,6 +7,7 @@ mod capacity;
 mod contract;
 mod corners;
 mod customizer;
+mod extensions;
 mod failures;
 mod fairness;
 mod hooks;
