@@ -16,12 +16,15 @@ use crate::drivers::postgres::PostgresManager;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
-use crate::pool::builder::{Builder, Source};
+use crate::pool::builder::Builder;
+use crate::pool::source::{Source, sealed::Sealed};
 use crate::settings::split_url;
 
 /// From a URL. Those of its parameters that are settings of the pool are taken off.
 macro_rules! built_from_url {
     ($manager:ty, $($text:ty),+) => {$(
+        impl Sealed<$manager> for $text {}
+
         impl Source<$manager> for $text {
             type Output = Result<Builder<$manager>, Error>;
 
@@ -69,6 +72,9 @@ asked_for_credentials!(PostgresManager);
 asked_for_credentials!(MySqlManager);
 
 #[cfg(feature = "postgres")]
+impl Sealed<PostgresManager> for ::postgres::Config {}
+
+#[cfg(feature = "postgres")]
 impl Source<PostgresManager> for ::postgres::Config {
     type Output = Result<Builder<PostgresManager>, Error>;
 
@@ -76,6 +82,9 @@ impl Source<PostgresManager> for ::postgres::Config {
         Ok(Builder::new(PostgresManager::new(self)?))
     }
 }
+
+#[cfg(feature = "mysql")]
+impl Sealed<MySqlManager> for ::mysql::Opts {}
 
 #[cfg(feature = "mysql")]
 impl Source<MySqlManager> for ::mysql::Opts {
@@ -86,6 +95,9 @@ impl Source<MySqlManager> for ::mysql::Opts {
     }
 }
 
+#[cfg(feature = "sqlite")]
+impl Sealed<SqliteManager> for &Path {}
+
 /// A file.
 #[cfg(feature = "sqlite")]
 impl Source<SqliteManager> for &Path {
@@ -95,6 +107,9 @@ impl Source<SqliteManager> for &Path {
         Ok(Builder::new(SqliteManager::file(self)))
     }
 }
+
+#[cfg(feature = "sqlite")]
+impl Sealed<SqliteManager> for PathBuf {}
 
 /// A file.
 #[cfg(feature = "sqlite")]
