@@ -22,9 +22,11 @@ use crate::settings::split_url;
 
 /// From a URL. Those of its parameters that are settings of the pool are taken off.
 macro_rules! built_from_url {
-    ($manager:ty, $($text:ty),+) => {$(
+    ($feature:literal, $manager:ty, $($text:ty),+) => {$(
+        #[cfg(feature = $feature)]
         impl Sealed<$manager> for $text {}
 
+        #[cfg(feature = $feature)]
         impl Source<$manager> for $text {
             type Output = Result<Builder<$manager>, Error>;
 
@@ -36,17 +38,14 @@ macro_rules! built_from_url {
     )+};
 }
 
-#[cfg(feature = "postgres")]
-built_from_url!(PostgresManager, &str, &String, String);
-#[cfg(feature = "mysql")]
-built_from_url!(MySqlManager, &str, &String, String);
-#[cfg(feature = "sqlite")]
-built_from_url!(SqliteManager, &str, &String, String);
+built_from_url!("postgres", PostgresManager, &str, &String, String);
+built_from_url!("mysql", MySqlManager, &str, &String, String);
+built_from_url!("sqlite", SqliteManager, &str, &String, String);
 
 /// A closure that is asked for the credentials.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 macro_rules! asked_for_credentials {
-    ($manager:ident) => {
+    ($feature:literal, $manager:ident) => {
+        #[cfg(feature = $feature)]
         impl Builder<$manager> {
             #[doc = concat!("See [`", stringify!($manager), "::credentials`].")]
             pub fn credentials<E>(
@@ -66,10 +65,8 @@ macro_rules! asked_for_credentials {
     };
 }
 
-#[cfg(feature = "postgres")]
-asked_for_credentials!(PostgresManager);
-#[cfg(feature = "mysql")]
-asked_for_credentials!(MySqlManager);
+asked_for_credentials!("postgres", PostgresManager);
+asked_for_credentials!("mysql", MySqlManager);
 
 #[cfg(feature = "postgres")]
 impl Sealed<PostgresManager> for ::postgres::Config {}
