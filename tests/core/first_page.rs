@@ -43,7 +43,10 @@ fn used(text: &str) -> BTreeSet<&str> {
 /// The rows of the table that begins with this header, by their first cells without backquotes.
 fn table<'a>(text: &'a str, header: &str) -> BTreeMap<String, Vec<&'a str>> {
     let table = text.split_once(header).expect(header).1;
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         (cells[0].replace('`', ""), cells[1..].to_vec())
@@ -60,21 +63,32 @@ fn the_first_page_is_read_in_a_minute() {
 #[test]
 fn every_link_is_defined_used_and_leads_to_a_file() {
     let mut files = vec![("README.md".to_owned(), "")];
-    files.extend(pages().iter().map(|page| (format!("src/guide/{page}.md"), "src/guide/")));
+    files.extend(
+        pages()
+            .iter()
+            .map(|page| (format!("src/guide/{page}.md"), "src/guide/")),
+    );
     for (file, folder) in files {
         let text = text(&file);
         let definitions = definitions(&text);
         let defined: BTreeSet<&str> = definitions.keys().copied().collect();
         assert_eq!(used(&text), defined, "{file}");
         for target in definitions.values() {
-            assert!(path(&format!("{folder}{target}")).is_file(), "{file}: {target}");
+            assert!(
+                path(&format!("{folder}{target}")).is_file(),
+                "{file}: {target}"
+            );
         }
     }
 }
 
 #[test]
 fn every_page_of_the_guide_is_reached_from_the_first_page_and_from_the_guides_own() {
-    let (readme, guide, links) = (text("README.md"), text("src/guide/mod.rs"), text("src/guide/links.md"));
+    let (readme, guide, links) = (
+        text("README.md"),
+        text("src/guide/mod.rs"),
+        text("src/guide/links.md"),
+    );
     let (readme, links) = (definitions(&readme), definitions(&links));
     for page in pages() {
         let label = format!("guide::{page}");
@@ -87,7 +101,10 @@ fn every_page_of_the_guide_is_reached_from_the_first_page_and_from_the_guides_ow
 #[test]
 fn the_picture_in_the_documentation_is_the_readmes() {
     let page = text("src/guide/page.md");
-    let encoded = page.trim().strip_prefix("[page]: data:image/png;base64,").unwrap();
+    let encoded = page
+        .trim()
+        .strip_prefix("[page]: data:image/png;base64,")
+        .unwrap();
     let picture = fs::read(path("docs/page.png")).unwrap();
     assert!(BASE64_STANDARD.decode(encoded).unwrap() == picture);
     assert!(picture.len() < 150_000, "{} bytes", picture.len());
@@ -96,15 +113,25 @@ fn the_picture_in_the_documentation_is_the_readmes() {
 #[test]
 fn the_first_page_has_the_guides_defaults_and_names_in_the_environment() {
     let (readme, guide) = (text("README.md"), text("src/guide/settings.md"));
-    let first = table(&readme, "| setting | URL | environment (`DB_` or `DATABASE_`) | default | meaning |");
+    let first = table(
+        &readme,
+        "| setting | URL | environment (`DB_` or `DATABASE_`) | default | meaning |",
+    );
     let all = table(&guide, "| field of `Settings` | name | default | meaning |");
     assert!(first.len() > 10);
     for (field, cells) in first.iter().filter(|(field, _)| !field.is_empty()) {
         let [url, environment, default, _] = cells[..] else {
             panic!("{field}: {cells:?}");
         };
-        let name = if url == "the same" { field } else { &url.replace('`', "") };
-        let names: Vec<&str> = all[field][0].split(", ").map(|name| name.trim_matches('`')).collect();
+        let name = if url == "the same" {
+            field
+        } else {
+            &url.replace('`', "")
+        };
+        let names: Vec<&str> = all[field][0]
+            .split(", ")
+            .map(|name| name.trim_matches('`'))
+            .collect();
         assert!(names.contains(&name.as_str()), "{field}: {name}");
         assert_eq!(environment, format!("`DB_{}`", name.to_uppercase()));
         assert_eq!(default, all[field][1], "{field}");
@@ -115,10 +142,11 @@ fn the_first_page_has_the_guides_defaults_and_names_in_the_environment() {
 #[test]
 fn the_guide_has_every_setting() {
     let guide = text("src/guide/settings.md");
-    let told: BTreeSet<String> = table(&guide, "| field of `Settings` | name | default | meaning |")
-        .into_keys()
-        .filter(|field| field != "(both)")
-        .collect();
+    let told: BTreeSet<String> =
+        table(&guide, "| field of `Settings` | name | default | meaning |")
+            .into_keys()
+            .filter(|field| field != "(both)")
+            .collect();
     let json = serde_json::to_value(queuepool::Settings::default()).unwrap();
     let fields: BTreeSet<String> = json
         .as_object()
