@@ -1,3 +1,10 @@
+// The README's links lead to files of this repository. Of two definitions of a link the first one counts: `links.md` leads to the
+// guide's pages, which are there with all features, and `page.md` is the picture itself (docs/page.png).
+#![cfg_attr(
+    all(feature = "postgres", feature = "mysql", feature = "sqlite", feature = "tls", feature = "http"),
+    doc = include_str!("guide/links.md")
+)]
+#![cfg_attr(doc, doc = include_str!("guide/page.md"))]
 // Its snippets use all three drivers and the feature http; without one of them it is only read.
 #![cfg_attr(
     any(
@@ -6,6 +13,7 @@
     ),
     doc = include_str!("../README.md")
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -17,6 +25,16 @@ mod database;
 mod drivers;
 mod error;
 mod gate;
+#[cfg(all(
+    any(doc, doctest),
+    feature = "postgres",
+    feature = "mysql",
+    feature = "sqlite",
+    feature = "tls",
+    feature = "http"
+))]
+#[cfg_attr(docsrs, doc(auto_cfg = false))]
+pub mod guide;
 #[cfg(feature = "http")]
 pub mod http;
 mod lifecycle;
@@ -84,7 +102,8 @@ pub use observe::history::{Recent, Sample};
 pub use observe::since::Since;
 pub use observe::status::{Holder, Status};
 pub use pool::Pool;
-pub use pool::builder::{Builder, Source};
+pub use pool::builder::Builder;
+pub use pool::source::Source;
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;
 pub use read_write::ReadWrite;

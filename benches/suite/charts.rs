@@ -1,4 +1,5 @@
-//! The README's charts, as SVG. They are legible on light and dark pages, and use whatever font the reader's system has.
+//! The charts of the guide's comparison, as SVG. They are legible on light and dark pages, and use whatever font the reader's
+//! system has.
 
 use std::fmt::Write;
 

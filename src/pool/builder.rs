@@ -28,24 +28,6 @@ use crate::pool::doors::doors;
 use crate::settings::{Settings, UrlSettings};
 use crate::upkeep::{Care, monitor};
 
-/// What a pool of `M`'s connections is built from. Any manager will do; the pools of the bundled drivers can also be built from
-/// a URL or from the driver's own configuration value. These may be malformed, so their output is a `Result`.
-pub trait Source<M: Manager> {
-    /// A [`Builder`], or a `Result` of one.
-    type Output;
-
-    /// Starts to describe a pool.
-    fn into_builder(self) -> Self::Output;
-}
-
-impl<M: Manager> Source<M> for M {
-    type Output = Builder<M>;
-
-    fn into_builder(self) -> Builder<M> {
-        Builder::new(self)
-    }
-}
-
 /// A pool to be built; see [`Pool::builder`]. An event may have several hooks: they are called in the order in which they
 /// were added, and none is called after the first that refuses.
 ///

@@ -3,7 +3,12 @@
 pub(crate) mod builder;
 pub(crate) mod bundled;
 mod doors;
-#[cfg(any(feature = "mysql", feature = "postgres", feature = "sqlite"))]
+pub(crate) mod source;
+// Not left out without a driver, so that the documentation of what it implements names only that driver's feature.
+#[cfg_attr(
+    not(any(feature = "mysql", feature = "postgres", feature = "sqlite")),
+    allow(unused_imports, unused_macros)
+)]
 mod sources;
 
 use std::panic::Location;
@@ -22,7 +27,7 @@ use crate::lifecycle::shared::Shared;
 use crate::observe::checked::HealthCheck;
 use crate::observe::history::Sample;
 use crate::observe::status::Status;
-use crate::pool::builder::Source;
+use crate::pool::source::Source;
 use crate::settings::Settings;
 use crate::upkeep::Care;
 use crate::upkeep::health_check::health_check;
@@ -43,8 +48,33 @@ pub struct Pool<M: Manager> {
 }
 
 impl<M: Manager> Pool<M> {
-    /// Starts to describe a pool: `Pool::builder(manager)` for any r2d2 manager; for a bundled driver also
-    /// `PostgresPool::builder(url)?` and its like, which set the driver too.
+    /// Starts to describe a pool. What comes back depends on what goes in:
+    ///
+    /// | call | from | result |
+    /// |---|---|---|
+    /// | `Pool::builder(manager)` | any r2d2 manager | [`Builder`](crate::Builder) |
+    /// | `PostgresPool::builder(…)` | a URL (`&str`, `String`), `postgres::Config` | `Result<Builder, Error>` |
+    /// | `MySqlPool::builder(…)` | a URL, `mysql::Opts` | `Result<Builder, Error>` |
+    /// | `SqlitePool::builder(…)` | a URL, `&Path`, `PathBuf` | `Result<Builder, Error>` |
+    ///
+    /// ```
+    /// use queuepool::{Pool, Settings};
+    /// # struct Files;
+    /// # impl r2d2::ManageConnection for Files {
+    /// #     type Connection = ();
+    /// #     type Error = std::io::Error;
+    /// #     fn connect(&self) -> std::io::Result<()> { Ok(()) }
+    /// #     fn is_valid(&self, _: &mut ()) -> std::io::Result<()> { Ok(()) }
+    /// #     fn has_broken(&self, _: &mut ()) -> bool { false }
+    /// # }
+    ///
+    /// let pool = Pool::builder(Files).name("files").settings(Settings::small()).build()?;
+    /// # drop(pool.get()?);
+    /// # Ok::<(), queuepool::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// From a URL or a configuration value: Settings for one that is malformed or names a setting that is out of range.
     pub fn builder<S: Source<M>>(source: S) -> S::Output {
         source.into_builder()
     }

@@ -16,12 +16,17 @@ use crate::drivers::postgres::PostgresManager;
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::SqliteManager;
 use crate::error::Error;
-use crate::pool::builder::{Builder, Source};
+use crate::pool::builder::Builder;
+use crate::pool::source::{Source, sealed::Sealed};
 use crate::settings::split_url;
 
 /// From a URL. Those of its parameters that are settings of the pool are taken off.
 macro_rules! built_from_url {
-    ($manager:ty, $($text:ty),+) => {$(
+    ($feature:literal, $manager:ty, $($text:ty),+) => {$(
+        #[cfg(feature = $feature)]
+        impl Sealed<$manager> for $text {}
+
+        #[cfg(feature = $feature)]
         impl Source<$manager> for $text {
             type Output = Result<Builder<$manager>, Error>;
 
@@ -33,17 +38,14 @@ macro_rules! built_from_url {
     )+};
 }
 
-#[cfg(feature = "postgres")]
-built_from_url!(PostgresManager, &str, &String, String);
-#[cfg(feature = "mysql")]
-built_from_url!(MySqlManager, &str, &String, String);
-#[cfg(feature = "sqlite")]
-built_from_url!(SqliteManager, &str, &String, String);
+built_from_url!("postgres", PostgresManager, &str, &String, String);
+built_from_url!("mysql", MySqlManager, &str, &String, String);
+built_from_url!("sqlite", SqliteManager, &str, &String, String);
 
 /// A closure that is asked for the credentials.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
 macro_rules! asked_for_credentials {
-    ($manager:ident) => {
+    ($feature:literal, $manager:ident) => {
+        #[cfg(feature = $feature)]
         impl Builder<$manager> {
             #[doc = concat!("See [`", stringify!($manager), "::credentials`].")]
             pub fn credentials<E>(
@@ -63,10 +65,11 @@ macro_rules! asked_for_credentials {
     };
 }
 
+asked_for_credentials!("postgres", PostgresManager);
+asked_for_credentials!("mysql", MySqlManager);
+
 #[cfg(feature = "postgres")]
-asked_for_credentials!(PostgresManager);
-#[cfg(feature = "mysql")]
-asked_for_credentials!(MySqlManager);
+impl Sealed<PostgresManager> for ::postgres::Config {}
 
 #[cfg(feature = "postgres")]
 impl Source<PostgresManager> for ::postgres::Config {
@@ -78,6 +81,9 @@ impl Source<PostgresManager> for ::postgres::Config {
 }
 
 #[cfg(feature = "mysql")]
+impl Sealed<MySqlManager> for ::mysql::Opts {}
+
+#[cfg(feature = "mysql")]
 impl Source<MySqlManager> for ::mysql::Opts {
     type Output = Result<Builder<MySqlManager>, Error>;
 
@@ -85,6 +91,9 @@ impl Source<MySqlManager> for ::mysql::Opts {
         Ok(Builder::new(MySqlManager::new(self)?))
     }
 }
+
+#[cfg(feature = "sqlite")]
+impl Sealed<SqliteManager> for &Path {}
 
 /// A file.
 #[cfg(feature = "sqlite")]
@@ -95,6 +104,9 @@ impl Source<SqliteManager> for &Path {
         Ok(Builder::new(SqliteManager::file(self)))
     }
 }
+
+#[cfg(feature = "sqlite")]
+impl Sealed<SqliteManager> for PathBuf {}
 
 /// A file.
 #[cfg(feature = "sqlite")]

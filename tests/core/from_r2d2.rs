@@ -158,7 +158,7 @@ fn settings() -> Settings {
         .retry(retry)
 }
 
-/// The table in README.
+/// The table in the guide (src/guide/from_r2d2.md).
 fn with_hooks(builder: queuepool::Builder<Server>, record: &Record) -> queuepool::Builder<Server> {
     let [connect, close, checkout, checkin, timeout] = std::array::from_fn(|_| record.clone());
     builder

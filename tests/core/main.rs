@@ -2,6 +2,7 @@
 
 mod async_runtime;
 mod custom_manager;
+mod first_page;
 mod from_r2d2;
 #[cfg(all(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 mod public_names;

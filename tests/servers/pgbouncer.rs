@@ -1,5 +1,5 @@
 //! Pools on both sides: what works behind a PgBouncer in session mode and in transaction mode, and what each of its limits
-//! looks like. This is README's table "Behind PgBouncer", line by line.
+//! looks like. This is the table "Behind PgBouncer" in the guide (src/guide/deployment.md), line by line.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;

@@ -10,6 +10,8 @@ mod alone;
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod fork;
+#[cfg(doctest)]
+mod guide;
 #[cfg(feature = "postgres")]
 pub mod half_read;
 pub mod http_client;
