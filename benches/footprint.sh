@@ -17,7 +17,7 @@ any='struct Any; impl r2d2::ManageConnection for Any { type Connection = (); typ
 rows() {
   ours() { echo "queuepool = { path = \"$queuepool\", default-features = false, features = [$1] }"; }
   row "queuepool, no driver" "$(ours '')|r2d2 = \"0.8\"" "$any" 'queuepool::Pool::builder(Any).build()'
-  row "queuepool, sqlite" "$(ours '"sqlite"')" '' 'queuepool::sqlite::SqlitePool::builder("sqlite::memory:").unwrap().build()'
+  row "queuepool, sqlite" "$(ours '"sqlite", "bundled"')" '' 'queuepool::sqlite::SqlitePool::builder("sqlite::memory:").unwrap().build()'
   local postgres='queuepool::postgres::PostgresPool::builder("postgres://a@b/c").unwrap().build()'
   row "queuepool, postgres" "$(ours '"postgres"')" '' "$postgres"
   row "queuepool, postgres and tls" "$(ours '"postgres", "tls"')" '' "$postgres"
@@ -25,8 +25,8 @@ rows() {
   row "queuepool, mysql" "$(ours '"mysql"')" '' "$mysql"
   row "queuepool, mysql and tls" "$(ours '"mysql", "tls"')" '' "$mysql"
   local all='queuepool::Database::open(&std::env::args().nth(1).unwrap())'
-  row "queuepool, the default" "$(ours '"sqlite", "postgres", "mysql", "tls"')" '' "$all"
-  row "queuepool, the default and http" "$(ours '"sqlite", "postgres", "mysql", "tls", "http"')" '' \
+  row "queuepool, the default" "$(ours '"sqlite", "bundled", "postgres", "mysql", "tls"')" '' "$all"
+  row "queuepool, the default and http" "$(ours '"sqlite", "bundled", "postgres", "mysql", "tls", "http"')" '' \
     "$all.inspect(|it| queuepool::http::serve(\"0\", queuepool::Registry::new().add(\"it\", it).unwrap()).unwrap().stop())"
 
   row "r2d2, no driver" 'r2d2 = "0.8"' "$any" 'r2d2::Pool::new(Any)'
