@@ -1,7 +1,7 @@
 //! A build without the feature `tls`: what must be encrypted is refused before anything is opened, and everything else is
 //! plain.
 //!
-//! `cargo test -p queuepool-tests --no-default-features --features sqlite,postgres,mysql --test servers without_tls::`
+//! `cargo test -p queuepool-tests --no-default-features --features sqlite,bundled,postgres,mysql --test servers without_tls::`
 
 use queuepool::mysql::MySqlManager;
 use queuepool::postgres::PostgresManager;
