@@ -39,12 +39,12 @@ pub(super) const PAGE: &str = concat!(
 /// runs no other script. After a change to the files, the test in tests/http/page/policy.rs prints the right values.
 macro_rules! style_hash {
     () => {
-        "XoLjD746IRXp95DHjtKH/gLyBXMFjYaJj4Vgv4FVErQ="
+        "YwnK4gajjTpq5/p8Yo+9ZIiwruSw4DkSauiod/Jz0ns="
     };
 }
 macro_rules! script_hash {
     () => {
-        "awqT+zXha6NBrG7hoqOEdnhlTZAbK7Wp0CqG41cgWXI="
+        "TMc4RKCcNuc2JjVswTFqqktC2ZO2AbLpia54hEzy3yk="
     };
 }
 

@@ -2,7 +2,7 @@
 //!
 //! All advice can be followed: each value that is recommended passes validation and stays within what the server accepts, both on
 //! its own and together with the others in the same report. If nothing can be raised, the advice is to hold connections for a
-//! shorter time.
+//! shorter time. While the database cannot be reached, there is no advice on sizes at all.
 
 use crate::observe::health::Health;
 use crate::observe::limit::{kept, most, on_server_limit, why_no_more};
@@ -24,7 +24,13 @@ const USUAL_OVERFLOW: u64 = 20;
 
 /// A pool that is too small, or that is larger than the server's limit allows, is given only the advice about that: one report
 /// never recommends both raising and lowering the same setting.
+///
+/// An outage fills a pool with connections whose holders wait for the server, and the queue with callers for whom none can be
+/// opened. Neither tells which size the pool needs, and a change of sizes would draw attention from the server.
 pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
+    if is_cut_off(status) {
+        return Vec::new();
+    }
     // A full server has no more to give.
     let exhaustion = on_exhaustion(status).filter(|_| !status.full_lately);
     if let Some(lower) = on_server_limit(status) {
@@ -51,6 +57,11 @@ pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
     }
 }
 
+/// Both are asked, because a failed health check alone begins no outage, and a check that succeeds ends none.
+fn is_cut_off(status: &Status) -> bool {
+    status.database_error.is_some() || status.unreachable_for.is_some()
+}
+
 /// The smallest capacity at which `out` connections in use are not critical.
 fn capacity_for(out: u64, settings: &Settings) -> u64 {
     (out as f64 * 100.0 / settings.critical_utilization).ceil() as u64
@@ -73,10 +84,9 @@ fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
     if status.leak_detected && !status.old_holders().is_empty() {
         return None;
     }
-    // Callers that time out because the database is down do not need a larger pool.
     let timed_out = status
         .recent
-        .filter(|recent| recent.timeouts_at_capacity > 0 && status.unreachable_for.is_none());
+        .filter(|recent| recent.timeouts_at_capacity > 0);
     let is_full = status.health == Health::Critical || status.leak_detected;
     let now = status.checked_out + status.waiting_requests;
     let (wanted, evidence) = match timed_out {

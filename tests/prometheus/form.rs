@@ -65,3 +65,30 @@ fn a_pool_added_later_is_in_the_next_scrape() {
     clone.add("late", pool).unwrap();
     assert!(prometheus::text(&registry).contains("db_pool_size{pool=\"late\"} 1\n"));
 }
+
+/// The bytes of the definitions, which stand once in a scrape, and of the samples.
+fn bytes(registry: &Registry) -> (usize, usize) {
+    let text = prometheus::text(registry);
+    let (definitions, samples): (Vec<_>, Vec<_>) = text
+        .split_inclusive('\n')
+        .partition(|line| line.starts_with('#'));
+    (definitions.concat().len(), samples.concat().len())
+}
+
+#[test]
+fn a_scrape_is_as_large_as_the_documentation_says() {
+    let quiet = || {
+        let server = support::scripted::Server::new();
+        let pool = server.pool(crate::subject::settings(5, 10));
+        drop(pool.get().unwrap());
+        pool
+    };
+    let one = Registry::new().add("orders", quiet()).unwrap();
+    let (definitions, first) = bytes(&one);
+    let two = one.clone().add("stocks", quiet()).unwrap();
+    let (same, both) = bytes(&two);
+    println!("definitions {definitions} bytes, samples of one pool {first}, of two {both}");
+    assert_eq!(definitions, same);
+    assert!(definitions < 9_000, "{definitions}");
+    assert!(first < 8_000 && both < 2 * 8_000, "{first} {both}");
+}

@@ -5,6 +5,8 @@ mod exposition;
 mod form;
 mod monitoring;
 mod numbers;
+mod on_a_server;
+mod prometheus_server;
 mod promtool;
 #[cfg(feature = "postgres")]
 mod real_server;

@@ -11,25 +11,25 @@ use crate::exposition::{Form, read};
 use crate::promtool::promtool;
 use crate::subject::subject;
 
-fn path(name: &str) -> PathBuf {
+pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../examples/monitoring")
         .join(name)
 }
 
-fn text(name: &str) -> String {
+pub fn text(name: &str) -> String {
     fs::read_to_string(path(name)).unwrap()
 }
 
-fn dashboard() -> Value {
+pub fn dashboard() -> Value {
     serde_json::from_str(&text("grafana-dashboard.json")).unwrap()
 }
 
-fn panels(dashboard: &Value) -> &[Value] {
+pub fn panels(dashboard: &Value) -> &[Value] {
     dashboard["panels"].as_array().unwrap()
 }
 
-fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
+pub fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
     let targets = panel["targets"].as_array().unwrap();
     targets
         .iter()

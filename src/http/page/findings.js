@@ -15,7 +15,9 @@ function findings(status) {
     return found;
   }
   if (status.database_error !== null) {
-    found.push({ level: 2, word: "database unreachable", text: `The database cannot be reached: ${status.database_error}` });
+    // The recommendations say the error too.
+    const told = status.recommendations.some((text) => text.includes(status.database_error));
+    found.push({ level: 2, word: "database unreachable", text: `The database cannot be reached${told ? "." : `: ${status.database_error}`}` });
   } else if (status.full_since !== null) {
     found.push({ level: 1, word: "server full", text: `The server accepts no more connections since ${since(status, status.full_since)}; this pool has ${count(status.total)} of ${count(status.total_capacity)}.` });
   } else if (status.last_error && age(status.last_error_at) < NEWS) {

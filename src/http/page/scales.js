@@ -23,15 +23,19 @@ function logarithmic(values) {
   return { of: (value) => (Math.log10(Math.max(value, 10 ** low)) - low) / (high - low), ticks };
 }
 
-// The hour that ends with the last sample, or what there is of it, but no less than five minutes.
+// The hour that ends with the last sample, or what there is of it: the samples of a young pool have the whole width.
 function hours(samples) {
   const to = samples.at(-1).at;
-  const from = Math.max(to - HOUR, Math.min(samples[0].at - samples[0].seconds * 1e3, to - 300e3));
-  const minute = 60e3;
-  const step = [1, 2, 5, 10, 15].map((minutes) => minutes * minute).find((candidate) => (to - from) / candidate <= 5) ?? 15 * minute;
+  const from = Math.max(to - HOUR, Math.min(begin(samples[0]), to - 1e3));
+  const step = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900].map((seconds) => seconds * 1e3).find((candidate) => (to - from) / candidate <= 5);
   const ticks = [];
   for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
-    ticks.push([at, MINUTE.format(at)]);
+    ticks.push([at, (step < 60e3 ? CLOCK : MINUTE).format(at)]);
   }
-  return { from, to, of: (at) => (at - from) / (to - from), ticks };
+  return { from, to, of: (at) => Math.max(0, (at - from) / (to - from)), ticks };
+}
+
+// A sample covers the time since the one before it.
+function begin(sample) {
+  return sample.at - sample.seconds * 1e3;
 }

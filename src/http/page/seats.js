@@ -30,7 +30,7 @@ function legend(status) {
     ["used", status.checked_out, "in use", true],
     ["idle", status.idle_connections, "idle", true],
     ["busy", status.checked_in - status.idle_connections, "being tested, reset or closed", false],
-    ["used beyond", status.overflow, "overflow (open beyond pool_size)", status.size > 0 && status.max_overflow > 0],
+    ["beyond", status.overflow, "overflow (open beyond pool_size)", status.size > 0 && status.max_overflow > 0],
     ["opening", status.opening_connections, "being opened", false],
     ["free", free, "free to open", true],
     ["waiting", status.waiting_requests, "waiting", true],

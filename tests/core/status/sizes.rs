@@ -366,3 +366,62 @@ fn the_report_counts_the_instances_in_good_english() {
         "Server Limit: 23 connections, 3 reserved; no pool of this capacity fits"
     );
 }
+
+#[test]
+fn while_the_database_is_unreachable_nothing_is_said_about_sizes() {
+    let tight = |places: u64| Some(ServerLimit::new(places + 3, 3));
+    let states = [
+        ("Raise pool_size from 4 to ", sized(4, 4), 4, None),
+        ("Raise max_overflow from 6 to ", sized(5, 6), 10, None),
+        (
+            "Hold connections for a shorter time",
+            sized(5, 6),
+            10,
+            tight(11),
+        ),
+        (
+            "Lower pool_size + max_overflow from 8 ",
+            sized(4, 4),
+            1,
+            tight(4),
+        ),
+    ];
+    for (wanted, settings, held, limit) in states {
+        let server = Server::new();
+        server.local.store(true, SeqCst);
+        *server.limit.lock() = limit;
+        let (pool, _) = server.pool_with_clock(settings);
+        eventually("the limit is known", || {
+            pool.health_check().unwrap();
+            pool.status().server_limit == limit
+        });
+        let _held: Vec<_> = (0..held).map(|_| pool.get().unwrap()).collect();
+        let before = pool.status();
+        let is_wanted = |line: &String| line.starts_with(wanted);
+        assert!(before.recommendations.iter().any(is_wanted), "{before}");
+
+        pool.invalidate_all();
+        server.on_connect(|_| Act::Fail(ErrorClass::Lost));
+        pool.get().map(drop).unwrap_err();
+        let down = pool.status();
+        assert_eq!(down.checked_out, before.checked_out);
+        assert!(down.database_error.is_some(), "{down}");
+        for line in &down.recommendations {
+            let sizes = ["pool_size", "max_overflow", "shorter time"];
+            assert!(!sizes.iter().any(|size| line.contains(size)), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_health_check_that_fails_is_enough_to_say_nothing_about_sizes() {
+    let server = Server::new();
+    let (pool, _) = server.pool_with_clock(sized(4, 4));
+    let _held: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    assert!(pool.status().recommendations[0].starts_with("Raise pool_size from 4 to "));
+    server.on_connect(|_| Act::Fail(ErrorClass::Lost));
+    assert!(!pool.health_check().unwrap().reachable);
+    let status = pool.status();
+    assert_eq!(status.recommendations.len(), 1, "{status}");
+    assert!(status.recommendations[0].starts_with("The database has not been reached"));
+}

@@ -203,10 +203,14 @@ impl Browser {
         );
     }
 
+    /// Light or dark, and at once: no color is on its way to another.
     pub fn scheme(&self, scheme: &str) {
         self.call(
             "Emulation.setEmulatedMedia",
-            json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]}),
+            json!({"features": [
+                {"name": "prefers-color-scheme", "value": scheme},
+                {"name": "prefers-reduced-motion", "value": "reduce"},
+            ]}),
         );
     }
 

@@ -3,9 +3,11 @@
 //! If the environment variable QUEUEPOOL_PAGE_SHOTS names a folder, screenshots are left there for people to look at.
 
 mod browser;
+mod charts;
 mod content;
 mod keyboard;
 mod live;
 mod looks;
+mod pictures;
 mod policy;
 mod service;
