@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "awqT+zXha6NBrG7hoqOEdnhlTZAbK7Wp0CqG41cgWXI="
+        "Vtjauty5C4zPyzQDaYbmq0A2o//YKC601lX0/kZQvy8="
     };
 }
 
