@@ -187,7 +187,8 @@ fn every_number_is_the_same_as_data_json_metric_print_and_on_the_page() {
     let server = serve("127.0.0.1:0", registry.clone()).unwrap();
     let browser = Browser::start();
     browser.open(&format!("http://{}/", server.local_addr()));
-    browser.wait_for("document.querySelector('.pool[open] dl dd')");
+    // Of a pool without a monitor, the charts begin with the second look at it.
+    browser.wait_for("document.querySelector('.pool[open] figure.bars > svg > *')");
     let status = pool.status();
     let own = serde_json::to_value(&status).unwrap();
     let served: Value = serde_json::from_str(&respond(&registry, "/status").body).unwrap();
@@ -291,4 +292,52 @@ fn the_counts_of_the_busy_pool_are_all_different() {
         counts.windows(2).all(|pair| pair[0] < pair[1]),
         "{counts:?} {status:#?}"
     );
+}
+
+#[test]
+fn nothing_is_called_healthy_beside_an_outage_with_callers_waiting_and_it_is_over_when_the_log_says_so()
+ {
+    let server = Server::new();
+    server.on_connect(|_| Act::Fail(ErrorClass::Transient));
+    let settings = Settings::default()
+        .pool_size(30)
+        .max_overflow(0)
+        .timeout(secs(600))
+        .retry(Retry::default().max_attempts(1_000));
+    let pool = server.pool(settings);
+    let registry = Registry::new().add("orders", &pool).unwrap();
+    let service = serve("127.0.0.1:0", registry).unwrap();
+    let browser = Browser::start();
+    let gate = Gate::new();
+    thread::scope(|scope| {
+        for _ in 0..29 {
+            scope.spawn(|| {
+                let held = pool.get().unwrap();
+                gate.pass();
+                drop(held);
+            });
+        }
+        eventually("an outage with 29 callers", || {
+            let status = pool.status();
+            status.waiting_requests == 29 && status.database_error.is_some()
+        });
+        browser.open(&format!("http://{}/", service.local_addr()));
+        let badges = "[...document.querySelectorAll('.pool .badge')].map((badge) => badge.lastChild.textContent).join()";
+        browser.wait_for(&format!("{badges} !== ''"));
+        assert_eq!(browser.evaluate(badges), "database unreachable");
+        assert_eq!(
+            browser.evaluate("document.querySelector('.pool .use').textContent"),
+            "0 of 30 in use, 29 waiting"
+        );
+
+        server.on_connect(|_| Act::Succeed);
+        gate.open();
+        eventually("it is over in the status", || {
+            pool.status().connects_fail_for.is_none()
+        });
+        browser.wait_for(&format!("{badges} === 'healthy'"));
+        // Less than a minute ago.
+        assert!(pool.status().last_error_at.unwrap().elapsed().unwrap() < secs(60));
+    });
+    service.stop();
 }
