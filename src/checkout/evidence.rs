@@ -17,13 +17,15 @@ impl<M: Manager> Shared<M> {
         let error = {
             let mut gate = self.gate.lock();
             let at_capacity = !connecting && gate.is_used_up();
-            gate.counters_mut().timeouts_at_capacity += u64::from(at_capacity && !turn.is_probe);
+            gate.counters_mut().counts.timeouts_at_capacity +=
+                u64::from(at_capacity && !turn.is_probe);
+            note_timeout(&mut gate, turn);
             match connecting {
                 true => self.connecting_timed_out(&gate, turn),
                 false => self.waiting_timed_out(&gate, turn),
             }
         };
-        self.count_timeout(turn);
+        self.tell_of_timeout(turn);
         error
     }
 
@@ -32,6 +34,7 @@ impl<M: Manager> Shared<M> {
         let last = turn
             .last_connect_error
             .as_ref()
+            .filter(|_| turn.cannot_connect(gate.successes()))
             .or_else(|| gate.trouble_error());
         let Some(last) = last else {
             let message = format!(
@@ -88,16 +91,24 @@ impl<M: Manager> Shared<M> {
 
     /// Counts a checkout that ended at its deadline, and tells the hook.
     pub(crate) fn count_timeout(&self, turn: &Turn<M>) {
-        if turn.is_probe {
-            return;
+        note_timeout(&mut self.gate.lock(), turn);
+        self.tell_of_timeout(turn);
+    }
+
+    fn tell_of_timeout(&self, turn: &Turn<M>) {
+        if !turn.is_probe {
+            // Its failure is counted and logged.
+            let _ = self.run_hook("timeout", |hooks| hooks.timed_out(turn.started.elapsed()));
         }
-        self.gate.lock().counters_mut().connection_timeouts += 1;
-        // Its failure is counted and logged.
-        let _ = self.run_hook("timeout", |hooks| hooks.timed_out(turn.started.elapsed()));
+    }
+
+    /// Counts a call that ended without a connection, other than at its deadline or refused for max_waiting.
+    pub(crate) fn count_failed(&self) {
+        self.gate.lock().counters_mut().counts.failed_checkouts += 1;
     }
 
     /// The end of a timeout's text: who waits, who has held which connections longest and where they took them, and the last
-    /// connect error.
+    /// connect error, unless a connect has succeeded since.
     pub(crate) fn evidence(&self, gate: &State<M>) -> String {
         let mut text = String::new();
         if gate.waiting() > 0 {
@@ -120,7 +131,9 @@ impl<M: Manager> Shared<M> {
         if gate.hung() > 0 && !gate.too_many_hang() {
             text += &format!("; {}", gate.what_hangs());
         }
-        if let Some(last) = &gate.counters().last_error {
+        if let Some(last) = gate.counters().last_error.as_ref()
+            && !last.refuted
+        {
             let ago = last.at.elapsed().unwrap_or_default().as_secs_f64();
             text += &format!("; last connect error {ago:.1} s ago: {}", last.error);
         }
@@ -137,6 +150,17 @@ impl<M: Manager> Shared<M> {
             ),
         )
     }
+}
+
+/// Under one hold of the lock, so that no snapshot shows more timeouts than failures.
+fn note_timeout<M: Manager>(gate: &mut State<M>, turn: &Turn<M>) {
+    if turn.is_probe {
+        return;
+    }
+    let counts = &mut gate.counters_mut().counts;
+    counts.connection_timeouts += 1;
+    counts.failed_checkouts += 1;
+    turn.counted_failed.set(true);
 }
 
 /// New connections on which a connect hook runs, and for how long.

@@ -7,8 +7,7 @@ use std::time::Duration;
 use crate::base::clock::later;
 use crate::base::sync::Instant;
 use crate::checkout::connection::Connection;
-use crate::checkout::turn::Turn;
-use crate::contract::call::Call;
+use crate::checkout::turn::{Serving, Turn};
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::Error;
@@ -18,7 +17,6 @@ use crate::gate::lease::{Lease, Live};
 use crate::gate::waiter::{Signal, Waiter};
 use crate::gate::{Locked, State};
 use crate::lifecycle::shared::Shared;
-use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
     /// The main path: a connection that this thread has parked and that is ready; else the one whose turn it is.
@@ -73,11 +71,14 @@ impl<M: Manager> Shared<M> {
     }
 
     /// The rest of a checkout, for which nothing was ready at once.
-    pub(super) fn serve(self: &Arc<Self>, mut turn: Turn<M>) -> Result<Connection<M>, Error> {
+    pub(super) fn serve(self: &Arc<Self>, turn: Turn<M>) -> Result<Connection<M>, Error> {
+        let mut serving = Serving::new(self, turn);
         loop {
-            let lease = self.next_lease(&mut turn)?;
-            if let Some(lease) = self.make_ready(lease, &mut turn)? {
-                return self.hand_out(lease, &turn);
+            let lease = self.next_lease(&mut serving.turn)?;
+            if let Some(lease) = self.make_ready(lease, &mut serving.turn)? {
+                let connection = self.hand_out(lease, &serving.turn)?;
+                serving.end();
+                return Ok(connection);
             }
         }
     }
@@ -165,7 +166,9 @@ impl<M: Manager> Shared<M> {
                     let left = self.gate.leave_at_deadline(
                         turn.ticket,
                         turn.is_probe,
-                        turn.last_connect_error.is_some(),
+                        turn.last_connect_error
+                            .as_ref()
+                            .map(|_| turn.successes_before),
                     );
                     // `None`: a signal came at the last moment; the loop looks at it.
                     if let Some(connecting) = left {
@@ -177,7 +180,11 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Gives the caller its place in the order of arrival, and an idle connection if nobody came before it.
-    fn arrive(&self, gate: &mut State<M>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
+    pub(super) fn arrive(
+        &self,
+        gate: &mut State<M>,
+        turn: &mut Turn<M>,
+    ) -> Result<Option<Lease<M>>, Error> {
         if gate.is_closed() {
             return Err(self.closed_error());
         }
@@ -199,19 +206,24 @@ impl<M: Manager> Shared<M> {
                 && gate.wait_more_than(limit)
             {
                 gate.refuse(turn.ticket, turn.is_probe);
+                turn.counted_failed.set(true);
                 return Err(limit);
             }
             if !turn.counted_exhausted && !turn.is_probe {
                 turn.counted_exhausted = true;
-                gate.counters_mut().exhausted += 1;
+                gate.counters_mut().counts.exhausted += 1;
             }
         }
-        gate.note_waiting();
+        gate.note_waiting(turn.ticket, &mut turn.counted_waiting);
         Ok(waiter)
     }
 
     /// Opens on the caller's own thread, for a driver whose connect is local.
-    fn open_here(self: &Arc<Self>, attempt: u64, turn: &Turn<M>) -> Result<Lease<M>, Failure> {
+    pub(super) fn open_here(
+        self: &Arc<Self>,
+        attempt: u64,
+        turn: &Turn<M>,
+    ) -> Result<Lease<M>, Failure> {
         let limit = self.settings.connect_timeout.min(turn.remaining());
         let opened = self.open(attempt, limit);
         self.gate.lock().own_attempt_ended(attempt, opened)
@@ -226,6 +238,7 @@ impl<M: Manager> Shared<M> {
             None
         };
         turn.last_connect_error = Some(failure.error.clone());
+        turn.successes_before = failure.successes;
         let waiter = turn.waiter();
         // A signal may have come since the failure.
         let late;
@@ -245,10 +258,12 @@ impl<M: Manager> Shared<M> {
                     // While it opened on its own thread it was not in the queue, so nobody could hand it anything.
                     gate.leave(turn.ticket);
                     gate.post(&waiter, Signal::Lease(lease));
-                } else if gate.successes() > failure.successes {
-                    gate.join(turn.ticket, &waiter);
                 } else {
-                    gate.sleep(turn.ticket, &waiter, later(Instant::now(), delay));
+                    match gate.successes() > failure.successes {
+                        true => gate.join(turn.ticket, &waiter),
+                        false => gate.sleep(turn.ticket, &waiter, later(Instant::now(), delay)),
+                    }
+                    gate.note_waiting(turn.ticket, &mut turn.counted_waiting);
                 }
                 return Ok(());
             }
@@ -268,7 +283,7 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Counts the checkout, notes the holder, and hands the guard out.
-    fn hand_out(
+    pub(super) fn hand_out(
         self: &Arc<Self>,
         mut lease: Lease<M>,
         turn: &Turn<M>,
@@ -294,54 +309,5 @@ impl<M: Manager> Shared<M> {
         if live.keeper.is_none() {
             live.keeper = Some(self.clone());
         }
-    }
-
-    /// As [`checkout`](Shared::checkout), without waiting for a connection.
-    pub(crate) fn try_checkout(
-        self: &Arc<Self>,
-        timeout: Duration,
-        location: &'static Location<'static>,
-    ) -> Result<Option<Connection<M>>, Error> {
-        self.may_block_here("try_get")?;
-        let started = Instant::now();
-        if let Some(connection) = self.take_parked(started, location) {
-            return Ok(Some(connection));
-        }
-        let ticket = match self.take_ready(started, location) {
-            Ok(connection) => return Ok(Some(connection)),
-            Err(ticket) => ticket,
-        };
-        let mut turn = Turn::new(started, timeout, location);
-        turn.ticket = ticket;
-        loop {
-            let Some(lease) = self.lease_at_once(&mut turn)? else {
-                return Ok(None);
-            };
-            if let Some(lease) = self.make_ready(lease, &mut turn)? {
-                return self.hand_out(lease, &turn).map(Some);
-            }
-        }
-    }
-
-    fn lease_at_once(self: &Arc<Self>, turn: &mut Turn<M>) -> Result<Option<Lease<M>>, Error> {
-        let mut gate = self.gate.lock_queue();
-        if let Some(lease) = self.arrive(&mut gate, turn)? {
-            return Ok(Some(lease));
-        }
-        let may_open = self.mode == Mode::Null && self.facts.is_bounded(Call::Connect);
-        let attempt = match may_open {
-            true => gate.open_at_once(turn.ticket),
-            false => None,
-        };
-        drop(gate);
-        let Some(attempt) = attempt else {
-            return Ok(None);
-        };
-        self.open_here(attempt, turn)
-            .map(Some)
-            .map_err(|failure| match failure.panic {
-                Some(panic) => panic.resume(),
-                None => failure.error,
-            })
     }
 }

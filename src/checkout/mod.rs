@@ -1,5 +1,6 @@
 //! The two ways of a connection: out to its user, and back.
 
+mod at_once;
 mod cancel;
 pub(crate) mod connection;
 mod evidence;

@@ -32,7 +32,7 @@ impl<M: Manager> Shared<M> {
                 error,
             });
         } else {
-            self.gate.lock().counters_mut().health_check_failures += 1;
+            self.gate.lock().counters_mut().counts.health_check_failures += 1;
         }
         result
     }

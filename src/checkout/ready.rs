@@ -67,7 +67,7 @@ impl<M: Manager> Shared<M> {
             Pinged::QueryRefused(lease, error) => {
                 self.put_back(lease);
                 if !turn.is_probe {
-                    self.gate.lock().counters_mut().validation_failures += 1;
+                    self.gate.lock().counters_mut().counts.validation_failures += 1;
                 }
                 Err(error)
             }
@@ -100,7 +100,7 @@ impl<M: Manager> Shared<M> {
         cause: Error,
     ) -> Result<Option<Lease<M>>, Error> {
         if !turn.is_probe {
-            self.gate.lock().counters_mut().validation_failures += 1;
+            self.gate.lock().counters_mut().counts.validation_failures += 1;
         }
         say!(
             Info,

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod cancellation;
 pub(crate) mod connection_info;
+pub(crate) mod counts;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) mod credentials;
 pub(crate) mod driver;

@@ -7,32 +7,16 @@ use std::time::{Duration, SystemTime};
 use crate::base::histogram::{Histogram, nanos};
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
+use crate::contract::counts::Counts;
 use crate::error::Error;
 use crate::gate::reach::{LastCheck, LastError};
 
-/// Counts of one pool since it was built.
+/// What one pool has counted and measured since it was built.
 #[derive(Default, Clone)]
 pub(crate) struct Counters {
-    pub(crate) created: u64,
+    pub(crate) counts: Counts,
     closed_by_reason: [u64; CloseReason::ALL.len()],
-    pub(crate) closed: u64,
-    pub(crate) detached: u64,
-    pub(crate) checkouts: u64,
-    pub(crate) checkins: u64,
-    pub(crate) connection_errors: u64,
-    /// Those among them that a full server refused.
-    pub(crate) refused_full: u64,
-    pub(crate) connection_timeouts: u64,
-    /// Those among them for whom no connection was left because others used them all.
-    pub(crate) timeouts_at_capacity: u64,
-    pub(crate) validation_failures: u64,
-    pub(crate) hook_failures: u64,
-    pub(crate) health_check_failures: u64,
     pub(crate) last_health_check: Option<LastCheck>,
-    pub(crate) exhausted: u64,
-    pub(crate) overloaded: u64,
-    /// Connects past their limit, or whose place was taken.
-    pub(crate) abandoned_connects: u64,
     pub(crate) acquisition: Histogram,
     pub(crate) hold: Histogram,
     pub(super) lately_held: Lately,
@@ -101,18 +85,18 @@ impl Lately {
 impl Counters {
     /// Connections open now: idle, handed out, and those being pinged, reset or closed.
     pub(crate) fn total(&self) -> u64 {
-        self.created - self.closed - self.detached
+        self.counts.created - self.counts.closed - self.counts.detached
     }
 
     /// Connections in users' hands now.
     pub(crate) fn out(&self) -> u64 {
-        self.checkouts - self.checkins
+        self.counts.checkouts - self.counts.checkins
     }
 
     /// Handed out after `waited`.
     #[inline]
     pub(crate) fn checked_out(&mut self, waited: Duration) {
-        self.checkouts += 1;
+        self.counts.checkouts += 1;
         let out = self.out();
         self.peak_checked_out.note(out);
         self.recent_checked_out = self.recent_checked_out.max(out);
@@ -122,7 +106,7 @@ impl Counters {
     /// A guard has ended after `held`.
     #[inline]
     pub(crate) fn checked_in(&mut self, held: Duration) {
-        self.checkins += 1;
+        self.counts.checkins += 1;
         self.hold.record(held);
         self.lately_held.note(held);
     }
@@ -133,7 +117,7 @@ impl Counters {
     }
 
     pub(crate) fn opened(&mut self) {
-        self.created += 1;
+        self.counts.created += 1;
         let total = self.total();
         self.peak_total.note(total);
         self.recent_total = self.recent_total.max(total);
@@ -145,7 +129,8 @@ impl Counters {
     }
 
     pub(crate) fn closed(&mut self, reason: CloseReason) {
-        self.closed += 1;
+        self.counts.closed += 1;
+        self.counts.overflow_closed += u64::from(reason == CloseReason::Overflow);
         self.closed_by_reason[reason as usize] += 1;
     }
 
@@ -160,15 +145,12 @@ impl Counters {
     /// Counts a failed connect and keeps its error. The error before it is returned, to be dropped outside the lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn connect_failed(&mut self, error: &Error) -> Option<LastError> {
-        self.connection_errors += 1;
+        self.counts.connection_errors += 1;
         self.last_error.replace(LastError {
             error: error.clone(),
             at: SystemTime::now(),
             occurred: Instant::now(),
+            refuted: false,
         })
-    }
-
-    pub(crate) fn closed_for(&self, reason: CloseReason) -> u64 {
-        self.closed_by_reason[reason as usize]
     }
 }

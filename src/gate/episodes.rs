@@ -122,6 +122,12 @@ impl Episodes {
         self.leak.is_some()
     }
 
+    /// For how long connects have failed: the outage of which the log tells, and over when the log says so.
+    pub(crate) fn connects_fail_for(&self, now: Instant) -> Option<Duration> {
+        let outage = self.outage.as_ref()?;
+        Some(now.saturating_duration_since(outage.since))
+    }
+
     pub(crate) fn unreachable_for(&self, now: Instant) -> Option<Duration> {
         let outage = self
             .outage
@@ -165,6 +171,9 @@ impl<M: Manager> State<M> {
         let now = Instant::now();
         self.successes += 1;
         self.proven = Some(now);
+        if let Some(last) = &mut self.counters.last_error {
+            last.refuted = true;
+        }
         if let Some(refusal) = self.trouble.succeeded(CONNECTS_AT_ONCE) {
             self.discard(refusal);
         }

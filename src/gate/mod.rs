@@ -215,13 +215,13 @@ impl<M: Manager> Gate<M> {
         &self,
         ticket: u64,
         is_probe: bool,
-        has_failed: bool,
+        failed_at: Option<u64>,
     ) -> Option<bool> {
         #[cfg(queuepool_loom)]
         if self.leave_wrongly(ticket) {
             return Some(false);
         }
-        self.lock().leave_at_deadline(ticket, is_probe, has_failed)
+        self.lock().leave_at_deadline(ticket, is_probe, failed_at)
     }
 
     /// Ends what is past its time.

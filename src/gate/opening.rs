@@ -264,7 +264,7 @@ impl<M: Manager> State<M> {
     /// A connect has lost its place before it has returned.
     pub(super) fn note_abandoned(&mut self) {
         self.hung += 1;
-        self.counters.abandoned_connects += 1;
+        self.counters.counts.abandoned_connects += 1;
     }
 
     /// Connects that hold no place and have not returned.

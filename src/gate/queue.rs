@@ -1,5 +1,6 @@
 //! Who waits, in the order of arrival.
 
+use std::mem;
 use std::sync::Arc;
 
 use crate::base::sync::Instant;
@@ -17,7 +18,6 @@ impl<M: Manager> State<M> {
     /// As [`enqueue`](State::enqueue), for a caller that sleeps until then unless something comes for it before.
     pub(crate) fn sleep(&mut self, ticket: u64, waiter: &Arc<Waiter<M>>, until: Instant) {
         self.stand(ticket, waiter, Standing::Asleep { until });
-        self.note_waiting();
         self.wake_at(until);
     }
 
@@ -42,9 +42,13 @@ impl<M: Manager> State<M> {
         }
     }
 
-    /// Notes how many wait, once a caller has joined and has not been refused.
-    pub(crate) fn note_waiting(&mut self) {
+    /// Notes how many wait, once a caller has joined and has not been refused. If it is in the queue, it counts as one that has
+    /// waited, once.
+    pub(crate) fn note_waiting(&mut self, ticket: u64, counted: &mut bool) {
         self.counters.waiting(self.waiters.len() as u64);
+        if self.position(ticket).is_ok() && !mem::replace(counted, true) {
+            self.counters.counts.waited += 1;
+        }
     }
 
     /// Whether no connection is being opened for this caller.
@@ -62,7 +66,8 @@ impl<M: Manager> State<M> {
         if let Ok(position) = self.position(ticket) {
             self.remove_waiter(position);
         }
-        self.counters.overloaded += u64::from(!is_probe);
+        self.counters.counts.overloaded += u64::from(!is_probe);
+        self.counters.counts.failed_checkouts += u64::from(!is_probe);
         self.turn_away(ticket, is_probe);
     }
 
@@ -108,12 +113,13 @@ impl<M: Manager> State<M> {
     }
 
     /// A caller's deadline has passed. `None`: a signal came at the last moment, and is to be looked at. Else whether it was
-    /// kept waiting by a connect: its own, or one that it was held back for.
+    /// kept waiting by a connect: its own, or one that it was held back for. `failed_at`: how many connects of the pool had
+    /// succeeded when its own failed. Another that has succeeded since shows that the caller was not kept waiting by failures.
     pub(super) fn leave_at_deadline(
         &mut self,
         ticket: u64,
         is_probe: bool,
-        has_failed: bool,
+        failed_at: Option<u64>,
     ) -> Option<bool> {
         if matches!(self.find(ticket)?.standing, Standing::Deciding) {
             return None;
@@ -121,7 +127,8 @@ impl<M: Manager> State<M> {
         let standing = self.leave(ticket)?;
         let connecting = match standing {
             Standing::AtCapacity | Standing::Deciding => {
-                has_failed || self.opening() > 0 && self.places.try_take().is_some()
+                failed_at == Some(self.successes)
+                    || self.opening() > 0 && self.places.try_take().is_some()
             }
             Standing::Connecting(_)
             | Standing::Relying { .. }

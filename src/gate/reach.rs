@@ -25,6 +25,8 @@ pub(crate) struct LastError {
     pub(crate) error: Error,
     pub(crate) at: SystemTime,
     pub(crate) occurred: Instant,
+    /// A connect has succeeded since, so it explains nothing any more.
+    pub(crate) refuted: bool,
 }
 
 /// Whether the server's limit was asked for.
@@ -67,7 +69,7 @@ impl<M: Manager> State<M> {
 
     /// A check has been made.
     pub(crate) fn note_check(&mut self, check: LastCheck) {
-        self.counters.health_check_failures += u64::from(check.error.is_some());
+        self.counters.counts.health_check_failures += u64::from(check.error.is_some());
         let replaced = self.counters.last_health_check.replace(check);
         self.discard(replaced);
     }

@@ -27,7 +27,7 @@ impl<M: Manager> State<M> {
         // It has answered.
         self.proven = Some(now);
         self.end_outage(now);
-        self.counters.refused_full += 1;
+        self.counters.counts.refused_full += 1;
         if let Some(replaced) = self.counters.connect_failed(error) {
             self.discard(replaced);
         }

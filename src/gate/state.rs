@@ -1,6 +1,6 @@
 //! What the lock guards: who waits, what is idle, what is being opened and closed, and what has been counted.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::mem;
 
 use crate::base::sync::Instant;
@@ -10,6 +10,7 @@ use crate::gate::attempt::{Attempt, Report};
 use crate::gate::bays::Bays;
 use crate::gate::closing::Closing;
 use crate::gate::counters::Counters;
+use crate::gate::counting::SourceLine;
 use crate::gate::episodes::Episodes;
 use crate::gate::lease::Lease;
 use crate::gate::patience::Patience;
@@ -55,6 +56,8 @@ pub(crate) struct State<M: Manager> {
     pub(super) roles: Roles,
     pub(super) counters: Counters,
     pub(super) bays: Bays<M>,
+    /// When holders of a source line were warned of last, on the movable clock; those of the last minute.
+    pub(super) warned_of: HashMap<SourceLine, Instant>,
     next_connection: u64,
     /// Since when overflow is used up and more than 90 % of the capacity is out, on the movable clock.
     pub(super) full_since: Option<Instant>,
@@ -112,6 +115,7 @@ impl<M: Manager> State<M> {
             validation: Validation::Untried,
             episodes: Episodes::default(),
             counters: Counters::default(),
+            warned_of: HashMap::new(),
             next_connection: 1,
             full_since: None,
             turned_over: false,

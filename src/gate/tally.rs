@@ -54,8 +54,8 @@ impl Tally {
 
     /// Pours the two counts: who is out can be told from them.
     pub(super) fn pour_counts(&mut self, into: &mut Counters) {
-        into.checkouts += std::mem::take(&mut self.checkouts);
-        into.checkins += std::mem::take(&mut self.checkins);
+        into.counts.checkouts += std::mem::take(&mut self.checkouts);
+        into.counts.checkins += std::mem::take(&mut self.checkins);
     }
 
     /// Pours everything.

@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "TMc4RKCcNuc2JjVswTFqqktC2ZO2AbLpia54hEzy3yk="
+        "+DUx36HJAnT/NI+s5gAip2vxlBgGVArljj5nStVlHUc="
     };
 }
 

@@ -138,7 +138,7 @@ impl<M: Manager> Shared<M> {
 
     pub(crate) fn note_failure(&self, name: &str, result: &Result<(), HookFailure>) {
         if let Err(failure) = result {
-            self.gate.lock().counters_mut().hook_failures += 1;
+            self.gate.lock().counters_mut().counts.hook_failures += 1;
             match failure {
                 HookFailure::Refused(error) => {
                     let error = error.get();

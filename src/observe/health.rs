@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::settings::Settings;
 
-/// How close a pool is to its limits.
+/// How close a pool is to its limits. Says nothing of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",

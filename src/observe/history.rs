@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 
 use crate::base::sync::Instant;
-use crate::contract::connection_info::CloseReason;
+use crate::contract::counts::definition;
 use crate::gate::counters::Counters;
 
 /// How far the history goes back.
@@ -44,24 +44,25 @@ pub struct Sample {
     pub waiting: u64,
     /// The most callers that waited at once since the previous sample.
     pub peak_waiting: u64,
-    /// Connections checked out.
+    #[doc = definition!(checkouts)]
     pub checkouts: u64,
-    /// Checkouts that ended at their deadline.
+    #[doc = definition!(failed_checkouts)]
+    pub failed_checkouts: u64,
+    #[doc = definition!(waited)]
+    pub waited: u64,
+    #[doc = definition!(connection_timeouts)]
     pub connection_timeouts: u64,
-    /// Those among them that got no connection because others were using them all: none was being opened for the caller, no place
-    /// was free, and more than half of the capacity was checked out. The others waited for a connect, or for a database that was
-    /// down.
+    #[doc = definition!(timeouts_at_capacity)]
     pub timeouts_at_capacity: u64,
-    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    #[doc = definition!(exhausted)]
     pub pool_exhausted_count: u64,
-    /// Connects that failed.
+    #[doc = definition!(connection_errors)]
     pub connection_errors: u64,
-    /// Connections opened.
+    #[doc = definition!(created)]
     pub opened: u64,
-    /// Connections closed at checkin because pool_size connections were idle already.
+    #[doc = definition!(overflow_closed)]
     pub overflow_closed: u64,
-    /// The median time from the call until the connection was handed out, in seconds.
+    /// The median time from the call until the connection was handed out, in seconds. Calls that failed are not in it.
     pub wait_p50: f64,
     /// The 99th percentile of those times.
     pub wait_p99: f64,
@@ -85,20 +86,21 @@ pub struct Recent {
     pub peak_checked_out: u64,
     /// The most callers that waited at once.
     pub peak_waiting: u64,
-    /// Connections checked out.
+    #[doc = definition!(checkouts)]
     pub checkouts: u64,
-    /// Checkouts that ended at their deadline.
+    #[doc = definition!(failed_checkouts)]
+    pub failed_checkouts: u64,
+    #[doc = definition!(waited)]
+    pub waited: u64,
+    #[doc = definition!(connection_timeouts)]
     pub connection_timeouts: u64,
-    /// Those among them that got no connection because others were using them all: none was being opened for the caller, no place
-    /// was free, and more than half of the capacity was checked out. The others waited for a connect, or for a database that was
-    /// down.
+    #[doc = definition!(timeouts_at_capacity)]
     pub timeouts_at_capacity: u64,
-    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    #[doc = definition!(exhausted)]
     pub pool_exhausted_count: u64,
-    /// Connections opened.
+    #[doc = definition!(created)]
     pub opened: u64,
-    /// Connections closed at checkin because pool_size connections were idle already.
+    #[doc = definition!(overflow_closed)]
     pub overflow_closed: u64,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) short: Short,
@@ -153,7 +155,7 @@ impl History {
         let before = &last.counters;
         let waits = counters.acquisition.since(&before.acquisition);
         let holds = counters.hold.since(&before.hold);
-        let overflow = |counters: &Counters| counters.closed_for(CloseReason::Overflow);
+        let counted = counters.counts - before.counts;
         self.taken += 1;
         self.samples.push_back(Sample {
             number: self.taken,
@@ -165,13 +167,15 @@ impl History {
             peak_total: counters.recent_total.max(counters.total()),
             waiting,
             peak_waiting: counters.recent_waiting.max(waiting),
-            checkouts: counters.checkouts - before.checkouts,
-            connection_timeouts: counters.connection_timeouts - before.connection_timeouts,
-            timeouts_at_capacity: counters.timeouts_at_capacity - before.timeouts_at_capacity,
-            pool_exhausted_count: counters.exhausted - before.exhausted,
-            connection_errors: counters.connection_errors - before.connection_errors,
-            opened: counters.created - before.created,
-            overflow_closed: overflow(counters) - overflow(before),
+            checkouts: counted.checkouts,
+            failed_checkouts: counted.failed_checkouts,
+            waited: counted.waited,
+            connection_timeouts: counted.connection_timeouts,
+            timeouts_at_capacity: counted.timeouts_at_capacity,
+            pool_exhausted_count: counted.exhausted,
+            connection_errors: counted.connection_errors,
+            opened: counted.created,
+            overflow_closed: counted.overflow_closed,
             wait_p50: waits.percentile(0.5),
             wait_p99: waits.percentile(0.99),
             hold_p50: holds.percentile(0.5),
@@ -231,6 +235,8 @@ impl History {
             peak_checked_out: most(|sample| sample.peak_checked_out).unwrap_or(0),
             peak_waiting: most(|sample| sample.peak_waiting).unwrap_or(0),
             checkouts: sum(|sample| sample.checkouts),
+            failed_checkouts: sum(|sample| sample.failed_checkouts),
+            waited: sum(|sample| sample.waited),
             connection_timeouts: sum(|sample| sample.connection_timeouts),
             timeouts_at_capacity: sum(|sample| sample.timeouts_at_capacity),
             pool_exhausted_count: sum(|sample| sample.pool_exhausted_count),

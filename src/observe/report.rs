@@ -47,7 +47,12 @@ impl Status {
         writeln!(f, "Checked In: {}", self.checked_in)?;
         writeln!(f, "Overflow: {}", self.overflow)?;
         writeln!(f, "Utilization: {:.1}%", self.utilization)?;
-        writeln!(f, "Health: {}", self.health)
+        // The health is about the pool's places. Nobody should read it as the database's.
+        let of = match self.database_error {
+            Some(_) if !self.closed => " (capacity only: the database is not reached)",
+            _ => "",
+        };
+        writeln!(f, "Health: {}{of}", self.health)
     }
 
     fn write_recommendations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,13 +68,18 @@ impl Status {
         let closed = if self.closed { ", closed" } else { "" };
         let name = format!("{}, built {up} ago{closed}, {}", self.name, time(self.at));
         write_wrapped(f, "Pool: ", "  ", &name)?;
+        let calls = format!(
+            "{} handed out, {} given back; {} failed, {} of them timed out",
+            self.checkouts, self.checkins, self.failed_checkouts, self.connection_timeouts
+        );
+        write_wrapped(f, "Calls: ", "  ", &calls)?;
         write_wrapped(
             f,
             "Waiting: ",
             "  ",
             &format!(
-                "{} now; {} waited since the start, {} timed out",
-                self.waiting_requests, self.pool_exhausted_count, self.connection_timeouts
+                "{} now; {} have waited since the start, {} of them for want of a connection",
+                self.waiting_requests, self.waited, self.pool_exhausted_count
             ),
         )?;
         writeln!(
@@ -78,7 +88,18 @@ impl Status {
             "Times", "count", "mean", "p50", "p90", "p99", "p99.9", "max"
         )?;
         write_histogram(f, "wait", &self.connection_acquisition_time)?;
-        write_histogram(f, "hold", &self.connection_hold_time)
+        write_histogram(f, "hold", &self.connection_hold_time)?;
+        match self.failed_checkouts {
+            0 => Ok(()),
+            1 => writeln!(
+                f,
+                "  (wait: until the hand-out, so without the call that failed)"
+            ),
+            count => writeln!(
+                f,
+                "  (wait: until the hand-out, so without the {count} calls that failed)"
+            ),
+        }
     }
 
     fn write_counts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,7 @@
 //! What happened between two snapshots of a pool.
 
 use crate::base::histogram::Histogram;
+use crate::contract::counts::definition;
 use crate::observe::status::Status;
 
 /// The difference between two snapshots of one pool, as returned by [`Status::since`]: it counts only the events between them, and
@@ -11,36 +12,39 @@ use crate::observe::status::Status;
 pub struct Since {
     /// The time between the two snapshots, in seconds, on the machine's monotonic clock.
     pub seconds: f64,
-    /// Connections checked out.
+    #[doc = definition!(checkouts)]
     pub checkouts: u64,
-    /// Checkouts that ended, in any way.
+    #[doc = definition!(failed_checkouts)]
+    pub failed_checkouts: u64,
+    #[doc = definition!(waited)]
+    pub waited: u64,
+    #[doc = definition!(checkins)]
     pub checkins: u64,
-    /// Connections opened.
+    #[doc = definition!(created)]
     pub total_connections_created: u64,
-    /// Connections closed, for whatever reason.
+    #[doc = definition!(closed)]
     pub total_connections_closed: u64,
-    /// Connections that their holders detached.
+    #[doc = definition!(detached)]
     pub detached: u64,
-    /// Connects that failed or were abandoned, counting every attempt.
+    #[doc = definition!(connection_errors)]
     pub connection_errors: u64,
-    /// Those among them that a full server refused.
+    #[doc = definition!(refused_full)]
     pub refused_full: u64,
-    /// Connects that were abandoned.
+    #[doc = definition!(abandoned_connects)]
     pub abandoned_connects: u64,
-    /// Checkouts that ended at their deadline.
+    #[doc = definition!(connection_timeouts)]
     pub connection_timeouts: u64,
-    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    #[doc = definition!(exhausted)]
     pub pool_exhausted_count: u64,
-    /// Checkouts refused because of the setting max_waiting.
+    #[doc = definition!(overloaded)]
     pub overloaded_count: u64,
-    /// Pings before a checkout that failed or timed out.
+    #[doc = definition!(validation_failures)]
     pub validation_failures: u64,
-    /// Hooks that failed or panicked.
+    #[doc = definition!(hook_failures)]
     pub hook_failures: u64,
-    /// Health checks that failed.
+    #[doc = definition!(health_check_failures)]
     pub health_check_failures: u64,
-    /// How long these checkouts took, from the call until the connection was handed out.
+    /// How long these checkouts took, from the call until the connection was handed out. Calls that failed are not in it.
     pub connection_acquisition_time: Histogram,
     /// How long the connections of these checkins had been held.
     pub connection_hold_time: Histogram,
@@ -65,26 +69,28 @@ impl Status {
     /// ```
     #[must_use]
     pub fn since(&self, earlier: &Status) -> Since {
-        let between = |of: fn(&Status) -> u64| of(self).saturating_sub(of(earlier));
+        let between = self.counts - earlier.counts;
         Since {
             seconds: self
                 .taken
                 .saturating_duration_since(earlier.taken)
                 .as_secs_f64(),
-            checkouts: between(|status| status.checkouts),
-            checkins: between(|status| status.checkins),
-            total_connections_created: between(|status| status.total_connections_created),
-            total_connections_closed: between(|status| status.total_connections_closed),
-            detached: between(|status| status.detached),
-            connection_errors: between(|status| status.connection_errors),
-            refused_full: between(|status| status.refused_full),
-            abandoned_connects: between(|status| status.abandoned_connects),
-            connection_timeouts: between(|status| status.connection_timeouts),
-            pool_exhausted_count: between(|status| status.pool_exhausted_count),
-            overloaded_count: between(|status| status.overloaded_count),
-            validation_failures: between(|status| status.validation_failures),
-            hook_failures: between(|status| status.hook_failures),
-            health_check_failures: between(|status| status.health_check_failures),
+            checkouts: between.checkouts,
+            failed_checkouts: between.failed_checkouts,
+            waited: between.waited,
+            checkins: between.checkins,
+            total_connections_created: between.created,
+            total_connections_closed: between.closed,
+            detached: between.detached,
+            connection_errors: between.connection_errors,
+            refused_full: between.refused_full,
+            abandoned_connects: between.abandoned_connects,
+            connection_timeouts: between.connection_timeouts,
+            pool_exhausted_count: between.exhausted,
+            overloaded_count: between.overloaded,
+            validation_failures: between.validation_failures,
+            hook_failures: between.hook_failures,
+            health_check_failures: between.health_check_failures,
             connection_acquisition_time: self
                 .connection_acquisition_time
                 .since(&earlier.connection_acquisition_time),

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
+use crate::contract::counts::{Counts, definition};
 use crate::contract::server_limit::ServerLimit;
 use crate::observe::health::Health;
 use crate::observe::history::{LastHour, Recent};
@@ -17,13 +18,17 @@ use crate::settings::Settings;
 /// it for a report.
 ///
 /// Two equations hold in every snapshot: `total_connections_created = total_connections_closed + detached + total`, and `checkouts
-/// = checkins + checked_out`.
+/// = checkins + checked_out`. No part is greater than its whole: `connection_timeouts + overloaded_count` is at most
+/// `failed_checkouts`; `pool_exhausted_count` and `peak_waiting` are at most `waited`.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
     /// The pool's name.
     pub name: String,
+    /// All that was counted; the fields with these counts are copies.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) counts: Counts,
     /// When the snapshot was taken.
     #[cfg_attr(
         feature = "serde",
@@ -62,7 +67,8 @@ pub struct Status {
     pub utilization: f64,
     /// checked_out as a share of total_capacity, in percent.
     pub capacity_utilization: f64,
-    /// How close the pool is to its limits.
+    /// How close the pool is to its limits. Says nothing of the database: see
+    /// [`database_error`](Status#structfield.database_error) for that.
     pub health: Health,
     /// Whether the overflow has been used up, with more than 90 % of the capacity checked out, for longer than the setting
     /// leak_after without a break.
@@ -82,26 +88,29 @@ pub struct Status {
     pub abandoned: u64,
     /// The connects among those calls: past connect_timeout, or given up in favour of another, and not returned yet.
     pub hung_connects: u64,
-    /// Connects that were abandoned in this way since the pool was built, including those that have returned since.
+    #[doc = definition!(abandoned_connects)]
     pub abandoned_connects: u64,
     /// Callers in the queue, including those that wait for a connect of their own or sleep between two attempts.
     pub waiting_requests: u64,
-    /// Connections that were opened and became part of the pool. Does not count those that were opened too late and closed unused.
+    #[doc = definition!(created)]
     pub total_connections_created: u64,
-    /// Connections closed, for whatever reason.
+    #[doc = definition!(closed)]
     pub total_connections_closed: u64,
     /// Connections closed, by reason. Reasons that have not occurred are left out.
     pub closed_by_reason: BTreeMap<CloseReason, u64>,
-    /// Connections that their holders detached.
+    #[doc = definition!(detached)]
     pub detached: u64,
-    /// Connections checked out since the pool was built.
+    #[doc = definition!(checkouts)]
     pub checkouts: u64,
-    /// Checkouts that ended, in any way.
+    #[doc = definition!(failed_checkouts)]
+    pub failed_checkouts: u64,
+    #[doc = definition!(waited)]
+    pub waited: u64,
+    #[doc = definition!(checkins)]
     pub checkins: u64,
-    /// Connects that failed or were abandoned, counting every attempt.
+    #[doc = definition!(connection_errors)]
     pub connection_errors: u64,
-    /// Those among them that the server refused because it was full: it has as many connections as it admits, in all or for this
-    /// user or database.
+    #[doc = definition!(refused_full)]
     pub refused_full: u64,
     /// Since when the server has been full: it has refused connects so, and none has succeeded since. `None` if it is not. Other
     /// than [`full_for`](Status#structfield.full_for), which is about this pool's own size.
@@ -110,13 +119,16 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub full_since: Option<SystemTime>,
-    /// Checkouts that ended at their deadline.
+    #[doc = definition!(connection_timeouts)]
     pub connection_timeouts: u64,
-    /// The mean time from the call until the connection was handed out, in seconds, over all checkouts.
+    /// The mean time from the call until the connection was handed out, in seconds, over all
+    /// [`checkouts`](Status#structfield.checkouts). Calls that failed are not in it, however long they had waited: those that timed
+    /// out had waited for their whole timeout.
     pub avg_connection_acquisition_time: f64,
     /// The longest such time, in seconds.
     pub max_connection_acquisition_time: f64,
-    /// The distribution of those times: mean, percentiles, maximum and buckets.
+    /// The distribution of those times: mean, percentiles, maximum and buckets. It has as many as there are
+    /// [`checkouts`](Status#structfield.checkouts); calls that failed are not in it.
     pub connection_acquisition_time: Histogram,
     /// The mean time for which a connection was held, in seconds, over all checkins.
     pub avg_connection_hold_time: f64,
@@ -124,11 +136,12 @@ pub struct Status {
     pub max_connection_hold_time: f64,
     /// The distribution of those times. Does not include connections that are still held.
     pub connection_hold_time: Histogram,
-    /// Pings before a checkout that failed or timed out.
+    #[doc = definition!(validation_failures)]
     pub validation_failures: u64,
-    /// Hooks that failed or panicked.
+    #[doc = definition!(hook_failures)]
     pub hook_failures: u64,
-    /// Health checks that failed: the monitor's, and those by [`Pool::health_check`](crate::Pool::health_check) and
+    #[doc = definition!(health_check_failures)]
+    /// They are the monitor's, and those by [`Pool::health_check`](crate::Pool::health_check) and
     /// [`Pool::ping`](crate::Pool::ping).
     pub health_check_failures: u64,
     /// When the last health check ended; `None` before the first. Does not count checks that were skipped, nor a
@@ -143,12 +156,12 @@ pub struct Status {
     /// Why the database cannot be reached, as last known: the latest failure of a health check or a connect. `None` before
     /// anything has failed, and once a connection has been opened, pinged or returned after use since that failure.
     pub database_error: Option<String>,
-    /// Checkouts that had to wait because no connection was idle and none was being opened for them: the pool was at capacity, or
-    /// 10 connects younger than one second were under way, or connecting is in trouble and one connect is made for all.
+    #[doc = definition!(exhausted)]
     pub pool_exhausted_count: u64,
-    /// Checkouts refused because as many callers were waiting as the setting max_waiting allows.
+    #[doc = definition!(overloaded)]
     pub overloaded_count: u64,
-    /// The text of the last connect error.
+    /// The text of the last connect error, whether or not a connect has succeeded since; see
+    /// [`connects_fail_for`](Status#structfield.connects_fail_for).
     pub last_error: Option<String>,
     /// When that error occurred.
     #[cfg_attr(
@@ -172,7 +185,7 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::time")
     )]
     pub peak_total_at: Option<SystemTime>,
-    /// The most callers that waited at once.
+    /// The most callers that were in the queue at once; each of them is counted in [`waited`](Status#structfield.waited).
     pub peak_waiting: u64,
     /// When that number was first reached.
     #[cfg_attr(
@@ -203,6 +216,14 @@ pub struct Status {
         serde(serialize_with = "crate::observe::as_json::seconds")
     )]
     pub unreachable_for: Option<Duration>,
+    /// For how long connects have failed. It begins and ends as the log tells, with "The database cannot be reached" and "The database
+    /// is reached again": with a connect that fails, and with one that succeeds if no other fails within a second. `None` if it is
+    /// over. While connections that are open still answer, this is set and `unreachable_for` is not.
+    #[cfg_attr(
+        feature = "serde",
+        serde(serialize_with = "crate::observe::as_json::seconds")
+    )]
+    pub connects_fail_for: Option<Duration>,
     /// For how long the pool has been exhausted, that is, for how long callers have waited for more than a second, timed out at
     /// capacity, or been refused because of max_waiting. Both the beginning and the end are noticed within two seconds.
     #[cfg_attr(

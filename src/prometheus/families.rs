@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::contract::connection_info::CloseReason;
+use crate::contract::counts::definition;
 use crate::observe::health::Health;
 use crate::prometheus::family::{Family, Read, counter, family, gauge, in_seconds, real, time};
 use crate::settings::PrePing;
@@ -172,19 +173,23 @@ pub(super) static FAMILIES: &[Family] = &[
         "The longest time that a connection was held since the pool was built. Does not count those still held.",
         |status| Some(status.max_connection_hold_time),
     ),
+    counter("db_pool_checkouts", definition!(checkouts), |status| {
+        status.checkouts
+    }),
     counter(
-        "db_pool_checkouts",
-        "Connections handed out. Does not count calls that failed.",
-        |status| status.checkouts,
+        "db_pool_failed_checkouts",
+        definition!(failed_checkouts),
+        |status| status.failed_checkouts,
     ),
-    counter(
-        "db_pool_checkins",
-        "Hand-outs that have ended in any way: returned, invalidated or detached.",
-        |status| status.checkins,
-    ),
+    counter("db_pool_waited", definition!(waited), |status| {
+        status.waited
+    }),
+    counter("db_pool_checkins", definition!(checkins), |status| {
+        status.checkins
+    }),
     counter(
         "db_pool_connections_created",
-        "Connections opened. Does not count those opened too late, which are closed without being used.",
+        definition!(created),
         |status| status.total_connections_created,
     ),
     family(
@@ -201,48 +206,43 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     counter(
         "db_pool_connections_detached",
-        "Connections that their holders took out of the pool for good.",
+        definition!(detached),
         |status| status.detached,
     ),
     counter(
         "db_pool_connection_errors",
-        "Connects that failed or were abandoned, counting each attempt. Does not count connections that were lost later.",
+        definition!(connection_errors),
         |status| status.connection_errors,
     ),
     counter(
         "db_pool_refused_full",
-        "Connects that the server refused because it had as many connections as it admits. db_pool_connection_errors counts them too.",
+        definition!(refused_full),
         |status| status.refused_full,
     ),
     counter(
         "db_pool_connection_timeouts",
-        "Checkouts that ended at their deadline. Does not count those that were refused or failed in another way.",
+        definition!(connection_timeouts),
         |status| status.connection_timeouts,
     ),
-    counter(
-        "db_pool_exhausted",
-        "Checkouts that had to wait because there was neither an idle connection nor room for another, including those that \
-         were served in the end.",
-        |status| status.pool_exhausted_count,
-    ),
-    counter(
-        "db_pool_overloaded",
-        "Checkouts refused because as many callers were waiting as the setting max_waiting allows. No other metric counts them.",
-        |status| status.overloaded_count,
-    ),
+    counter("db_pool_exhausted", definition!(exhausted), |status| {
+        status.pool_exhausted_count
+    }),
+    counter("db_pool_overloaded", definition!(overloaded), |status| {
+        status.overloaded_count
+    }),
     counter(
         "db_pool_validation_failures",
-        "Pings before hand-out that failed or timed out. Does not count health checks.",
+        definition!(validation_failures),
         |status| status.validation_failures,
     ),
     counter(
         "db_pool_hook_failures",
-        "Hooks that failed or panicked.",
+        definition!(hook_failures),
         |status| status.hook_failures,
     ),
     counter(
         "db_pool_abandoned_connects",
-        "Connects given up at connect_timeout or in favour of another one, including those that returned later.",
+        definition!(abandoned_connects),
         |status| status.abandoned_connects,
     ),
     gauge(
@@ -262,8 +262,7 @@ pub(super) static FAMILIES: &[Family] = &[
     ),
     counter(
         "db_pool_health_check_failures",
-        "Health checks that failed, both the monitor's and those asked for. Does not count those skipped because the pool was \
-         exhausted.",
+        definition!(health_check_failures),
         |status| status.health_check_failures,
     ),
     time(

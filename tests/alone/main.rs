@@ -8,6 +8,7 @@ mod driver_echo;
 mod episodes;
 mod fork;
 mod fork_first;
+mod holders;
 #[cfg(feature = "http")]
 mod http_exhausted;
 #[cfg(all(feature = "http", target_os = "linux"))]

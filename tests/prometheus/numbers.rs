@@ -48,6 +48,8 @@ fn expected(pool: &str, status: &Status) -> BTreeMap<(String, Labels), f64> {
             status.connection_hold_time.count(),
         ),
         ("checkouts_total", status.checkouts),
+        ("failed_checkouts_total", status.failed_checkouts),
+        ("waited_total", status.waited),
         ("checkins_total", status.checkins),
         (
             "connections_created_total",

@@ -535,7 +535,7 @@ pub fn state(status: &Status) -> (u64, u64, u64, u64) {
     )
 }
 
-/// Asserts both laws of the counters.
+/// Asserts the laws of the counters.
 #[track_caller]
 pub fn assert_laws(status: &Status) {
     let closed_and_open = status.total_connections_closed + status.detached + status.total;
@@ -553,6 +553,22 @@ pub fn assert_laws(status: &Status) {
         status.total - status.checked_out,
         "{status:#?}"
     );
+    assert_eq!(
+        status.connection_acquisition_time.count(),
+        status.checkouts,
+        "{status:#?}"
+    );
+    for (part, whole) in [
+        (
+            status.connection_timeouts + status.overloaded_count,
+            status.failed_checkouts,
+        ),
+        (status.pool_exhausted_count, status.waited),
+        (status.peak_waiting, status.waited),
+        (status.refused_full, status.connection_errors),
+    ] {
+        assert!(part <= whole, "{part} of {whole}: {status:#?}");
+    }
 }
 
 /// Waits for what another thread is about to make true; fails after ten seconds.

@@ -10,6 +10,9 @@ const CHARTS = [
   { title: "Hold of a connection", unit: "logarithmic", kind: "times", series: [["hold_p50", "p50"], ["hold_p99", "p99"]], write: time },
 ];
 
+// Where a status has the counts of the bars, since the pool was built.
+const TOTALS = { timeouts: "connection_timeouts", errors: "connection_errors" };
+
 function charts() {
   const hint = element("p", { class: "hint" });
   const figures = CHARTS.map(figure);
@@ -49,10 +52,10 @@ function figure(chart) {
     const all = chart.kind === "bars" ? summed(samples, chart.series) : samples;
     const span = chart.kind === "bars" ? all.every : undefined;
     say(unit, span ? `per ${lasting(span / 1e3)}` : chart.unit);
-    keys.forEach((entry, index) => say(entry.lastChild, now(chart, samples, chart.series[index][0])));
+    keys.forEach((entry, index) => say(entry.lastChild, now(chart, samples, chart.series[index][0], status)));
     say(capacity.lastChild, count(status.total_capacity));
     capacity.hidden = !isNear(chart, samples, status);
-    mark(picture, "aria-label", inWords(chart, all));
+    mark(picture, "aria-label", inWords(chart, all, status));
     mark(picture, "width", width);
     mark(picture, "viewBox", `0 0 ${width} ${HEIGHT}`);
     picture.replaceChildren(...plot(chart, all, status, hours(samples), width));
@@ -70,19 +73,20 @@ function isNear(chart, samples, status) {
   return chart.kind === "level" && samples.some((sample) => Math.max(sample.used, sample.waiting) * 3 >= status.total_capacity);
 }
 
-// Of counts, all that the picture shows; else the last.
-function now(chart, samples, name) {
+// Of counts, all that the picture shows, and of how many since the start; else the last.
+function now(chart, samples, name, status) {
   if (chart.kind === "bars") {
-    return chart.write(samples.reduce((sum, sample) => sum + sample[name], 0));
+    const [shown, all] = [samples.reduce((sum, sample) => sum + sample[name], 0), status[TOTALS[name]]];
+    return shown < all ? `${chart.write(shown)} of ${chart.write(all)}` : chart.write(shown);
   }
   const value = samples.at(-1)[name];
   return chart.kind === "times" && !(value > 0) ? "–" : chart.write(value);
 }
 
-function inWords(chart, samples) {
+function inWords(chart, samples, status) {
   const words = chart.series.map(([name, word]) => {
     const most = samples.reduce((best, sample) => (sample[name] > best[name] ? sample : best));
-    return `${word}: ${chart.kind === "bars" ? "in all" : "now"} ${now(chart, samples, name)}, most ${chart.write(most[name])} at ${moment(most.at)}`;
+    return `${word}: ${chart.kind === "bars" ? "in all" : "now"} ${now(chart, samples, name, status)}, most ${chart.write(most[name])} at ${moment(most.at)}`;
   });
   return `${chart.title} since ${moment(samples[0].at)}. ${words.join("; ")}.`;
 }

@@ -4,7 +4,7 @@
 const LEVELS = ["healthy", "warning", "critical"];
 const SIGNS = ["✓", "!", "✕"];
 
-// How long a failed connect is news, in seconds.
+// How long a failed connect is news, in seconds, if none has succeeded since.
 const NEWS = 60;
 
 function findings(status) {
@@ -20,7 +20,7 @@ function findings(status) {
     found.push({ level: 2, word: "database unreachable", text: `The database cannot be reached${told ? "." : `: ${status.database_error}`}` });
   } else if (status.full_since !== null) {
     found.push({ level: 1, word: "server full", text: `The server accepts no more connections since ${since(status, status.full_since)}; this pool has ${count(status.total)} of ${count(status.total_capacity)}.` });
-  } else if (status.last_error && age(status.last_error_at) < NEWS) {
+  } else if (status.connects_fail_for !== null && age(status.last_error_at) < NEWS) {
     found.push({ level: 1, word: "connects fail", text: `A connect failed at ${since(status, status.last_error_at)}: ${status.last_error}` });
   }
   if (status.unsuited_for !== null) {
@@ -55,8 +55,8 @@ function badges(status) {
   const others = findings(status).filter((finding) => finding.word);
   const health = { level: LEVELS.indexOf(status.health), word: status.health };
   if (others.length > 0 && health.level === 0) {
-    // Only its places are: no green beside what is wrong.
-    return [...others, { level: -1, word: "capacity healthy" }];
+    // Only its places are: no green beside what is wrong, and no such word where callers wait for them.
+    return status.waiting_requests > 0 ? others : [...others, { level: -1, word: "capacity healthy" }];
   }
   return [health, ...others].sort((one, other) => other.level - one.level);
 }

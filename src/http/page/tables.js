@@ -6,7 +6,7 @@ function times() {
   const rows = [["count", "count", count], ["mean", "mean", time], ["p50", "p50", time], ["p90", "p90", time], ["p99", "p99", time], ["p99.9", "p999", time], ["longest", "max", time]];
   const cells = rows.map(([word]) => element("tr", {}, element("th", { scope: "row" }, word), element("td"), element("td")));
   const head = element("tr", {}, element("td"), element("th", { scope: "col" }, "wait"), element("th", { scope: "col" }, "hold"));
-  const node = element("section", {}, element("h3", {}, "Waits and holds"), element("table", { class: "figures" }, element("thead", {}, head), element("tbody", {}, ...cells)));
+  const node = element("section", {}, element("h3", {}, "Waits until hand-out, and holds"), element("table", { class: "figures" }, element("thead", {}, head), element("tbody", {}, ...cells)));
   const update = (status) => rows.forEach(([, name, write], index) => {
     [status.connection_acquisition_time, status.connection_hold_time].forEach((times, column) => {
       say(cells[index].children[column + 1], times.count > 0 || name === "count" ? write(times[name]) : "–");
@@ -70,13 +70,14 @@ function errors(status) {
   return [
     ["last connect error", status.last_error ? `${status.last_error}, ${since(status, status.last_error_at)}` : "none"],
     ["last health check", checked ?? "none yet"],
-    ["checkouts timed out", count(status.connection_timeouts)],
+    ["calls that failed", count(status.failed_checkouts)],
+    ["of them timed out", count(status.connection_timeouts)],
     ["failed connects", count(status.connection_errors)],
     ["of them refused by a full server", number(status.refused_full)],
     ["failed tests before hand-out", number(status.validation_failures)],
     ["failed health checks", number(status.health_check_failures)],
     ["failed hooks", number(status.hook_failures)],
-    ["refused by max_waiting", number(status.overloaded_count)],
+    ["calls refused by max_waiting", number(status.overloaded_count)],
     ["driver calls that hang now", number(status.abandoned)],
     ["abandoned connects", number(status.abandoned_connects)],
   ];
@@ -87,12 +88,13 @@ function counts(status) {
   const recent = status.recent;
   return [
     ["handed out", count(status.checkouts)],
-    ["of them had to wait", count(status.pool_exhausted_count)],
+    ["calls that waited, served or not", count(status.waited)],
+    ["of them for want of a connection", count(status.pool_exhausted_count)],
     ["opened", count(status.total_connections_created)],
     ["closed", count(status.total_connections_closed)],
     ["closed by reason", reasons.length > 0 ? reasons.join(", ") : null],
     ["detached", status.detached > 0 ? count(status.detached) : null],
-    ["in the last 5 minutes", recent && `${count(recent.checkouts)} handed out, ${count(recent.pool_exhausted_count)} had to wait, ${count(recent.connection_timeouts)} timed out; in use at the 99th percentile: ${count(recent.checked_out_p99)}`],
+    ["in the last 5 minutes", recent && `${count(recent.checkouts)} handed out, ${count(recent.failed_checkouts)} failed, ${count(recent.connection_timeouts)} of them timed out; ${count(recent.waited)} waited, ${count(recent.pool_exhausted_count)} of them for want of a connection; in use at the 99th percentile: ${count(recent.checked_out_p99)}`],
   ];
 }
 

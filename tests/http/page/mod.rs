@@ -2,6 +2,7 @@
 //!
 //! If the environment variable QUEUEPOOL_PAGE_SHOTS names a folder, screenshots are left there for people to look at.
 
+mod agreement;
 mod browser;
 mod charts;
 mod content;
