@@ -15,6 +15,7 @@ pub(crate) mod instant;
 pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
+pub(crate) mod mask;
 pub(crate) mod name;
 pub(crate) mod one_by_one;
 pub(crate) mod panics;

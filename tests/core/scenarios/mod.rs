@@ -10,6 +10,7 @@ mod customizer;
 mod failures;
 mod fairness;
 mod hooks;
+mod idle_for;
 mod leaks;
 mod lifecycle;
 mod others_code;
