@@ -168,3 +168,63 @@ fn databases_and_registries_have_theirs() -> Result<(), Error> {
     assert_eq!(registry.status().len(), 6);
     db.close(Duration::from_secs(5))
 }
+
+#[test]
+fn a_closed_pool_and_a_closed_database_say_so() -> Result<(), Error> {
+    let pool = generic(Nothing)?;
+    let other = pool.clone();
+    assert!(!pool.is_closed());
+    pool.close(Duration::from_secs(5))?;
+    assert!(pool.is_closed() && other.is_closed());
+    let db = Database::open("sqlite::memory:")?;
+    assert!(!db.is_closed());
+    db.close(Duration::from_secs(5))?;
+    assert!(db.is_closed());
+    Ok(())
+}
+
+/// They are parts of structs that derive it.
+#[test]
+fn every_builder_can_be_printed() -> Result<(), Error> {
+    let small = Settings::default().pool_size(3);
+    let pool = Pool::builder(Nothing)
+        .name("orders")
+        .settings(small.clone());
+    let database = Database::builder("sqlite::memory:")
+        .name("orders")
+        .settings(small);
+    for printed in [format!("{pool:?}"), format!("{database:?}")] {
+        assert!(
+            printed.contains("orders") && printed.contains("pool_size: 3"),
+            "{printed}"
+        );
+    }
+    let both = queuepool::ReadWrite::new(generic(Nothing)?).replica(generic(Nothing)?);
+    assert!(format!("{both:?}").contains("replicas: 1"));
+    Ok(())
+}
+
+/// The fields are numbers of seconds, as the metrics are.
+#[test]
+fn every_time_of_a_status_can_be_had_as_a_duration() -> Result<(), Error> {
+    let pool = generic(Nothing)?;
+    let earlier = pool.status();
+    let held = pool.get()?;
+    std::thread::sleep(Duration::from_millis(2));
+    drop(held);
+    let status = pool.status();
+    let longest: Duration = status.max_connection_hold_time();
+    assert!(longest >= Duration::from_millis(2));
+    assert_eq!(longest.as_secs_f64(), status.max_connection_hold_time);
+    assert_eq!(status.avg_connection_hold_time(), longest);
+    assert_eq!(status.connection_hold_time.max_duration(), longest);
+    assert_eq!(status.connection_hold_time.sum_duration(), longest);
+    let waited = [
+        status.avg_connection_acquisition_time(),
+        status.max_connection_acquisition_time(),
+    ];
+    assert!(waited[0] <= waited[1]);
+    let since = status.since(&earlier);
+    assert_eq!(since.seconds().as_secs_f64(), since.seconds);
+    Ok(())
+}
