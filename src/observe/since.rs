@@ -1,15 +1,18 @@
 //! What happened between two snapshots of a pool.
 
+use std::time::Duration;
+
 use crate::base::histogram::Histogram;
 use crate::observe::status::Status;
 
 /// The difference between two snapshots of one pool, as returned by [`Status::since`]: it counts only the events between them, and
 /// the times of only those checkouts and checkins.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Since {
-    /// The time between the two snapshots, in seconds, on the machine's monotonic clock.
+    /// The time between the two snapshots, in seconds, on the machine's monotonic clock; by the clock of the day if one of them was
+    /// read back from JSON.
     pub seconds: f64,
     /// Connections checked out.
     pub checkouts: u64,
@@ -67,10 +70,7 @@ impl Status {
     pub fn since(&self, earlier: &Status) -> Since {
         let between = |of: fn(&Status) -> u64| of(self).saturating_sub(of(earlier));
         Since {
-            seconds: self
-                .taken
-                .saturating_duration_since(earlier.taken)
-                .as_secs_f64(),
+            seconds: self.time_since(earlier).as_secs_f64(),
             checkouts: between(|status| status.checkouts),
             checkins: between(|status| status.checkins),
             total_connections_created: between(|status| status.total_connections_created),
@@ -91,6 +91,16 @@ impl Status {
             connection_hold_time: self
                 .connection_hold_time
                 .since(&earlier.connection_hold_time),
+        }
+    }
+}
+
+impl Status {
+    /// On the monotonic clock, unless one of the two was read back.
+    fn time_since(&self, earlier: &Status) -> Duration {
+        match (self.taken, earlier.taken) {
+            (Some(now), Some(then)) => now.saturating_duration_since(then),
+            _ => self.at.duration_since(earlier.at).unwrap_or_default(),
         }
     }
 }

@@ -91,6 +91,7 @@ impl<M: Manager> Shared<M> {
             .map(|record| Holder {
                 thread: record.thread,
                 location: record.location,
+                line: None,
                 held_for: now.saturating_duration_since(record.since),
                 connection_id: record.connection_id,
             })
@@ -100,7 +101,7 @@ impl<M: Manager> Shared<M> {
         Status {
             name: self.name.to_string(),
             at: SystemTime::now(),
-            taken,
+            taken: Some(taken),
             uptime: now.saturating_duration_since(self.built),
             closed,
             pool_type: self.pool_type(),
