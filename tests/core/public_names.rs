@@ -228,3 +228,59 @@ fn every_time_of_a_status_can_be_had_as_a_duration() -> Result<(), Error> {
     assert_eq!(since.seconds().as_secs_f64(), since.seconds);
     Ok(())
 }
+
+/// What belongs to a driver of one's own, to hooks or to the status has a module, and the front page is short. The names at the root
+/// stay what they were.
+#[test]
+fn the_names_in_modules_are_those_at_the_root() {
+    fn same<T>(_: fn(&T), _: fn(&T)) {}
+    same(|_: &queuepool::driver::Call| (), |_: &queuepool::Call| ());
+    same(
+        |_: &queuepool::driver::Extent| (),
+        |_: &queuepool::Extent| (),
+    );
+    same(|_: &queuepool::driver::Reset| (), |_: &queuepool::Reset| ());
+    same(
+        |_: &queuepool::driver::Replication| (),
+        |_: &queuepool::Replication| (),
+    );
+    same(
+        |_: &queuepool::driver::ServerLimit| (),
+        |_: &queuepool::ServerLimit| (),
+    );
+    same(
+        |_: &queuepool::hooks::HookError| (),
+        |_: &queuepool::HookError| (),
+    );
+    same(
+        |_: &queuepool::status::HealthCheck| (),
+        |_: &queuepool::HealthCheck| (),
+    );
+    same(
+        |_: &queuepool::status::Histogram| (),
+        |_: &queuepool::Histogram| (),
+    );
+    same(
+        |_: &queuepool::status::Recent| (),
+        |_: &queuepool::Recent| (),
+    );
+    same(
+        |_: &queuepool::status::Sample| (),
+        |_: &queuepool::Sample| (),
+    );
+    same(|_: &queuepool::status::Since| (), |_: &queuepool::Since| ());
+
+    let root = include_str!("../../src/lib.rs");
+    let shown = root
+        .split("\npub use ")
+        .skip(1)
+        .zip(root.split("\npub use "))
+        .filter(|(_, before)| !before.ends_with("#[doc(hidden)]"))
+        .map(|(names, _)| names.split(';').next().unwrap_or_default())
+        .map(|names| names.split(',').count())
+        .sum::<usize>();
+    assert!(
+        (20..=30).contains(&shown),
+        "{shown} names and r2d2 on the front page"
+    );
+}

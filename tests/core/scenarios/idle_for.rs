@@ -52,8 +52,14 @@ fn hooks_are_told_the_same() {
     let pool = server
         .builder(settings())
         .clock(clock.clone())
-        .on_connect(move |_, info| Ok(connect(info)))
-        .on_checkout(move |_, info| Ok(checkout(info)))
+        .on_connect(move |_, info| {
+            connect(info);
+            Ok(())
+        })
+        .on_checkout(move |_, info| {
+            checkout(info);
+            Ok(())
+        })
         .on_checkin(move |_, info| checkin(info))
         .on_close(move |info, _| close(info))
         .build()
