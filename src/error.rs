@@ -16,6 +16,9 @@ pub(crate) const URL: &str = "the database URL";
 /// Stands in an error for a value which may be a password, or a part of one.
 pub(crate) const NOT_SHOWN: &str = "(not shown: it may contain a password)";
 
+/// Stands in the text of an error where a server or a proxy had sent back the pool's own password.
+pub(crate) const MASKED: &str = "***";
+
 /// What kind of failure an error is, to match on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -51,7 +54,9 @@ pub enum ErrorKind {
 /// The error of every fallible call of this crate.
 ///
 /// Match on [`kind`](Error::kind), print the error for the whole story, and reach the driver's own error through
-/// [`source`](StdError::source) and `downcast_ref`. The text never contains a password.
+/// [`source`](StdError::source) and `downcast_ref`. The text never contains a password: one that the server, or a proxy, sends back in
+/// what it says is masked as `***`, if it has four characters or more and is not the user's or the database's name. The driver's own
+/// error beneath is as the server sent it, so do not log it by itself.
 ///
 /// Print it with `{}`: one line has all that an operator needs, the driver's words included. Whoever prints the chain of sources, as
 /// anyhow does with `{:#}` and in `main`'s result, gets the driver's words twice, because the source is there to be downcast and is in
@@ -196,7 +201,11 @@ impl fmt::Debug for Error {
             .field("kind", &self.0.kind)
             .field("message", &self.0.message);
         if let Some(source) = &self.0.source {
-            debug.field("source", &source.to_string());
+            // What was masked above stands in the driver's own text.
+            match self.0.message.contains(MASKED) {
+                true => debug.field("source", &format_args!("{NOT_SHOWN}")),
+                false => debug.field("source", &source.to_string()),
+            };
         }
         debug.finish()
     }

@@ -74,20 +74,59 @@ mod settings;
 mod tls;
 mod upkeep;
 
+/// What a driver of your own implements, and what it answers with. The bundled drivers need none of it.
+///
+/// [`Driver`] is the trait, with a default for each of its methods, and its documentation tells which of them runs where.
+pub mod driver {
+    pub use crate::contract::call::{Call, Reset};
+    pub use crate::contract::driver::{Driver, Manager};
+    pub use crate::contract::error_class::{ErrorClass, Extent};
+    pub use crate::contract::replication::Replication;
+    pub use crate::contract::server_limit::ServerLimit;
+    pub use crate::pool::source::Source;
+}
+
+/// What hooks are told and what they answer. They are added with [`Builder::on_connect`](crate::Builder::on_connect) and its like.
+pub mod hooks {
+    pub use crate::contract::connection_info::{CloseReason, ConnectionInfo};
+    pub use crate::contract::error_class::ErrorClass;
+    pub use crate::contract::hooks::HookError;
+}
+
+/// What a pool tells of itself: its [`Status`] at one instant, what happened [`Since`] another,
+/// and the monitor's [`Sample`]s of the last hour.
+pub mod status {
+    pub use crate::base::histogram::Histogram;
+    pub use crate::contract::server_limit::ServerLimit;
+    pub use crate::observe::checked::HealthCheck;
+    pub use crate::observe::health::Health;
+    pub use crate::observe::history::{Recent, Sample};
+    pub use crate::observe::since::Since;
+    pub use crate::observe::status::{Holder, Status};
+}
+
+// Where the documentation hides a name, one of the modules above shows it.
 #[doc(hidden)]
 pub use base::clock::Clock;
+#[doc(hidden)]
 pub use base::histogram::Histogram;
 pub use checkout::connection::Connection;
+#[doc(hidden)]
 pub use contract::call::{Call, Reset};
 pub use contract::cancellation::CancellationToken;
 pub use contract::connection_info::{CloseReason, ConnectionInfo};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use contract::credentials::Credentials;
 pub use contract::driver::{Driver, Manager};
-pub use contract::error_class::{ErrorClass, Extent};
+pub use contract::error_class::ErrorClass;
+#[doc(hidden)]
+pub use contract::error_class::Extent;
 pub use contract::extensions::Extensions;
+#[doc(hidden)]
 pub use contract::hooks::HookError;
+#[doc(hidden)]
 pub use contract::replication::Replication;
+#[doc(hidden)]
 pub use contract::server_limit::ServerLimit;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::Database;
@@ -96,13 +135,17 @@ pub use database::any_connection::AnyConnection;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 pub use database::builder::DatabaseBuilder;
 pub use error::{Error, ErrorKind};
+#[doc(hidden)]
 pub use observe::checked::HealthCheck;
 pub use observe::health::Health;
+#[doc(hidden)]
 pub use observe::history::{Recent, Sample};
+#[doc(hidden)]
 pub use observe::since::Since;
 pub use observe::status::{Holder, Status};
 pub use pool::Pool;
 pub use pool::builder::Builder;
+#[doc(hidden)]
 pub use pool::source::Source;
 /// The crate that this one stands on, in the version it is built with, for managers of your own.
 pub use r2d2;

@@ -192,14 +192,23 @@ impl Registry {
         Registry::default()
     }
 
-    /// Adds a pool or a database under a name, and returns the registry so that the next can be added. A
-    /// [`ReadWrite`](crate::ReadWrite) is added as its parts: `orders/primary`, `orders/replica-1` and so on. The name `orders`
-    /// then leads to the primary. A pool that was given no name takes the one that it has here, in the status, in errors and in the
-    /// log; see [`Builder::name`](crate::Builder::name).
+    /// As [`insert`](Registry::insert), and returns the registry, so that the next can be added.
     ///
     /// # Errors
-    /// Settings if the name is blank, taken, or longer than 200 characters.
+    /// As [`insert`](Registry::insert).
     pub fn add(self, name: &str, member: impl Into<Member>) -> Result<Self, Error> {
+        self.insert(name, member)?;
+        Ok(self)
+    }
+
+    /// Adds a pool or a database under a name, for all clones of this registry. A [`ReadWrite`](crate::ReadWrite) is added as its
+    /// parts: `orders/primary`, `orders/replica-1` and so on. The name `orders` then leads to the primary. A pool that was given no
+    /// name takes the one that it has here, in the status, in errors and in the log; see [`Builder::name`](crate::Builder::name).
+    ///
+    /// # Errors
+    /// Settings if the name is blank, taken, or longer than 200 characters. Unlike a map, a registry replaces nothing:
+    /// [`remove`](Registry::remove) the old one first.
+    pub fn insert(&self, name: &str, member: impl Into<Member>) -> Result<(), Error> {
         name::check(name)?;
         let member = member.into();
         let parts: Vec<(String, Member)> = match member.0.parts() {
@@ -223,8 +232,36 @@ impl Registry {
             member.0.inside().unwrap_or(member).0.adopt(name);
         }
         members.extend(parts);
-        drop(members);
-        Ok(self)
+        Ok(())
+    }
+
+    /// Takes the member of that name out, for all clones of this registry, and returns it; `None` if there is none. The pool is not
+    /// closed by this, unless the member that is returned was its last handle and is dropped. Of a
+    /// [`ReadWrite`](crate::ReadWrite), the name under which it was added takes out all parts and returns the primary; the parts
+    /// cannot be taken out one by one.
+    pub fn remove(&self, name: &str) -> Option<Member> {
+        let removed: Vec<Member> = {
+            let mut members = self.members.write();
+            match members.get(name) {
+                Some(member) if member.0.inside().is_some() => return None,
+                Some(_) => members.remove(name).into_iter().collect(),
+                None => {
+                    let part = format!("{name}/");
+                    let is_part = |(key, member): &(&String, &Member)| {
+                        key.starts_with(&part) && member.0.inside().is_some()
+                    };
+                    let parts: Vec<String> = members
+                        .iter()
+                        .filter(is_part)
+                        .map(|(key, _)| key.clone())
+                        .collect();
+                    let taken = parts.iter().filter_map(|part| members.remove(part));
+                    taken.collect()
+                }
+            }
+        };
+        // The primary's part sorts before the replicas'. What is dropped here may close a pool, so no lock is held.
+        removed.into_iter().next()
     }
 
     /// Returns the member of that name.

@@ -1,5 +1,8 @@
 //! The distribution of durations, as counts in buckets, four to each doubling.
 
+#[cfg(feature = "serde")]
+mod json;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -35,6 +38,11 @@ impl Default for Histogram {
             max: 0,
         }
     }
+}
+
+/// Seconds as a duration. No statistic is negative or without end, but one that was read back may be anything.
+pub(crate) fn in_full(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
 }
 
 /// The bucket of a duration.
@@ -146,6 +154,30 @@ impl Histogram {
         0.0
     }
 
+    /// [`sum`](Histogram::sum) as a duration.
+    #[must_use]
+    pub fn sum_duration(&self) -> Duration {
+        in_full(self.sum())
+    }
+
+    /// [`mean`](Histogram::mean) as a duration.
+    #[must_use]
+    pub fn mean_duration(&self) -> Duration {
+        in_full(self.mean())
+    }
+
+    /// [`max`](Histogram::max) as a duration.
+    #[must_use]
+    pub fn max_duration(&self) -> Duration {
+        in_full(self.max())
+    }
+
+    /// [`percentile`](Histogram::percentile) as a duration.
+    #[must_use]
+    pub fn percentile_duration(&self, quantile: f64) -> Duration {
+        in_full(self.percentile(quantile))
+    }
+
     /// The buckets that are not empty, shortest first: the upper end in seconds, which is not in the bucket (infinite for the last
     /// one), and the count.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
@@ -183,30 +215,6 @@ impl fmt::Debug for Histogram {
             .field("p999", &self.percentile(0.999))
             .field("max", &self.max())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(feature = "serde")]
-impl serde::Serialize for Histogram {
-    /// `count`, `sum`, `mean`, `p50`, `p90`, `p99`, `p999`, `max` and `buckets`, a list of `[upper end, count]` with null for
-    /// an end that is infinite.
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let buckets: Vec<(Option<f64>, u64)> = self
-            .buckets()
-            .map(|(upper, count)| (upper.is_finite().then_some(upper), count))
-            .collect();
-        let mut out = serializer.serialize_struct("Histogram", 9)?;
-        out.serialize_field("count", &self.count())?;
-        out.serialize_field("sum", &self.sum())?;
-        out.serialize_field("mean", &self.mean())?;
-        out.serialize_field("p50", &self.percentile(0.5))?;
-        out.serialize_field("p90", &self.percentile(0.9))?;
-        out.serialize_field("p99", &self.percentile(0.99))?;
-        out.serialize_field("p999", &self.percentile(0.999))?;
-        out.serialize_field("max", &self.max())?;
-        out.serialize_field("buckets", &buckets)?;
-        out.end()
     }
 }
 

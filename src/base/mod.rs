@@ -15,6 +15,8 @@ pub(crate) mod instant;
 pub(crate) mod log;
 #[cfg(queuepool_loom)]
 pub(crate) mod loom;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) mod mask;
 pub(crate) mod name;
 pub(crate) mod one_by_one;
 pub(crate) mod panics;

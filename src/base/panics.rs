@@ -1,9 +1,11 @@
 //! What is done with other people's panics.
 
 use std::any::Any;
-use std::fmt;
+use std::error::Error;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use crate::error::chain;
 
 /// What a panic said.
 fn words(panic: &(dyn Any + Send)) -> &str {
@@ -73,7 +75,7 @@ pub(crate) fn let_go(what: impl Sized) {
     }
 }
 
-/// What somebody else's error says, which may panic instead.
-pub(crate) fn text(error: &(impl fmt::Display + ?Sized)) -> String {
-    catch(|| error.to_string()).unwrap_or_else(|said| format!("an error that panics: {said}"))
+/// What somebody else's error says, and those beneath it, which may panic instead.
+pub(crate) fn text(error: &(dyn Error + 'static)) -> String {
+    catch(|| chain(error)).unwrap_or_else(|said| format!("an error that panics: {said}"))
 }

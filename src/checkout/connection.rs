@@ -10,6 +10,8 @@ use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
 use crate::contract::extensions::Extensions;
+#[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+use crate::error::chain;
 use crate::gate::lease::Lease;
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
 use crate::gate::verdict::Verdict;
@@ -173,6 +175,13 @@ impl<M: Manager> Connection<M> {
     #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
     pub(crate) fn refuses_query(this: &Self, error: &M::Error) -> bool {
         Shared::kept(this.lease().live()).refuses_query(error)
+    }
+
+    /// What the driver's error says, without the pool's own password.
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn words(this: &Self, error: &M::Error) -> String {
+        let pool = Shared::kept(this.lease().live());
+        pool.mask(chain(error))
     }
 
     fn lease(&self) -> &Lease<M> {

@@ -131,9 +131,10 @@ impl<M: Manager> Shared<M> {
             has_answered,
         } = returned;
         let live = lease.live_mut();
-        live.idle_since = self.clock.at(now);
+        live.info.idle_since = self.clock.at(now);
+        live.info.taken = None;
         if has_answered {
-            live.proven = live.idle_since;
+            live.proven = live.info.idle_since;
         }
         let mut gate = self.gate.lock_queue();
         if has_answered {

@@ -8,7 +8,6 @@ use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::contract::hooks::HookFailure;
 use crate::error::{Error, ErrorKind};
-use crate::gate::failure::Failure;
 use crate::gate::lease::Lease;
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
@@ -133,6 +132,7 @@ impl<M: Manager> Shared<M> {
         mut lease: Lease<M>,
         turn: &mut Turn<M>,
     ) -> Result<Option<Lease<M>>, Error> {
+        lease.live_mut().taken_at(self.clock.now());
         let called = self.run_hook("checkout", |hooks| {
             let (connection, info) = lease.live_mut().as_hooks_see_it();
             hooks.checking_out(connection, info)
@@ -145,7 +145,7 @@ impl<M: Manager> Shared<M> {
         match failure {
             HookFailure::Panicked(panic) => panic.resume(),
             refused if turn.refusals >= REFUSALS => {
-                Err(Failure::of_hook("checkout", refused).error)
+                Err(self.failed_hook("checkout", refused).error)
             }
             HookFailure::Refused(_) => Ok(None),
         }

@@ -15,6 +15,10 @@ pub struct ConnectionInfo {
     pub(crate) opened: Instant,
     pub(crate) clock: Clock,
     pub(crate) checkouts: u64,
+    /// When it last became idle, or was opened.
+    pub(crate) idle_since: Instant,
+    /// When it was taken; `None` while it is not out.
+    pub(crate) taken: Option<Instant>,
     pub(crate) read_only: Option<bool>,
 }
 
@@ -37,6 +41,15 @@ impl ConnectionInfo {
         self.clock.now().saturating_duration_since(self.opened)
     }
 
+    /// How long the connection had been idle when it was checked out, for hooks and its holder. Zero if it was opened for this
+    /// checkout, or handed on by its last holder. For a connection that is not checked out, such as one that is closed while it is
+    /// idle: how long it has been idle.
+    #[must_use]
+    pub fn idle_for(&self) -> Duration {
+        let until = self.taken.unwrap_or_else(|| self.clock.now());
+        until.saturating_duration_since(self.idle_since)
+    }
+
     /// How often the connection has been checked out.
     #[must_use]
     pub fn checkouts(&self) -> u64 {
@@ -55,7 +68,7 @@ impl ConnectionInfo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(
     feature = "serde",
-    derive(serde::Serialize),
+    derive(serde::Serialize, serde::Deserialize),
     serde(rename_all = "snake_case")
 )]
 #[non_exhaustive]

@@ -14,12 +14,7 @@ pub trait Manager: r2d2::ManageConnection<Error: Send + Sync> {}
 
 impl<M: r2d2::ManageConnection<Error: Send + Sync>> Manager for M {}
 
-/// What the pool must know about a driver beyond opening a connection: how to ping and reset connections, what its errors mean,
-/// and which of its calls end by themselves.
-///
-/// Every method has a default, and a manager without a driver gets all of the defaults: its ping is `is_valid`, a failed ping
-/// means that the connection is lost, and a failed connect is worth another attempt. The bundled drivers
-/// (modules `postgres`, `mysql` and `sqlite`) implement everything that applies to their databases.
+#[doc = include_str!("driver.md")]
 pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Called once when the pool is built, before any connection is opened. This is the place to take connect_timeout,
     /// command_timeout, validation_query and echo from `settings`.
@@ -183,6 +178,15 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         None
     }
 
+    /// Takes the passwords of this manager out of a text in which a server, a proxy or a hook may have sent them back: a part of an
+    /// error, and with it of the log, the status and the events. `None`, the default, leaves the text as it is. The bundled drivers
+    /// put `***` in place of the password of the URL or the configuration, and of the last four that came from a closure, if it has
+    /// four characters or more (a shorter one would mask parts of ordinary words) and is not the user's or the database's name.
+    /// It must not block.
+    fn mask(&self, _manager: &M, _text: &str) -> Option<String> {
+        None
+    }
+
     /// Explains a failed connect to whoever has to mend it, if the driver's own text does not: which side refused what, and what
     /// would be right. The explanation is added to the text of the error, and must not contain a secret.
     fn explain(&self, _manager: &M, _error: &M::Error) -> Option<String> {
@@ -332,3 +336,6 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 pub(crate) struct Undescribed;
 
 impl<M: Manager> Driver<M> for Undescribed {}
+
+#[cfg(test)]
+mod tests;

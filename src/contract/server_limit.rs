@@ -2,7 +2,7 @@
 
 /// How many connections a server accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct ServerLimit {
     /// The limit for all clients together: `max_connections` on PostgreSQL, MySQL and MariaDB.

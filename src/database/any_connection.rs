@@ -19,7 +19,7 @@ use crate::drivers::mysql::{MySqlManager, statements as mysql};
 use crate::drivers::postgres::{PostgresManager, statements as postgres};
 #[cfg(feature = "sqlite")]
 use crate::drivers::sqlite::{SqliteManager, statements as sqlite};
-use crate::error::{Error, ErrorKind, chain};
+use crate::error::{Error, ErrorKind};
 
 /// A connection of whichever driver the database has: a small common interface, and the typed connection inside.
 #[must_use = "a connection that is dropped at once goes back unused"]
@@ -297,7 +297,7 @@ pub(super) fn run<M: Manager, T>(
             | ErrorClass::Permanent
             | ErrorClass::Statement => ErrorKind::Statement,
         };
-        Error::new(kind, chain(&error)).with_source(Arc::new(error))
+        Error::new(kind, Connection::words(connection, &error)).with_source(Arc::new(error))
     })
 }
 
@@ -308,7 +308,8 @@ fn ping<M: Manager>(connection: &mut Connection<M>) -> Result<(), Error> {
             false => (ErrorKind::Connect, "the ping failed"),
         };
         Connection::note_error(connection, &error);
-        Error::new(kind, format!("{what}: {}", chain(&error))).with_source(Arc::new(error))
+        let words = Connection::words(connection, &error);
+        Error::new(kind, format!("{what}: {words}")).with_source(Arc::new(error))
     })
 }
 

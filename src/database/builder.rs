@@ -1,6 +1,7 @@
 //! Describing a database before it is opened.
 
 use std::error::Error as StdError;
+use std::fmt;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 use std::sync::Arc;
 use std::time::Duration;
@@ -263,5 +264,15 @@ impl DatabaseBuilder {
             builder = builder.on_error(hook);
         }
         builder
+    }
+}
+
+impl fmt::Debug for DatabaseBuilder {
+    /// Without the URL, which may hold a password where nobody looks for one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseBuilder")
+            .field("name", &self.name)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

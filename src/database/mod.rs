@@ -213,6 +213,12 @@ impl Database {
         with_pool!(self, pool => pool.close(deadline))
     }
 
+    /// Whether the database's pool has been closed; see [`Pool::is_closed`].
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        with_pool!(self, pool => pool.is_closed())
+    }
+
     /// Asks the server how far its log has come; see [`Pool::replication`].
     pub(crate) fn replication(
         &self,

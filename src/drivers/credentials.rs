@@ -5,12 +5,14 @@
 //! does not answer within the time of the login that began it is given up, and the next login begins another one; at most
 //! [`MOST_CALLS`] threads are lost to calls that hang.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::later;
 use crate::base::helpers::Helpers;
+use crate::base::mask;
 use crate::base::panics::{keep_panic, let_go};
 use crate::base::sync::{Condvar, Instant, Mutex};
 use crate::contract::credentials::Credentials;
@@ -19,6 +21,10 @@ use crate::error::{Error, ErrorKind};
 
 /// Calls that were given up and have not returned, and the one that is waited for.
 const MOST_CALLS: usize = 4;
+
+/// Passwords of the closure that are looked for in what a server says. A connection may have been opened with an older one than the
+/// newest, but not with one that is older than these: it would have been recycled.
+const MOST_GIVEN: usize = 4;
 
 /// Until the error has reached the pool, on a busy machine.
 const LEAST_REST: Duration = Duration::from_millis(100);
@@ -92,6 +98,8 @@ struct State {
     /// Calls that were given up and have not returned.
     hung: Vec<Running>,
     answer: Option<Answer>,
+    /// The passwords that it has given lately, the newest first.
+    given: VecDeque<String>,
 }
 
 struct Running {
@@ -196,6 +204,11 @@ impl Source {
             return;
         };
         // Even if it was given up, its answer is good for those who still wait for it.
+        if let Ok(credentials) = &result {
+            state.given.retain(|known| known != credentials.password());
+            state.given.push_front(credentials.password().to_owned());
+            state.given.truncate(MOST_GIVEN);
+        }
         let known = state.answer.as_ref().map_or(0, |answer| answer.number);
         if number > known {
             state.answer = Some(Answer {
@@ -207,6 +220,19 @@ impl Source {
         drop(state);
         self.answered.notify_all();
     }
+}
+
+/// What a server says, without the password of the configuration and without those that the closure has given lately.
+pub(crate) fn masked(
+    text: String,
+    own: Option<&str>,
+    source: Option<&Arc<Source>>,
+    names: &[Option<&str>],
+) -> String {
+    let given = source.map(|source| source.state.lock().given.clone());
+    let given = given.iter().flatten().map(String::as_str);
+    let names: Vec<&str> = names.iter().flatten().copied().collect();
+    mask::masked(text, own.into_iter().chain(given), &names)
 }
 
 impl Drop for Source {

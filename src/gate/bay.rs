@@ -147,6 +147,7 @@ impl<M: Manager> Bay<M> {
         let mut lease = inside.parked.pop()?;
         let live = lease.live_mut();
         live.info.checkouts += 1;
+        live.info.taken = Some(at);
         let id = live.info.id;
         live.holder = inside.count_checkout(id, location, waited, at);
         Some(lease)
@@ -179,7 +180,8 @@ impl<M: Manager> Bay<M> {
         }
         inside.count_checkin(holder, held);
         let live = lease.live_mut();
-        live.idle_since = at;
+        live.info.idle_since = at;
+        live.info.taken = None;
         if has_answered {
             live.proven = at;
             inside.tally.prove(now);

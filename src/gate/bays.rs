@@ -166,6 +166,7 @@ impl<M: Manager> State<M> {
         }
         let at = self.rules.clock.at(now);
         let live = lease.live_mut();
+        live.taken_at(at);
         live.unused = false;
         live.info.checkouts += 1;
         let bay = &self.bays.all[bay];

@@ -74,17 +74,23 @@ impl Failure {
         Failure::new(Error::new(ErrorKind::Resources, message), true)
     }
 
-    pub(crate) fn of_hook(hook: &str, failure: HookFailure) -> Self {
+    /// `mask` takes out of a text what nobody may read.
+    pub(crate) fn of_hook(
+        hook: &str,
+        failure: HookFailure,
+        mask: impl FnOnce(String) -> String,
+    ) -> Self {
         match failure {
             HookFailure::Refused(source) => {
                 let source = source.into_inner();
-                let words = text(&*source);
+                let words = mask(text(&*source));
                 let message = format!("the {hook} hook refused the connection: {words}");
                 let error = Error::new(ErrorKind::Hook, message).with_source(Arc::from(source));
                 Failure::new(error, false)
             }
             HookFailure::Panicked(panic) => {
-                let message = format!("the {hook} hook panicked: {}", panic.words());
+                let words = mask(panic.words().to_owned());
+                let message = format!("the {hook} hook panicked: {words}");
                 Failure {
                     panic: Some(panic),
                     ..Failure::permanent(ErrorKind::Hook, message)

@@ -63,15 +63,16 @@ impl<M: Manager> State<M> {
     pub(crate) fn take_idle_too_long(&mut self, limit: Duration, now: Instant) -> Vec<Lease<M>> {
         let open = self.counters.total() as usize;
         let spare = open.saturating_sub(self.rules.min_pool_size);
-        let too_long =
-            |lease: &&Lease<M>| now.saturating_duration_since(lease.live().idle_since) >= limit;
+        let too_long = |lease: &&Lease<M>| {
+            now.saturating_duration_since(lease.live().info.idle_since) >= limit
+        };
         let count = self.idle.iter().take(spare).take_while(too_long).count();
         self.idle.drain(..count).collect()
     }
 
     /// Puts the idle connections into the order of their last use again. The sort is stable, and they are nearly sorted.
     pub(crate) fn sort_idle(&mut self) {
-        self.idle.sort_by_key(|lease| lease.live().idle_since);
+        self.idle.sort_by_key(|lease| lease.live().info.idle_since);
     }
 
     /// Gives the connection to the oldest waiter. Without one it becomes idle; if enough are idle it comes back, with the reason to

@@ -59,8 +59,6 @@ pub(crate) struct Live<M: Manager> {
     pub(crate) expires: Option<Instant>,
     /// When it was last proved alive: opened, reset, pinged, or returned after an answer.
     pub(crate) proven: Instant,
-    /// When it last became idle.
-    pub(crate) idle_since: Instant,
     /// It has neither been handed out nor been idle since it was opened. The caller it was opened for gets it without a ping and
     /// whatever its age.
     pub(crate) unused: bool,
@@ -102,7 +100,6 @@ impl<M: Manager> Live<M> {
             doubts,
             expires,
             proven: opened,
-            idle_since: opened,
             unused: true,
             verdict: Verdict::Sound,
             login: None,
@@ -125,6 +122,14 @@ impl<M: Manager> Live<M> {
     /// Whether its close runs what users wrote, which may take any time.
     pub(crate) fn runs_others_code(&self) -> bool {
         self.customizer.is_some() || self.extensions.is_some()
+    }
+
+    /// It is about to be handed out. One that was opened for its caller has not been idle.
+    pub(crate) fn taken_at(&mut self, at: Instant) {
+        if self.unused {
+            self.info.idle_since = at;
+        }
+        self.info.taken = Some(at);
     }
 
     pub(crate) fn as_hooks_see_it(&mut self) -> (&mut M::Connection, &ConnectionInfo) {

@@ -13,7 +13,7 @@ use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::ErrorClass;
-use crate::contract::hooks::Customizer;
+use crate::contract::hooks::{Customizer, HookFailure};
 use crate::error::{Error, ErrorKind};
 use crate::gate::closing::CLOSE_LIMIT;
 use crate::gate::failure::Failure;
@@ -97,7 +97,7 @@ impl<M: Manager> Shared<M> {
             hooks.connected(connection, info)
         }) {
             self.close_lease(lease, CloseReason::HookFailed);
-            return Opened::Failed(Failure::of_hook("connect", failure));
+            return Opened::Failed(self.failed_hook("connect", failure));
         }
         let finished = self.finish_connecting(&mut lease);
         match finished.and_then(|()| self.note_role(&mut lease)) {
@@ -130,7 +130,7 @@ impl<M: Manager> Shared<M> {
         match catch(|| self.driver.connected(&self.manager, connection)) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(self.connect_refused(error)),
-            Err(said) => Err(Failure::panicked(&said)),
+            Err(said) => Err(self.panicked(&said)),
         }
     }
 
@@ -142,7 +142,7 @@ impl<M: Manager> Shared<M> {
             Ok(Ok(Ok(connection))) => connection,
             Ok(Ok(Err(error))) => return Err(for_want_of_descriptors(self.connect_refused(error))),
             Ok(Err(error)) => return Err(for_want_of_descriptors(Failure::new(error, true))),
-            Err(said) => return Err(for_want_of_descriptors(Failure::panicked(&said))),
+            Err(said) => return Err(for_want_of_descriptors(self.panicked(&said))),
         };
         let read_only = match self.check_role(&mut connection) {
             Ok(read_only) => read_only,
@@ -163,6 +163,8 @@ impl<M: Manager> Shared<M> {
             opened: now,
             clock: self.clock.clone(),
             checkouts: 0,
+            idle_since: now,
+            taken: None,
             read_only,
         };
         let expires = self.expiry(now);
@@ -217,7 +219,7 @@ impl<M: Manager> Shared<M> {
         let failure = match (ran, refusal) {
             (Ok(()), None) => return Ok((connection, customizer)),
             (Ok(()), Some(error)) => self.refused("on_acquire failed", error),
-            (Err(panic), _) => Failure::of_hook("on_acquire", panic),
+            (Err(panic), _) => self.failed_hook("on_acquire", panic),
         };
         // As in r2d2, on_release is not called for a connection that was not acquired.
         self.close_unacquired(connection, limit);
@@ -241,11 +243,19 @@ impl<M: Manager> Shared<M> {
         }
     }
 
+    pub(super) fn panicked(&self, said: &str) -> Failure {
+        Failure::panicked(&self.mask(said.to_owned()))
+    }
+
+    /// A hook runs statements too, and answers with what the server said.
+    pub(crate) fn failed_hook(&self, hook: &str, failure: HookFailure) -> Failure {
+        Failure::of_hook(hook, failure, |words| self.mask(words))
+    }
+
     /// What the driver adds to the error's text. It is other people's code and may panic.
     fn explain(&self, error: &M::Error) -> Option<String> {
-        catch(|| self.driver.explain(&self.manager, error))
-            .ok()
-            .flatten()
+        let explained = catch(|| self.driver.explain(&self.manager, error));
+        explained.ok().flatten().map(|words| self.mask(words))
     }
 }
 

@@ -46,7 +46,7 @@ impl<M: Manager> Shared<M> {
         match catch(|| self.driver.read_only_at_login(&self.manager, connection)) {
             Ok(Ok(read_only)) => Ok(read_only),
             Ok(Err(error)) => Err(self.refused("connecting failed", error)),
-            Err(said) => Err(Failure::panicked(&said)),
+            Err(said) => Err(self.panicked(&said)),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::base::fork::{FORK_FIRST, Home};
 use crate::base::helpers::Helpers;
 use crate::base::log::{say, write};
 use crate::base::one_by_one::OneByOne;
-use crate::base::panics::{catch, let_go};
+use crate::base::panics::{catch, let_go, text};
 use crate::base::runtime::on_async_runtime_thread;
 use crate::base::sync::{AtomicU64, Instant};
 use crate::base::timer;
@@ -141,11 +141,11 @@ impl<M: Manager> Shared<M> {
             self.gate.lock().counters_mut().counts.hook_failures += 1;
             match failure {
                 HookFailure::Refused(error) => {
-                    let error = error.get();
+                    let words = self.mask(text(&**error.get()));
                     say!(
                         Info,
                         self.target(),
-                        "the {name} hook refused a connection: {error}"
+                        "the {name} hook refused a connection: {words}"
                     );
                 }
                 HookFailure::Panicked(panic) => {
@@ -153,7 +153,7 @@ impl<M: Manager> Shared<M> {
                         Warn,
                         self.target(),
                         "the {name} hook panicked: {}",
-                        panic.words()
+                        self.mask(panic.words().to_owned())
                     );
                 }
             }

@@ -15,6 +15,7 @@ use crate::base::panics::{Panic, catch, let_go};
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
 use crate::contract::driver::Manager;
 use crate::contract::error_class::{ErrorClass, Extent};
+use crate::error::NOT_SHOWN;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::verdict::Verdict;
 use crate::lifecycle::shared::Shared;
@@ -54,8 +55,17 @@ impl<M: Manager> Shared<M> {
         });
         (
             class.unwrap_or(ErrorClass::Permanent),
-            text.unwrap_or_else(|said| format!("an error that panics: {said}")),
+            self.mask(text.unwrap_or_else(|said| format!("an error that panics: {said}"))),
         )
+    }
+
+    /// What somebody else says, without the pool's own password, which a server or a proxy may send back. If the driver panics over
+    /// it, nobody knows what is in it.
+    pub(crate) fn mask(&self, text: String) -> String {
+        match catch(|| self.driver.mask(&self.manager, &text)) {
+            Ok(masked) => masked.unwrap_or(text),
+            Err(_) => NOT_SHOWN.to_owned(),
+        }
     }
 
     /// What an error on an open connection means: the error hooks are heard before the driver. A driver that panics when
@@ -133,7 +143,7 @@ impl<M: Manager> Shared<M> {
             }
             Err(panic) => Fault {
                 verdict: Verdict::Sound,
-                words: format!("the driver panicked: {}", panic.words()),
+                words: self.mask(format!("the driver panicked: {}", panic.words())),
                 source: None,
             },
         }

@@ -18,17 +18,14 @@ const RECENT: Duration = Duration::from_secs(300);
 
 /// One sample taken by the monitor. Counts of events cover the time since the previous sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Sample {
     /// The number of the sample. Samples are numbered from 1 for as long as the pool lives, even after older samples have been
     /// dropped.
     pub number: u64,
     /// When the sample was taken.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::moment")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::moment"))]
     pub at: SystemTime,
     /// The time since the previous sample, in seconds.
     pub seconds: f64,
@@ -75,7 +72,7 @@ pub struct Sample {
 /// What the monitor saw in the last five minutes, or since the pool was built if that is less. If samples are so far apart that
 /// fewer than two fall into the five minutes, it covers the last two.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Recent {
     /// The time covered, in seconds.

@@ -12,3 +12,4 @@ pub(crate) mod since;
 pub(crate) mod sizing;
 pub(crate) mod snapshot;
 pub(crate) mod status;
+mod times;

@@ -198,7 +198,7 @@ impl Status {
             "held", "connection", "thread"
         )?;
         for holder in self.holders.iter().take(HOLDERS) {
-            let line = format!("{}:{}", holder.location.file(), holder.location.line());
+            let line = holder.line();
             let thread = first_of(&holder.thread, 20);
             let gap = " ".repeat(22 - display_width(&thread));
             writeln!(

@@ -1,5 +1,7 @@
 //! What happened between two snapshots of a pool.
 
+use std::time::Duration;
+
 use crate::base::histogram::Histogram;
 use crate::contract::counts::definition;
 use crate::observe::status::Status;
@@ -7,10 +9,11 @@ use crate::observe::status::Status;
 /// The difference between two snapshots of one pool, as returned by [`Status::since`]: it counts only the events between them, and
 /// the times of only those checkouts and checkins.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Since {
-    /// The time between the two snapshots, in seconds, on the machine's monotonic clock.
+    /// The time between the two snapshots, in seconds, on the machine's monotonic clock; by the clock of the day if one of them was
+    /// read back from JSON.
     pub seconds: f64,
     #[doc = definition!(checkouts)]
     pub checkouts: u64,
@@ -69,34 +72,41 @@ impl Status {
     /// ```
     #[must_use]
     pub fn since(&self, earlier: &Status) -> Since {
-        let between = self.counts - earlier.counts;
+        let between = |of: fn(&Status) -> u64| of(self).saturating_sub(of(earlier));
         Since {
-            seconds: self
-                .taken
-                .saturating_duration_since(earlier.taken)
-                .as_secs_f64(),
-            checkouts: between.checkouts,
-            failed_checkouts: between.failed_checkouts,
-            waited: between.waited,
-            checkins: between.checkins,
-            total_connections_created: between.created,
-            total_connections_closed: between.closed,
-            detached: between.detached,
-            connection_errors: between.connection_errors,
-            refused_full: between.refused_full,
-            abandoned_connects: between.abandoned_connects,
-            connection_timeouts: between.connection_timeouts,
-            pool_exhausted_count: between.exhausted,
-            overloaded_count: between.overloaded,
-            validation_failures: between.validation_failures,
-            hook_failures: between.hook_failures,
-            health_check_failures: between.health_check_failures,
+            seconds: self.time_since(earlier).as_secs_f64(),
+            checkouts: between(|status| status.checkouts),
+            failed_checkouts: between(|status| status.failed_checkouts),
+            waited: between(|status| status.waited),
+            checkins: between(|status| status.checkins),
+            total_connections_created: between(|status| status.total_connections_created),
+            total_connections_closed: between(|status| status.total_connections_closed),
+            detached: between(|status| status.detached),
+            connection_errors: between(|status| status.connection_errors),
+            refused_full: between(|status| status.refused_full),
+            abandoned_connects: between(|status| status.abandoned_connects),
+            connection_timeouts: between(|status| status.connection_timeouts),
+            pool_exhausted_count: between(|status| status.pool_exhausted_count),
+            overloaded_count: between(|status| status.overloaded_count),
+            validation_failures: between(|status| status.validation_failures),
+            hook_failures: between(|status| status.hook_failures),
+            health_check_failures: between(|status| status.health_check_failures),
             connection_acquisition_time: self
                 .connection_acquisition_time
                 .since(&earlier.connection_acquisition_time),
             connection_hold_time: self
                 .connection_hold_time
                 .since(&earlier.connection_hold_time),
+        }
+    }
+}
+
+impl Status {
+    /// On the monotonic clock, unless one of the two was read back.
+    fn time_since(&self, earlier: &Status) -> Duration {
+        match (self.taken, earlier.taken) {
+            (Some(now), Some(then)) => now.saturating_duration_since(then),
+            _ => self.at.duration_since(earlier.at).unwrap_or_default(),
         }
     }
 }

@@ -92,6 +92,7 @@ impl<M: Manager> Shared<M> {
             .map(|record| Holder {
                 thread: record.thread,
                 location: record.location,
+                line: None,
                 held_for: now.saturating_duration_since(record.since),
                 connection_id: record.connection_id,
             })
@@ -101,9 +102,8 @@ impl<M: Manager> Shared<M> {
         let (last_check, last_error) = (&counters.last_health_check, &counters.last_error);
         Status {
             name: self.name.to_string(),
-            counts,
             at: SystemTime::now(),
-            taken,
+            taken: Some(taken),
             uptime: now.saturating_duration_since(self.built),
             closed,
             pool_type: self.pool_type(),

@@ -8,46 +8,56 @@ use std::time::{Duration, SystemTime};
 use crate::base::histogram::Histogram;
 use crate::base::sync::Instant;
 use crate::contract::connection_info::CloseReason;
-use crate::contract::counts::{Counts, definition};
+use crate::contract::counts::definition;
 use crate::contract::server_limit::ServerLimit;
 use crate::observe::health::Health;
 use crate::observe::history::{LastHour, Recent};
 use crate::settings::Settings;
 
+/// As a name of its own, because serde would borrow a `&str` that it reads.
+type PoolType = &'static str;
+
 /// A snapshot of one pool. It is taken under the pool's lock, so that all counts are of the same instant. It is plain data; print
 /// it for a report.
+///
+/// Times that count are fields of type [`Duration`], such as [`uptime`](Status#structfield.uptime). Times that are statistics, means
+/// and maxima, are fields of type `f64`, in seconds, as in the metrics; each has a method of the same name that returns it as a
+/// [`Duration`]. The same holds for [`Recent`], [`Sample`](crate::Sample) and [`Since`](crate::Since), and for a [`Histogram`] with
+/// methods that end in `_duration`. As JSON all times are numbers of seconds, and moments are texts as in RFC 3339.
+///
+/// With the feature `serde`, a status is read back from what the same version has written. The only field that cannot be read back
+/// is [`Holder::location`]; [`Holder::line`] can.
 ///
 /// Two equations hold in every snapshot: `total_connections_created = total_connections_closed + detached + total`, and `checkouts
 /// = checkins + checked_out`. No part is greater than its whole: `connection_timeouts + overloaded_count` is at most
 /// `failed_checkouts`; `pool_exhausted_count` and `peak_waiting` are at most `waited`.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(remote = "Self") // more is to be done: see as_json
+)]
 #[non_exhaustive]
 pub struct Status {
     /// The pool's name.
     pub name: String,
-    /// All that was counted; the fields with these counts are copies.
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub(crate) counts: Counts,
     /// When the snapshot was taken.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::moment")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::moment"))]
     pub at: SystemTime,
-    /// The same instant on the machine's monotonic clock.
+    /// The same instant on the machine's monotonic clock, which a status that was read back does not know.
     #[cfg_attr(feature = "serde", serde(skip))]
-    pub(crate) taken: Instant,
+    pub(crate) taken: Option<Instant>,
     /// The time since the pool was built.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::duration")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::duration"))]
     pub uptime: Duration,
     /// Whether the pool is closed.
     pub closed: bool,
     /// The kind of pool: `QueuePool` or `NullPool`.
-    pub pool_type: &'static str,
+    #[cfg_attr(
+        feature = "serde",
+        serde(deserialize_with = "crate::observe::as_json::pool_type")
+    )]
+    pub pool_type: PoolType,
     /// The setting pool_size; 0 in null mode.
     pub size: u64,
     /// Open connections that are not checked out: idle ones, and those being pinged, reset or closed. In null mode this is 0,
@@ -114,10 +124,7 @@ pub struct Status {
     pub refused_full: u64,
     /// Since when the server has been full: it has refused connects so, and none has succeeded since. `None` if it is not. Other
     /// than [`full_for`](Status#structfield.full_for), which is about this pool's own size.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub full_since: Option<SystemTime>,
     #[doc = definition!(connection_timeouts)]
     pub connection_timeouts: u64,
@@ -146,10 +153,7 @@ pub struct Status {
     pub health_check_failures: u64,
     /// When the last health check ended; `None` before the first. Does not count checks that were skipped, nor a
     /// [`Pool::ping`](crate::Pool::ping) that found the pool used up.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub last_health_check: Option<SystemTime>,
     /// Why the last health check failed; `None` if the database answered.
     pub last_health_check_error: Option<String>,
@@ -164,34 +168,22 @@ pub struct Status {
     /// [`connects_fail_for`](Status#structfield.connects_fail_for).
     pub last_error: Option<String>,
     /// When that error occurred.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub last_error_at: Option<SystemTime>,
     /// The most connections that were checked out at once.
     pub peak_checked_out: u64,
     /// When that number was first reached.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub peak_checked_out_at: Option<SystemTime>,
     /// The most connections that were open at once.
     pub peak_total: u64,
     /// When that number was first reached.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub peak_total_at: Option<SystemTime>,
     /// The most callers that were in the queue at once; each of them is counted in [`waited`](Status#structfield.waited).
     pub peak_waiting: u64,
     /// When that number was first reached.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::time")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::time"))]
     pub peak_waiting_at: Option<SystemTime>,
     /// What the monitor saw in the last five minutes. `None` if the monitor does not run, and before its second sample.
     pub recent: Option<Recent>,
@@ -211,33 +203,21 @@ pub struct Status {
     pub holders: Vec<Holder>,
     /// For how long connects have failed without a single success. `None` if the last connect succeeded, or if a connection has
     /// been pinged or returned after use since the last failure.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub unreachable_for: Option<Duration>,
     /// For how long connects have failed. It begins and ends as the log tells, with "The database cannot be reached" and "The database
     /// is reached again": with a connect that fails, and with one that succeeds if no other fails within a second. `None` if it is
     /// over. While connections that are open still answer, this is set and `unreachable_for` is not.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub connects_fail_for: Option<Duration>,
     /// For how long the pool has been exhausted, that is, for how long callers have waited for more than a second, timed out at
     /// capacity, or been refused because of max_waiting. Both the beginning and the end are noticed within two seconds.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub exhausted_for: Option<Duration>,
     /// For how long the pool has been on read-only servers although it had been on one that accepts writes: since a session was found
     /// read-only after a write that was refused, or at its return or ping, until a login or a session that accepts writes. `None`
     /// while that is not so, and always with [`Role::Replica`](crate::Role::Replica).
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub unsuited_for: Option<Duration>,
     /// New logins lead to read-only servers too.
     #[cfg_attr(feature = "serde", serde(skip))]
@@ -247,17 +227,11 @@ pub struct Status {
     pub(crate) full_lately: bool,
     /// For how long the overflow has been used up, with more than 90 % of the capacity checked out. When this exceeds the setting
     /// leak_after, leak_detected is set. `None` while it is not so.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub full_for: Option<Duration>,
     /// How far this replica was behind its primary when it was last asked. `None` if that is unknown, and for every pool that is not
     /// told of as a replica by a [`ReadWrite`](crate::ReadWrite).
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::seconds")
-    )]
+    #[cfg_attr(feature = "serde", serde(with = "crate::observe::as_json::seconds"))]
     pub replica_lag: Option<Duration>,
     /// Why the reads of a [`ReadWrite`](crate::ReadWrite) pass this replica over. `None` while reads go to it, and for every pool
     /// that is not told of as a replica.
@@ -266,25 +240,38 @@ pub struct Status {
 
 /// Somebody who holds a connection.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(
+        from = "crate::observe::as_json::Written",
+        into = "crate::observe::as_json::Written"
+    )
+)]
 #[non_exhaustive]
 pub struct Holder {
     /// The name of the thread that checked the connection out, or the thread's id if it has no name.
     pub thread: Arc<str>,
-    /// The line of code that checked the connection out.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::location")
-    )]
+    /// The line of code that checked the connection out. In a status that was read back from JSON it is a line of this crate,
+    /// because a location cannot be made from a text; [`line`](Holder::line) is right there too.
     pub location: &'static Location<'static>,
+    /// What stood in its place where it was read back.
+    pub(crate) line: Option<Arc<str>>,
     /// For how long the connection has been held.
-    #[cfg_attr(
-        feature = "serde",
-        serde(serialize_with = "crate::observe::as_json::duration")
-    )]
     pub held_for: Duration,
     /// The id of the connection within its pool.
     pub connection_id: u64,
+}
+
+impl Holder {
+    /// The line of code that checked the connection out, as `src/main.rs:12`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match &self.line {
+            Some(line) => line.to_string(),
+            None => format!("{}:{}", self.location.file(), self.location.line()),
+        }
+    }
 }
 
 impl Status {

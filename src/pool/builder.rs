@@ -1,5 +1,7 @@
 //! Describing a pool before it is built.
 
+mod debug;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;

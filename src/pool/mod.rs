@@ -263,6 +263,13 @@ impl<M: Manager> Pool<M> {
         self.shared.close(deadline)
     }
 
+    /// Whether the pool has been closed, by [`close`](Pool::close) of any handle. Calls that take a connection then end with the
+    /// error Closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        !self.shared.home.is_left() && self.shared.gate.read(Vec::new()).closed
+    }
+
     /// A function that asks how far the server's log has come. It takes a connection as a checkout would, within the limit that it
     /// is given, but counts as none. It does not keep the pool from being closed by its last handle.
     pub(crate) fn replication(

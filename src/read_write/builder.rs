@@ -1,5 +1,6 @@
 //! Describing where reads and writes go.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -149,5 +150,17 @@ impl<P: Endpoint> Builder<P> {
             print_duration(least)
         );
         Error::setting("max_lag", given, expected)
+    }
+}
+
+impl<P: Endpoint> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("replicas", &self.replicas.len())
+            .field("max_lag", &self.max_lag)
+            .field("check_interval", &self.check_interval)
+            .field("read_your_writes", &self.read_your_writes)
+            .field("read_from_primary", &self.read_from_primary)
+            .finish_non_exhaustive()
     }
 }

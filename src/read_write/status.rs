@@ -15,7 +15,7 @@ use crate::registry::{Member, PRIMARY, Pooled};
 
 /// The state of a [`ReadWrite`]. Each snapshot is of one instant, but they are not all of the same instant. Print it for a report.
 #[derive(Debug, Clone)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Status {
     /// The primary's pool.

@@ -1,10 +1,16 @@
 //! Settings as JSON: numbers as numbers, times in seconds, switches as booleans, and a setting that is off as null.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::table::ROWS;
 use super::{Mode, PrePing, ResetOnReturn, Retry, Settings};
+
+/// As JSON, the time within which a connection needs no test stands beside `pre_ping`.
+const PRE_PING_WINDOW: &str = "pre_ping_window";
 
 fn seconds(time: Duration) -> f64 {
     time.as_secs_f64()
@@ -78,7 +84,7 @@ impl Serialize for Settings {
         map.serialize_entry("timeout", &seconds(*timeout))?;
         map.serialize_entry("recycle", &recycle)?;
         map.serialize_entry("pre_ping", &(*pre_ping != PrePing::Never))?;
-        map.serialize_entry("pre_ping_window", &pre_ping_window)?;
+        map.serialize_entry(PRE_PING_WINDOW, &pre_ping_window)?;
         map.serialize_entry("max_waiting", max_waiting)?;
         map.serialize_entry("outage_timeout", &outage_timeout.map(seconds))?;
         map.serialize_entry("role", role.as_str())?;
@@ -114,5 +120,78 @@ impl Serialize for Settings {
         map.serialize_entry("echo_pool", echo_pool)?;
         map.serialize_entry("require_tls", require_tls)?;
         map.end()
+    }
+}
+
+/// A value of any setting.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Off(()),
+    Switch(bool),
+    Number(f64),
+    Text(String),
+}
+
+impl Value {
+    /// As it is written in a URL.
+    fn into_text(self, path: &str) -> String {
+        match self {
+            Value::Off(()) if path == "mode" => "auto".to_owned(),
+            Value::Off(()) => "off".to_owned(),
+            Value::Switch(on) => on.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    /// Reads what [`Serialize`] writes, from any format that tells texts from numbers, such as JSON, TOML and YAML. What is missing
+    /// has its default, and what is there counts as set in code. A text means what it means in a URL: `"timeout": "30s"`. A name
+    /// that is no setting, and a value that is not one of its setting, are errors; whether the values go together is found when the
+    /// pool is built, or by [`validate`](Settings::validate).
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Settings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of settings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Settings, A::Error> {
+        let mut settings = Settings::default();
+        let mut window = None;
+        while let Some(path) = map.next_key::<String>()? {
+            if path == PRE_PING_WINDOW {
+                window = map.next_value::<Option<f64>>()?;
+                continue;
+            }
+            let Some(row) = ROWS.iter().find(|row| row.path == path) else {
+                return Err(A::Error::custom(format_args!("unknown setting {path:?}")));
+            };
+            let text = map.next_value::<Value>()?.into_text(row.path);
+            if (row.parse)(&text, &mut settings).is_none() {
+                let expected = row.expected;
+                return Err(A::Error::custom(format_args!(
+                    "invalid {path}: expected {expected}"
+                )));
+            }
+            settings.mark_as_given(row);
+        }
+        if let Some(window) = window.filter(|_| settings.pre_ping != PrePing::Never) {
+            let window = Duration::try_from_secs_f64(window).map_err(A::Error::custom)?;
+            settings = settings.pre_ping(match window.is_zero() {
+                true => PrePing::Always,
+                false => PrePing::IdleFor(window),
+            });
+        }
+        Ok(settings)
     }
 }

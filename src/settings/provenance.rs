@@ -101,6 +101,12 @@ impl Settings {
         }
     }
 
+    /// It counts as set in code, even if it keeps its value.
+    #[cfg(feature = "serde")]
+    pub(super) fn mark_as_given(&mut self, row: &Row) {
+        self.mark_row(row, Source::Code, None);
+    }
+
     fn mark_row(&mut self, row: &Row, source: Source, written: Option<Given>) {
         let origin = Origin { source, written };
         self.provenance.origins.insert(row.path, origin);

@@ -168,3 +168,119 @@ fn databases_and_registries_have_theirs() -> Result<(), Error> {
     assert_eq!(registry.status().len(), 6);
     db.close(Duration::from_secs(5))
 }
+
+#[test]
+fn a_closed_pool_and_a_closed_database_say_so() -> Result<(), Error> {
+    let pool = generic(Nothing)?;
+    let other = pool.clone();
+    assert!(!pool.is_closed());
+    pool.close(Duration::from_secs(5))?;
+    assert!(pool.is_closed() && other.is_closed());
+    let db = Database::open("sqlite::memory:")?;
+    assert!(!db.is_closed());
+    db.close(Duration::from_secs(5))?;
+    assert!(db.is_closed());
+    Ok(())
+}
+
+/// They are parts of structs that derive it.
+#[test]
+fn every_builder_can_be_printed() -> Result<(), Error> {
+    let small = Settings::default().pool_size(3);
+    let pool = Pool::builder(Nothing)
+        .name("orders")
+        .settings(small.clone());
+    let database = Database::builder("sqlite::memory:")
+        .name("orders")
+        .settings(small);
+    for printed in [format!("{pool:?}"), format!("{database:?}")] {
+        assert!(
+            printed.contains("orders") && printed.contains("pool_size: 3"),
+            "{printed}"
+        );
+    }
+    let both = queuepool::ReadWrite::new(generic(Nothing)?).replica(generic(Nothing)?);
+    assert!(format!("{both:?}").contains("replicas: 1"));
+    Ok(())
+}
+
+/// The fields are numbers of seconds, as the metrics are.
+#[test]
+fn every_time_of_a_status_can_be_had_as_a_duration() -> Result<(), Error> {
+    let pool = generic(Nothing)?;
+    let earlier = pool.status();
+    let held = pool.get()?;
+    std::thread::sleep(Duration::from_millis(2));
+    drop(held);
+    let status = pool.status();
+    let longest: Duration = status.max_connection_hold_time();
+    assert!(longest >= Duration::from_millis(2));
+    assert_eq!(longest.as_secs_f64(), status.max_connection_hold_time);
+    assert_eq!(status.avg_connection_hold_time(), longest);
+    assert_eq!(status.connection_hold_time.max_duration(), longest);
+    assert_eq!(status.connection_hold_time.sum_duration(), longest);
+    let waited = [
+        status.avg_connection_acquisition_time(),
+        status.max_connection_acquisition_time(),
+    ];
+    assert!(waited[0] <= waited[1]);
+    let since = status.since(&earlier);
+    assert_eq!(since.seconds().as_secs_f64(), since.seconds);
+    Ok(())
+}
+
+/// What belongs to a driver of one's own, to hooks or to the status has a module, and the front page is short. The names at the root
+/// stay what they were.
+#[test]
+fn the_names_in_modules_are_those_at_the_root() {
+    fn same<T>(_: fn(&T), _: fn(&T)) {}
+    same(|_: &queuepool::driver::Call| (), |_: &queuepool::Call| ());
+    same(
+        |_: &queuepool::driver::Extent| (),
+        |_: &queuepool::Extent| (),
+    );
+    same(|_: &queuepool::driver::Reset| (), |_: &queuepool::Reset| ());
+    same(
+        |_: &queuepool::driver::Replication| (),
+        |_: &queuepool::Replication| (),
+    );
+    same(
+        |_: &queuepool::driver::ServerLimit| (),
+        |_: &queuepool::ServerLimit| (),
+    );
+    same(
+        |_: &queuepool::hooks::HookError| (),
+        |_: &queuepool::HookError| (),
+    );
+    same(
+        |_: &queuepool::status::HealthCheck| (),
+        |_: &queuepool::HealthCheck| (),
+    );
+    same(
+        |_: &queuepool::status::Histogram| (),
+        |_: &queuepool::Histogram| (),
+    );
+    same(
+        |_: &queuepool::status::Recent| (),
+        |_: &queuepool::Recent| (),
+    );
+    same(
+        |_: &queuepool::status::Sample| (),
+        |_: &queuepool::Sample| (),
+    );
+    same(|_: &queuepool::status::Since| (), |_: &queuepool::Since| ());
+
+    let root = include_str!("../../src/lib.rs");
+    let shown = root
+        .split("\npub use ")
+        .skip(1)
+        .zip(root.split("\npub use "))
+        .filter(|(_, before)| !before.ends_with("#[doc(hidden)]"))
+        .map(|(names, _)| names.split(';').next().unwrap_or_default())
+        .map(|names| names.split(',').count())
+        .sum::<usize>();
+    assert!(
+        (20..=30).contains(&shown),
+        "{shown} names and r2d2 on the front page"
+    );
+}

@@ -170,3 +170,43 @@ fn pools_and_databases_of_any_driver_stand_side_by_side() {
     registry.close(secs(5)).unwrap();
     assert_eq!(memory.get().unwrap_err().kind(), ErrorKind::Closed);
 }
+
+#[test]
+fn members_come_and_go_while_others_hold_the_registry() {
+    let registry = Registry::new();
+    let elsewhere = registry.clone();
+    let kg = pool(1);
+    registry.insert("kg", &kg).unwrap();
+    registry.insert("by", pool(2)).unwrap();
+    assert_eq!(elsewhere.names(), ["by", "kg"]);
+    let error = elsewhere.insert("kg", pool(2)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Settings);
+
+    let removed = elsewhere.remove("kg").unwrap();
+    assert_eq!(removed.status().size, 1);
+    assert_eq!(registry.names(), ["by"]);
+    assert!(registry.get("kg").is_none());
+    assert!(registry.remove("kg").is_none());
+    assert!(!kg.is_closed());
+    drop(kg.get().unwrap());
+    registry.insert("kg", pool(3)).unwrap();
+    assert_eq!(registry.status()["kg"].size, 3);
+}
+
+#[test]
+fn a_read_write_goes_as_it_came() {
+    let whole = queuepool::ReadWrite::new(pool(1))
+        .replica(pool(2))
+        .replica(pool(3))
+        .build()
+        .unwrap();
+    let registry = Registry::new();
+    registry.insert("orders", &whole).unwrap();
+    registry.insert("orders/other", pool(4)).unwrap();
+    assert_eq!(registry.names().len(), 4);
+    assert!(registry.remove("orders/replica-1").is_none(), "a part");
+    let primary = registry.remove("orders").unwrap();
+    assert_eq!(primary.status().size, 1);
+    assert_eq!(registry.names(), ["orders/other"]);
+    registry.insert("orders", &whole).unwrap();
+}

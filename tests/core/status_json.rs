@@ -1,9 +1,13 @@
 //! The status as JSON: the names that dashboards were promised.
 
-use queuepool::{ErrorClass, Retry, ServerLimit, Settings};
+use std::time::Duration;
+
+use queuepool::{
+    ErrorClass, Mode, PrePing, ResetOnReturn, Retry, Role, ServerLimit, Settings, Status,
+};
 use serde_json::{Value, json};
 
-use support::scripted::{Act, Server, eventually, millis};
+use support::scripted::{Act, Server, eventually, millis, secs};
 
 fn settings() -> Settings {
     Settings::default()
@@ -250,4 +254,122 @@ fn a_sample_has_its_names_and_tells_time_outs_at_capacity_apart() {
         ["connection_timeouts", "timeouts_at_capacity"].map(|name| recent[name].clone()),
         [json!(1), json!(1)]
     );
+}
+
+#[test]
+fn a_status_is_read_back_as_it_was_written() {
+    let server = Server::new();
+    server.on_question(|_| Act::Succeed);
+    let pool = server.pool(settings());
+    let held = [pool.get().unwrap(), pool.get().unwrap()];
+    drop(pool.get().unwrap());
+    server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
+    let also = pool.get();
+    let status = pool.status();
+    let written = serde_json::to_string(&status).unwrap();
+    let read: Status = serde_json::from_str(&written).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    assert_eq!(read.to_string(), status.to_string());
+    assert_eq!(read.pool_type, "QueuePool");
+    assert_eq!(read.configuration, status.configuration);
+    assert_eq!(read.closed_by_reason, status.closed_by_reason);
+    assert_eq!(read.server_limit, status.server_limit);
+    assert_eq!(read.holders.len(), status.holders.len());
+    for (read, holder) in read.holders.iter().zip(&status.holders) {
+        assert_eq!(read.line(), holder.line());
+        assert!(read.line().starts_with(file!()), "{}", read.line());
+    }
+    drop((held, also));
+    pool.close(secs(5)).unwrap();
+    // What happened between one that was read back and one that was not.
+    let since = pool.status().since(&read);
+    assert!(since.checkins >= 2 && since.seconds >= 0.0, "{since:?}");
+    let json = serde_json::to_string(&since).unwrap();
+    let again: queuepool::Since = serde_json::from_str(&json).unwrap();
+    assert_eq!(again.checkins, since.checkins);
+}
+
+#[test]
+fn samples_and_limits_are_read_back_too() {
+    let server = Server::new();
+    let pool = server.pool(settings().enable_pool_metrics(true));
+    for _ in 0..3 {
+        drop(pool.get().unwrap());
+        pool.sample();
+    }
+    let status = pool.status();
+    let read: Status = serde_json::from_str(&serde_json::to_string(&status).unwrap()).unwrap();
+    assert!(status.recent.is_some());
+    assert_eq!(
+        read.recent.map(|recent| recent.checkouts),
+        status.recent.map(|recent| recent.checkouts)
+    );
+    let samples = pool.history(0);
+    let written = serde_json::to_string(&samples).unwrap();
+    let read: Vec<queuepool::Sample> = serde_json::from_str(&written).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    let limit = ServerLimit::new(100, 3);
+    let read: ServerLimit = serde_json::from_str(&serde_json::to_string(&limit).unwrap()).unwrap();
+    assert_eq!(read, limit);
+}
+
+#[test]
+fn settings_are_read_back_as_they_were_written() {
+    let all = [
+        Settings::default(),
+        Settings::small(),
+        Settings::production(),
+        Settings::high_throughput(),
+        Settings::default()
+            .recycle(Duration::MAX)
+            .pre_ping(PrePing::Never)
+            .reset_on_return(ResetOnReturn::Full)
+            .mode(Mode::Null)
+            .role(Role::Primary)
+            .max_waiting(7)
+            .outage_timeout(millis(1_250))
+            .idle_timeout(secs(61))
+            .validation_query("SELECT 'off'")
+            .retry(Retry::default().max_attempts(2).jitter(false)),
+        Settings::default().pre_ping(PrePing::Always),
+        Settings::default().pre_ping(PrePing::IdleFor(millis(1_500))),
+    ];
+    for settings in all {
+        let written = serde_json::to_string(&settings).unwrap();
+        let read: Settings = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, settings, "{written}");
+    }
+}
+
+#[test]
+fn settings_from_a_file_need_not_name_all_and_win_over_the_url() {
+    let file =
+        r#"{"pool_size": 3, "timeout": "1m", "retry.max_attempts": 2, "command_timeout": null}"#;
+    let read: Settings = serde_json::from_str(file).unwrap();
+    assert_eq!(read.pool_size, 3);
+    assert_eq!(read.timeout, secs(60));
+    assert_eq!(read.retry, Retry::default().max_attempts(2));
+    assert_eq!(read.max_overflow, Settings::default().max_overflow);
+    // 10 is the default, and is set all the same.
+    let read: Settings = serde_json::from_str(r#"{"pool_size": 10}"#).unwrap();
+    #[cfg(feature = "sqlite")]
+    {
+        let url = "sqlite::memory:?pool_size=4&max_overflow=5&pool_mode=queue";
+        let database = queuepool::Database::open_with(url, read).unwrap();
+        let settings = database.settings();
+        assert_eq!((settings.pool_size, settings.max_overflow), (10, 5));
+    }
+    for (wrong, words) in [
+        (r#"{"pol_size": 3}"#, "unknown setting \"pol_size\""),
+        (r#"{"pool_size": 2.5}"#, "invalid pool_size: expected"),
+        (r#"{"pool_size": -1}"#, "invalid pool_size: expected"),
+        (r#"{"timeout": null}"#, "invalid timeout: expected"),
+        (r#"{"echo": "perhaps"}"#, "invalid echo: expected"),
+        (r#"{"pre_ping_window": -1}"#, "negative"),
+    ] {
+        let error = serde_json::from_str::<Settings>(wrong)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(words), "{error}");
+    }
 }

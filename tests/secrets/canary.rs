@@ -245,7 +245,7 @@ fn a_password_planted_in_a_statement_is_found_in_the_drivers_lines() {
 }
 
 #[test]
-fn a_builder_prints_nothing_and_would_be_searched_if_it_did() {
+fn what_prints_nothing_would_be_searched_if_it_did() {
     let secret = Secret::new();
     struct Silent(#[allow(dead_code)] String);
     assert_eq!(printed!(Silent(secret.whole())), "");

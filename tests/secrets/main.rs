@@ -12,6 +12,7 @@ mod in_use;
 mod marker;
 mod panics;
 mod programs;
+mod sent_back;
 mod subject;
 mod texts;
 mod tls;

@@ -169,8 +169,8 @@ pub fn of_guard(guard: &mut AnyConnection) -> Texts {
     texts
 }
 
-/// What a value prints with Debug, or nothing if its type does not implement it. The builders hold URLs and do not
-/// implement it.
+/// What a value prints with Debug, or nothing if its type does not implement it. The builders hold URLs and managers, of which they
+/// must print nothing.
 macro_rules! printed {
     ($value:expr) => {{
         #[allow(unused_imports)] // unused if the type is printable

@@ -212,6 +212,10 @@ impl Driver<MySqlManager> for MySqlDriver {
         wrong_role(error).map(ToString::to_string)
     }
 
+    fn mask(&self, manager: &MySqlManager, text: &str) -> Option<String> {
+        Some(manager.masked(text.to_owned()))
+    }
+
     fn shutdown(&self, manager: &MySqlManager) {
         manager.hosts.stop();
     }

@@ -264,7 +264,7 @@ impl Opens for MySqlManager {
     }
 
     fn words(&self, error: &MyError) -> String {
-        match error {
+        let words = match error {
             MyError::MySqlError(refusal) => refusal.message.clone(),
             MyError::DriverError(DriverError::CouldNotConnect(Some((_, words, _)))) => {
                 words.clone()
@@ -274,7 +274,9 @@ impl Opens for MySqlManager {
                 None => cause.to_string(),
             },
             other => other.to_string(),
-        }
+        };
+        // Masked before a long text is cut off, perhaps within the password.
+        self.masked(words)
     }
 
     fn is_an_answer(&self, error: &MyError) -> bool {

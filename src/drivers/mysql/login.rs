@@ -11,7 +11,7 @@ use super::inside::mariadb_version;
 use super::owed::unfit;
 use super::{CONNECT_TIMEOUT, MySqlManager};
 use crate::contract::credentials::Credentials;
-use crate::drivers::credentials::{Source, Unavailable, log_in_at};
+use crate::drivers::credentials::{Source, Unavailable, log_in_at, masked};
 
 impl MySqlManager {
     /// Has a closure asked for the password, and the user if it says one, whenever a connection is opened: for passwords that expire,
@@ -68,6 +68,17 @@ impl MySqlManager {
             opts: opts.pass(Some(credentials.password())).into(),
             ..self.copy()
         }
+    }
+
+    /// What a server says, without the password.
+    pub(super) fn masked(&self, text: String) -> String {
+        let names = [self.opts.get_user(), self.opts.get_db_name()];
+        masked(
+            text,
+            self.opts.get_pass(),
+            self.credentials.as_ref(),
+            &names,
+        )
     }
 
     /// Refuses a reset that the driver would make by COM_CHANGE_USER, which is another login: the credentials may have expired by

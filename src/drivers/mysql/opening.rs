@@ -63,7 +63,8 @@ impl MySqlManager {
 
     /// Logs a failure that is not an error of the pool, since the other way may succeed.
     fn note_fallback(&self, what: &str, error: &MyError, instead: &str) {
-        let (mode, words) = (self.encryption.mode, crate::error::chain(error));
+        let words = self.masked(crate::error::chain(error));
+        let mode = self.encryption.mode;
         say!(
             Debug,
             &self.target,

@@ -42,7 +42,7 @@ impl MySqlManager {
             Err(MyError::MySqlError(refusal)) if refusal.code == NO_PRIVILEGE => {
                 let words = format!(
                     "the lag is told to users with the privilege REPLICATION CLIENT alone (MariaDB: REPLICA MONITOR): {}",
-                    refusal.message
+                    self.masked(refusal.message)
                 );
                 told = told.with_refusal(words);
             }

@@ -32,7 +32,7 @@ impl MySqlManager {
             Err(refusal) if !is_one && refuses_several(&refusal) => {
                 let row = self.run_one_by_one(connection, statements, question)?;
                 if !self.one_by_one.swap(true, Ordering::Relaxed) {
-                    let words = crate::error::chain(&refusal);
+                    let words = self.masked(crate::error::chain(&refusal));
                     say!(
                         Debug,
                         &self.target,

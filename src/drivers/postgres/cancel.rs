@@ -40,7 +40,7 @@ impl Canceller {
         let words = match self.leads_to_postgres() {
             Ok(true) => match self.login.opening.cancel(token) {
                 Ok(()) => "was cancelled".to_owned(),
-                Err(error) => format!("could not be cancelled: {}", chain(&error)),
+                Err(error) => format!("could not be cancelled: {}", self.words(&error)),
             },
             Ok(false) => {
                 "is not cancelled: there may be a proxy such as PgBouncer in between".to_owned()
@@ -56,6 +56,10 @@ impl Canceller {
         );
     }
 
+    fn words(&self, error: &PgError) -> String {
+        self.login.masked(chain(error), self.credentials.as_ref())
+    }
+
     /// The question is asked in a login of its own; a cancel request needs no credentials.
     fn leads_to_postgres(&self) -> Result<bool, String> {
         let good = self.hosts.good();
@@ -67,7 +71,7 @@ impl Canceller {
         let (source, limit) = (self.credentials.as_ref(), self.each.saturating_mul(count));
         log_in(source, self.each, limit, ask, refuses_login)
             .map_err(|unavailable| unavailable.to_string())?
-            .map_err(|error| chain(&error))
+            .map_err(|error| self.words(&error))
     }
 }
 

@@ -141,6 +141,11 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.explain(error)
     }
 
+    fn mask(&self, manager: &PostgresManager, text: &str) -> Option<String> {
+        let source = manager.credentials.as_ref();
+        Some(manager.login.masked(text.to_owned(), source))
+    }
+
     /// The driver makes errors only of what happens to it, so a session in the wrong role is in one that says something else.
     fn describe(&self, error: &PgError) -> Option<String> {
         wrong_role(error).map(ToString::to_string)

@@ -119,11 +119,13 @@ impl Opens for Login {
     }
 
     fn words(&self, error: &PgError) -> String {
-        match (wrong_role(error), error.as_db_error()) {
+        let words = match (wrong_role(error), error.as_db_error()) {
             (Some(wrong), _) => wrong.why.to_owned(),
             (None, Some(refusal)) => refusal.message().to_owned(),
             (None, None) => StdError::source(error).map_or_else(|| error.to_string(), chain),
-        }
+        };
+        // Masked before a long text is cut off, perhaps within the password.
+        self.masked(words, None)
     }
 
     fn is_an_answer(&self, error: &PgError) -> bool {

@@ -10,7 +10,7 @@ use super::hosts::Login;
 use super::{CONNECT_TIMEOUT, PostgresManager};
 use crate::base::log::say;
 use crate::contract::credentials::Credentials;
-use crate::drivers::credentials::{Source, Unavailable, log_in_at};
+use crate::drivers::credentials::{Source, Unavailable, log_in_at, masked};
 
 impl Login {
     /// The same with these credentials in place of its own.
@@ -23,6 +23,18 @@ impl Login {
             config.password(credentials.password());
         }
         login
+    }
+
+    /// What a server says, without the password.
+    pub(super) fn masked(&self, text: String, source: Option<&Arc<Source>>) -> String {
+        match self.configs.first() {
+            Some(config) => {
+                let password = config.get_password().map(String::from_utf8_lossy);
+                let names = [config.get_user(), config.get_dbname()];
+                masked(text, password.as_deref(), source, &names)
+            }
+            None => text,
+        }
     }
 }
 

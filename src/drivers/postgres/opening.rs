@@ -13,7 +13,7 @@ use super::connector::Encrypted as Connector;
 use super::connector::Plain as WatchedPlain;
 use super::url::TLS_PARAMETERS;
 use crate::base::log::say;
-use crate::drivers::credentials::ASKED_AGAIN;
+use crate::drivers::credentials::{ASKED_AGAIN, masked};
 use crate::drivers::hosts::take_what_each_said;
 use crate::tls::{Encryption, SslMode, Unusable};
 
@@ -139,8 +139,16 @@ impl Opening {
     }
 
     /// Logs a failure that is not an error of the pool, since the other way may succeed.
-    fn note_fallback(&self, what: &str, error: &PgError, instead: &str) {
-        let (mode, words) = (self.mode, crate::error::chain(error));
+    fn note_fallback(&self, what: &str, (config, error): (&Config, &PgError), instead: &str) {
+        let password = config.get_password().map(String::from_utf8_lossy);
+        let names = [config.get_user(), config.get_dbname()];
+        let words = masked(
+            crate::error::chain(error),
+            password.as_deref(),
+            None,
+            &names,
+        );
+        let mode = self.mode;
         say!(
             Debug,
             &self.target,
@@ -151,7 +159,7 @@ impl Opening {
     fn allow(&self, config: &Config) -> Result<Client, PgError> {
         match self.plain.connect(config) {
             Err(refusal) if is_refused_for_how(&refusal) => {
-                self.note_fallback("a plain login", &refusal, "with TLS");
+                self.note_fallback("a plain login", (config, &refusal), "with TLS");
                 match self.encrypted(config) {
                     // The server has no TLS either, so its first refusal says what must be mended.
                     Err(error) if is_about_tls(&error) && !has_tls_cause(&error) => Err(refusal),
@@ -165,7 +173,7 @@ impl Opening {
     fn prefer(&self, config: &Config) -> Result<Client, PgError> {
         match self.encrypted(config) {
             Err(error) if is_about_tls(&error) => {
-                self.note_fallback("TLS", &error, "in plain");
+                self.note_fallback("TLS", (config, &error), "in plain");
                 match self.plain.connect(config) {
                     // If plain is refused as well, it is TLS that must be mended, unless the server has none.
                     Err(refusal) if is_refused_for_how(&refusal) && !is_unoffered(&error) => {
@@ -175,7 +183,7 @@ impl Opening {
                 }
             }
             Err(refusal) if is_refused_for_how(&refusal) => {
-                self.note_fallback("a login with TLS", &refusal, "in plain");
+                self.note_fallback("a login with TLS", (config, &refusal), "in plain");
                 match self.plain.connect(config) {
                     Err(second) if is_refused_for_how(&second) => Err(refusal),
                     other => other,

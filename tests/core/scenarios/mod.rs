@@ -11,6 +11,7 @@ mod extensions;
 mod failures;
 mod fairness;
 mod hooks;
+mod idle_for;
 mod leaks;
 mod lifecycle;
 mod others_code;
