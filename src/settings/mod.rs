@@ -270,7 +270,8 @@ pub struct Settings {
     /// URL `leak_after`, environment `DB_LEAK_AFTER`.
     pub leak_after: Duration,
 
-    /// A holder that keeps a connection for longer than this is logged, once. Default off. More than zero, at most 100 years.
+    /// A holder that keeps a connection for longer than this is logged, once, and in a minute at most one line for all that hold
+    /// connections from the same source line. Default off. More than zero, at most 100 years.
     ///
     /// URL `holder_warn_after`, environment `DB_HOLDER_WARN_AFTER`.
     pub holder_warn_after: Option<Duration>,

@@ -31,8 +31,8 @@ fn no_line_is_longer_than_80_columns_whatever_is_in_it() {
         .retry(Retry::default().max_attempts(1));
     let name = format!(
         "{}\u{1b}[31m\nsecond line {}",
-        "long".repeat(40),
-        "wörter ".repeat(20)
+        "long".repeat(20),
+        "wörter ".repeat(14)
     );
     let pool = server.builder(settings).name(name).build().unwrap();
     let held: Vec<_> = (0..14).map(|_| pool.get().unwrap()).collect();

@@ -302,7 +302,7 @@ fn nothing_is_called_healthy_beside_an_outage_with_callers_waiting_and_it_is_ove
     let settings = Settings::default()
         .pool_size(30)
         .max_overflow(0)
-        .timeout(secs(600))
+        .timeout(secs(60))
         .retry(Retry::default().max_attempts(1_000));
     let pool = server.pool(settings);
     let registry = Registry::new().add("orders", &pool).unwrap();
