@@ -137,12 +137,15 @@ pub use database::builder::DatabaseBuilder;
 pub use error::{Error, ErrorKind};
 #[doc(hidden)]
 pub use observe::checked::HealthCheck;
+#[doc(hidden)]
 pub use observe::health::Health;
 #[doc(hidden)]
 pub use observe::history::{Recent, Sample};
 #[doc(hidden)]
 pub use observe::since::Since;
-pub use observe::status::{Holder, Status};
+#[doc(hidden)]
+pub use observe::status::Holder;
+pub use observe::status::Status;
 pub use pool::Pool;
 pub use pool::builder::Builder;
 #[doc(hidden)]
@@ -152,6 +155,7 @@ pub use r2d2;
 pub use read_write::ReadWrite;
 pub use registry::{Member, Registry};
 #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+#[doc(hidden)]
 pub use rows::{Row, Value};
 pub use settings::{Mode, PrePing, ResetOnReturn, Retry, Role, Settings};
 #[cfg(any(feature = "postgres", feature = "mysql"))]

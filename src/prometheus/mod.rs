@@ -37,8 +37,8 @@
 //! The two histograms have 32 buckets whose bounds double from 1 us to 18 min. Their counts are exact, and are added up from the
 //! 186 buckets of [`Histogram`]. A `histogram_quantile` is off by a factor of two at most.
 //!
-//! A scrape of one quiet pool has about 16 kB, and each further pool adds 7.5 kB; gzip makes 3.2 kB of the 16. The HELP and TYPE
-//! lines are 8.3 kB, once in a scrape, because a HELP line is the definition of its metric. Of a pool's samples, 4 kB are the
+//! A scrape of one quiet pool has about 17 kB, and each further pool adds 7.5 kB; gzip makes less than 4 kB of the 17. The HELP and TYPE
+//! lines are 9.6 kB, once in a scrape, because a HELP line is the definition of its metric. Of a pool's samples, 4 kB are the
 //! buckets of the two histograms: without the empty ones, series would come and go, and with fewer, a percentile would be off by
 //! more than a factor of two. Prometheus stores one or two bytes a sample, so the 130 series of a pool that is scraped every 15 s
 //! take about 1 MB a day there.
