@@ -157,7 +157,11 @@ impl<M: Manager> State<M> {
             };
             self.attempts.iter().filter(is_young)
         };
-        if in_flight().count() >= self.trouble.in_flight(CONNECTS_AT_ONCE) {
+        let most = self
+            .trouble
+            .in_flight(CONNECTS_AT_ONCE)
+            .min(self.trouble.in_flight_after_full(now));
+        if in_flight().count() >= most {
             let oldest = in_flight().map(|attempt| attempt.started).min();
             return Err(oldest.unwrap_or(now) + grown_after);
         }

@@ -46,9 +46,11 @@ pub(crate) struct Trouble {
     started: Option<Instant>,
     /// The time from there to the next probe.
     gap: Duration,
-    /// When the latest connects started, or were refused by a full server, the newest last. That is how a server to which logins
-    /// are slow is not made to refuse more in a second than may start in it.
-    recent: VecDeque<Instant>,
+    /// When the latest connects started, or were refused by a full server, the newest last: where logins are slow, a server is not
+    /// made to refuse more in a second than may start in one.
+    recent: VecDeque<Recent>,
+    /// When a full server last refused one, the newest last.
+    refusals: VecDeque<Instant>,
     /// Until when the pool looks for the database although nobody waits.
     looks_until: Option<Instant>,
     full: Option<Full>,
@@ -57,6 +59,11 @@ pub(crate) struct Trouble {
     refusal: Option<Refusal>,
     /// After trouble: how many connects may be in flight.
     ramp: Option<Ramp>,
+}
+
+struct Recent {
+    at: Instant,
+    has_ended: bool,
 }
 
 /// The server is full.
@@ -82,20 +89,15 @@ struct Ramp {
 impl Trouble {
     /// A connect starts.
     pub(super) fn started(&mut self, now: Instant) {
-        self.remember(now);
+        let has_ended = false;
+        remember(&mut self.recent, Recent { at: now, has_ended });
         self.started = Some(now);
         self.gap = LEAST_GAP + (MOST_GAP - LEAST_GAP).mul_f64(fastrand::f64());
     }
 
-    fn remember(&mut self, at: Instant) {
-        if self.recent.len() == STARTS_A_SECOND {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(at);
-    }
-
     /// A connect has failed for a reason that passes, or is so slow that it counts as failed.
     pub(super) fn failed(&mut self, now: Instant) {
+        self.one_has_ended();
         self.failures += 1;
         if self.failures >= FAILURES && self.began.is_none() {
             self.began = Some(now);
@@ -112,9 +114,13 @@ impl Trouble {
     /// The server has answered that it is full.
     pub(super) fn server_is_full(&mut self, now: Instant, retry: &Retry) {
         self.answered();
-        // In place of a start.
-        self.recent.pop_front();
-        self.remember(now);
+        // In place of its start.
+        if let Some(started) = self.recent.iter().position(|one| !one.has_ended) {
+            self.recent.remove(started);
+        }
+        let has_ended = true;
+        remember(&mut self.recent, Recent { at: now, has_ended });
+        remember(&mut self.refusals, now);
         let times = self.full.take().map_or(0, |full| full.times) + 1;
         let delay = retry.delay_after(times).unwrap_or(retry.max_delay);
         self.full = Some(Full {
@@ -134,6 +140,7 @@ impl Trouble {
     /// lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(super) fn refused(&mut self, error: &Error, now: Instant) -> Option<Error> {
+        self.one_has_ended();
         self.answered();
         self.full = None;
         let before = self.refusal.take();
@@ -151,6 +158,13 @@ impl Trouble {
         before.map(|before| before.error)
     }
 
+    /// A connect has ended, and not for want of room on the server.
+    fn one_has_ended(&mut self) {
+        if let Some(started) = self.recent.iter_mut().find(|one| !one.has_ended) {
+            started.has_ended = true;
+        }
+    }
+
     fn answered(&mut self) {
         self.failures = 0;
         self.began = None;
@@ -161,6 +175,7 @@ impl Trouble {
     /// A connect has succeeded; without trouble, `usual` may be in flight. An error that is no longer remembered is returned, to be dropped outside the lock.
     #[must_use = "it is not to be dropped under the lock"]
     pub(super) fn succeeded(&mut self, usual: usize) -> Option<Error> {
+        self.one_has_ended();
         let was_full = self.full.take().is_some();
         let refusal = self.refusal.take();
         let was_in_trouble = self.began.is_some() || refusal.is_some();
@@ -198,6 +213,19 @@ impl Trouble {
         }
     }
 
+    /// How many may be in flight so that, if a server that was full a moment ago is full again, it has not refused more in a second
+    /// than may start in one.
+    pub(super) fn in_flight_after_full(&self, now: Instant) -> usize {
+        match &self.ramp {
+            Some(ramp) if !ramp.doubles => {
+                let lately = |refused: &&Instant| now < **refused + SECOND;
+                let refused = self.refusals.iter().filter(lately).count();
+                STARTS_A_SECOND.saturating_sub(refused).max(1)
+            }
+            _ => usize::MAX,
+        }
+    }
+
     /// Whether one connect at a time is made for all.
     pub(super) fn is_cautious(&self) -> bool {
         self.began.is_some() || self.full.is_some() || self.refusal.is_some()
@@ -211,11 +239,12 @@ impl Trouble {
     /// When the next connect may start, as far as it depends on those before. A pool that has connections does not press a full
     /// server.
     pub(super) fn next_start(&self, has_connections: bool) -> Option<Instant> {
-        let often = (self.recent.len() == STARTS_A_SECOND).then(|| self.recent[0] + SECOND);
         if !self.is_cautious() {
-            // A server that was full a moment ago may be full again.
-            return often.filter(|_| self.ramp.as_ref().is_some_and(|ramp| !ramp.doubles));
+            let is_after_full = self.ramp.as_ref().is_some_and(|ramp| !ramp.doubles);
+            return (is_after_full && self.refusals.len() == STARTS_A_SECOND)
+                .then(|| self.refusals[0] + SECOND);
         }
+        let often = (self.recent.len() == STARTS_A_SECOND).then(|| self.recent[0].at + SECOND);
         let gap = self.started.map(|last| last + self.gap);
         let full = self.full.as_ref().filter(|_| has_connections);
         gap.into_iter()
@@ -258,6 +287,14 @@ impl Trouble {
         );
         Some(refusal.error.reworded(message))
     }
+}
+
+/// Of the last, as many as may start in a second.
+fn remember<T>(last: &mut VecDeque<T>, one: T) {
+    if last.len() == STARTS_A_SECOND {
+        last.pop_front();
+    }
+    last.push_back(one);
 }
 
 #[cfg(all(test, not(queuepool_loom)))]

@@ -78,11 +78,29 @@ fn a_full_server_refuses_no_more_than_ten_in_a_second_however_long_it_takes() {
     }
     assert_eq!(trouble.next_start(false), Some(refused + SECOND));
     assert!(trouble.succeeded(USUAL).is_none());
+    // It may be full again.
+    assert_eq!(trouble.next_start(false), Some(refused + SECOND));
+    assert_eq!(trouble.in_flight_after_full(refused), 1);
     assert_eq!(
-        trouble.next_start(false),
-        Some(refused + SECOND),
-        "it may be full again"
+        trouble.in_flight_after_full(refused + SECOND),
+        STARTS_A_SECOND
     );
+}
+
+#[test]
+fn a_full_server_is_probed_as_often_as_one_that_is_down() {
+    let mut now = Instant::now();
+    let mut trouble = Trouble::default();
+    trouble.started(now);
+    trouble.server_is_full(now, &Retry::default());
+    for _ in 0..100 {
+        let next = trouble.next_start(false).expect("it is full");
+        assert!(next - now <= MOST_GAP, "{:?}", next - now);
+        trouble.started(next);
+        // The login takes a moment.
+        trouble.server_is_full(next + millis(10), &Retry::default());
+        now = next;
+    }
 }
 
 #[test]
