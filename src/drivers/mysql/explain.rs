@@ -1,5 +1,7 @@
 //! What is added to the text of a failed connect.
 
+use std::sync::atomic::Ordering;
+
 use ::mysql::{DriverError, Error as MyError};
 
 use super::MySqlManager;
@@ -51,6 +53,10 @@ impl MySqlManager {
                     (SslMode::Disable, _) if self.tls.mode.is_some() => Some(format!(
                         "if the password is right, the server may refuse this user a login without TLS (ssl-mode={mode})"
                     )),
+                    (SslMode::Allow | SslMode::Prefer, _) if self.had_to_be_plain.load(Ordering::Relaxed) => Some(
+                        "if the password is right, the server may require TLS of this user, which it must then offer".to_owned(),
+                    ),
+                    // It is most likely the password, and nothing is said of certificates.
                     _ => None,
                 }
             }

@@ -77,6 +77,8 @@ pub struct MySqlManager {
     default_mode: SslMode,
     encryption: Encryption,
     had_no_tls: Arc<HadNoTls>,
+    /// The last login was in plain because the server offers no TLS.
+    had_to_be_plain: Arc<AtomicBool>,
     /// The cipher suites from a URL, or everything that an `Opts` had.
     ssl_opts: SslOpts,
     /// They come from an `Opts`, and mean what they mean to the driver.
@@ -224,6 +226,7 @@ impl MySqlManager {
             default_mode,
             encryption: Encryption::plain(),
             had_no_tls: Arc::default(),
+            had_to_be_plain: Arc::default(),
             target: "queuepool".to_owned(),
             statement_limit: None,
             init_sets_names: false,
@@ -249,6 +252,7 @@ impl MySqlManager {
             default_mode: self.default_mode,
             encryption: self.encryption.clone(),
             had_no_tls: self.had_no_tls.clone(),
+            had_to_be_plain: self.had_to_be_plain.clone(),
             ssl_opts: self.ssl_opts.clone(),
             ssl_opts_are_the_drivers: self.ssl_opts_are_the_drivers,
             target: self.target.clone(),

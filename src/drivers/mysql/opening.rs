@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 #[cfg(feature = "tls")]
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "tls")]
@@ -49,6 +50,7 @@ impl HadNoTls {
 
 impl MySqlManager {
     pub(super) fn open(&self) -> Result<Conn, MyError> {
+        self.had_to_be_plain.store(false, Ordering::Relaxed);
         match self.encryption.mode {
             SslMode::Disable => self.plain(),
             SslMode::Allow => self.allow(),
@@ -78,7 +80,10 @@ impl MySqlManager {
                 self.note_fallback("a plain login", &refusal, "with TLS");
                 match self.encrypted() {
                     // The server has no TLS, so its first refusal says what must be mended.
-                    Err(error) if is_unoffered(&error) => Err(refusal),
+                    Err(error) if is_unoffered(&error) => {
+                        self.had_to_be_plain.store(true, Ordering::Relaxed);
+                        Err(refusal)
+                    }
                     other => other,
                 }
             }
@@ -95,6 +100,7 @@ impl MySqlManager {
         match self.encrypted() {
             Err(error) if is_unoffered(&error) => {
                 self.note_fallback("TLS", &error, "in plain");
+                self.had_to_be_plain.store(true, Ordering::Relaxed);
                 self.plain()
                     .inspect(|_| self.had_no_tls.remember(&self.opts))
             }
