@@ -352,6 +352,7 @@ fn settings_from_a_file_need_not_name_all_and_win_over_the_url() {
     assert_eq!(read.max_overflow, Settings::default().max_overflow);
     // 10 is the default, and is set all the same.
     let read: Settings = serde_json::from_str(r#"{"pool_size": 10}"#).unwrap();
+    assert_eq!(read.pool_size, 10);
     #[cfg(feature = "sqlite")]
     {
         let url = "sqlite::memory:?pool_size=4&max_overflow=5&pool_mode=queue";
