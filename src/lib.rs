@@ -1,10 +1,9 @@
 // The README's links lead to files of this repository. Of two definitions of a link the first one counts: `links.md` leads to the
-// guide's pages, which are there with all features, and `page.md` is the picture itself (docs/page.png).
+// guide's pages, which are there with all features. The picture is not in the package: the documentation shows its words instead.
 #![cfg_attr(
     all(feature = "postgres", feature = "mysql", feature = "sqlite", feature = "tls", feature = "http"),
     doc = include_str!("guide/links.md")
 )]
-#![cfg_attr(doc, doc = include_str!("guide/page.md"))]
 // Its snippets use all three drivers and the feature http; without one of them it is only read.
 #![cfg_attr(
     any(

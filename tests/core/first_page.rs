@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use base64::prelude::{BASE64_STANDARD, Engine};
-
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
 }
@@ -96,18 +94,6 @@ fn every_page_of_the_guide_is_reached_from_the_first_page_and_from_the_guides_ow
         assert_eq!(links.get(&*label), Some(&&*format!("crate::guide::{page}")));
         assert!(guide.contains(&format!("//! | [`{page}`] |")), "{page}");
     }
-}
-
-#[test]
-fn the_picture_in_the_documentation_is_the_readmes() {
-    let page = text("src/guide/page.md");
-    let encoded = page
-        .trim()
-        .strip_prefix("[page]: data:image/png;base64,")
-        .unwrap();
-    let picture = fs::read(path("docs/page.png")).unwrap();
-    assert!(BASE64_STANDARD.decode(encoded).unwrap() == picture);
-    assert!(picture.len() < 150_000, "{} bytes", picture.len());
 }
 
 #[test]
