@@ -27,6 +27,11 @@
 //! connect that was started for somebody else who no longer needs it, the one that is made for all while the database lets nobody
 //! in (`trouble`), the end of a pause between two attempts; or it decides about a failure. A [`Signal`](waiter::Signal) tells it.
 //!
+//! One kind of attempt is made for no caller. While servers refuse writes, a new login now and then shows where logins lead
+//! (`following`). If that server accepts writes, the connection goes the way of every other and the older ones are replaced; if it
+//! does not, it is closed and handed to nobody. Whoever gives back a connection on which a write was refused waits a moment for it,
+//! after the connection has gone back, on a condition variable of its own: no place, ticket or waiter is involved.
+//!
 //! # The laws, at every instant under the lock
 //!
 //! 1. `created = closed + detached + total`, and `checkouts = checkins + checked_out`.
@@ -74,6 +79,7 @@ pub(crate) mod closing;
 pub(crate) mod counters;
 mod counting;
 mod demand;
+mod doors;
 pub(crate) mod episodes;
 pub(crate) mod failure;
 #[cfg(queuepool_loom)]
@@ -102,7 +108,6 @@ pub(crate) mod trouble;
 pub(crate) mod verdict;
 pub(crate) mod waiter;
 
-use std::io;
 use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -112,31 +117,12 @@ use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
 use crate::base::thread::own_bay;
 use crate::contract::driver::Manager;
 use crate::gate::berths::{BayRef, Berths};
+pub(crate) use crate::gate::doors::{Discarded, Doors, Notice};
 use crate::gate::holders::HolderRecord;
 use crate::gate::places::Places;
 use crate::gate::reading::Reading;
 use crate::gate::waiter::Waiter;
 pub(crate) use crate::gate::{rules::Rules, state::State};
-
-/// What the gate wants done once its lock is let go.
-pub(crate) struct Doors {
-    /// Runs this attempt to connect, on a helper thread; an error where none can be had.
-    pub(crate) open: Box<dyn Fn(u64) -> io::Result<()> + Send + Sync>,
-    /// Calls [`Gate::sweep`] at that moment.
-    pub(crate) wake: Box<dyn Fn(Instant) + Send + Sync>,
-    /// Logs the notices, and drops what others wrote.
-    pub(crate) tell: Box<dyn Fn(Vec<Notice>, Discarded) + Send + Sync>,
-}
-
-/// What others wrote and nobody needs any more: its drop is their code.
-pub(crate) type Discarded = Vec<Box<dyn Send>>;
-
-/// What the log is told.
-pub(crate) enum Notice {
-    Warning(String),
-    /// A lifecycle event.
-    Event(String),
-}
 
 /// The lock of one pool and what is behind it.
 pub(crate) struct Gate<M: Manager> {

@@ -44,7 +44,7 @@ macro_rules! style_hash {
 }
 macro_rules! script_hash {
     () => {
-        "+DUx36HJAnT/NI+s5gAip2vxlBgGVArljj5nStVlHUc="
+        "8Oo4DQWBONe+laet33hA5iaRUw0QlwqTXL+qpwzLflk="
     };
 }
 

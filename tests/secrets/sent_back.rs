@@ -52,7 +52,7 @@ fn on_postgres(place: &Place, secret: &Secret) -> Sayer {
         &place.url(&percent_encoded(&whole)),
         &format!(
             "CREATE FUNCTION say_it() RETURNS int LANGUAGE plpgsql AS \
-             $$ BEGIN RAISE EXCEPTION USING MESSAGE = 'it is {whole}'; END $$"
+             $$ BEGIN RAISE NOTICE USING MESSAGE = 'it is {whole}'; RAISE EXCEPTION USING MESSAGE = 'it is {whole}'; END $$"
         ),
     );
     Sayer {

@@ -338,13 +338,33 @@ fn unacknowledged_data_ends_a_connection_when_its_keepalives_would() {
 }
 
 #[test]
-fn notices_of_several_hosts_go_where_the_manager_says() {
+fn notices_go_where_the_manager_says() {
     let server = Postgres::start();
-    let url = at_ports(&server, &[nobody(), server.port()]);
+    for url in [server.url(), at_ports(&server, &[nobody(), server.port()])] {
+        let (send, heard) = std::sync::mpsc::channel();
+        let manager = PostgresManager::from_url(&url)
+            .unwrap()
+            .notice_callback(move |notice| send.send(notice.message().to_owned()).unwrap());
+        let builder = Pool::builder(manager).driver(PostgresDriver::new());
+        let pool = builder.settings(settings()).build().unwrap();
+        let mut client = pool.get().unwrap();
+        let sql = "DO $$ BEGIN RAISE NOTICE 'heard'; END $$";
+        client.batch_execute(sql).unwrap();
+        assert_eq!(
+            heard.recv_timeout(secs(20)).as_deref(),
+            Ok("heard"),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn the_callback_of_a_configuration_with_one_host_holds() {
+    let server = Postgres::start();
     let (send, heard) = std::sync::mpsc::channel();
-    let manager = PostgresManager::from_url(&url)
-        .unwrap()
-        .notice_callback(move |notice| send.send(notice.message().to_owned()).unwrap());
+    let mut config: postgres::Config = server.url().parse().unwrap();
+    config.notice_callback(move |notice| send.send(notice.message().to_owned()).unwrap());
+    let manager = PostgresManager::new(config).unwrap();
     let builder = Pool::builder(manager).driver(PostgresDriver::new());
     let pool = builder.settings(settings()).build().unwrap();
     let mut client = pool.get().unwrap();

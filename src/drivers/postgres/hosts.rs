@@ -5,12 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ::postgres::config::{Host as ConfigHost, TargetSessionAttrs};
-use ::postgres::error::DbError;
 use ::postgres::types::private::BytesMut;
 use ::postgres::types::{IsNull, ToSql, Type};
 use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 
 use super::classify::classify;
+use super::notices::Notices;
 use super::opening::Opening;
 use crate::base::log::say;
 use crate::contract::error_class::ErrorClass;
@@ -176,8 +176,6 @@ impl ToSql for Refusing {
     }
 }
 
-pub(super) type Notices = Arc<dyn Fn(DbError) + Send + Sync>;
-
 /// Refuses lists that the driver refuses only when it connects.
 pub(super) fn check(config: &Config) -> Result<(), Error> {
     let (hosts, addresses, ports) = (
@@ -250,13 +248,14 @@ fn port(config: &Config, index: usize) -> u16 {
     port.copied().unwrap_or(DEFAULT_PORT)
 }
 
-/// A configuration for each host of `config`. If there are several, `notices` is where the server's notices go.
+/// A configuration for each host of `config`, whose notices go to `notices`; with one host, they go where `config` says without it.
 pub(super) fn one_for_each(config: &Config, notices: Option<&Notices>) -> Vec<Config> {
     let mut whole = config.clone();
     // The pool asks itself, and walks itself.
     whole.target_session_attrs(TargetSessionAttrs::Any);
     let hosts = config.get_hosts();
     if hosts.len() < 2 {
+        to(notices, &mut whole);
         return vec![whole];
     }
     let one = |(index, host): (usize, &ConfigHost)| {
@@ -270,12 +269,16 @@ pub(super) fn one_for_each(config: &Config, notices: Option<&Notices>) -> Vec<Co
             one.hostaddr(*address);
         }
         one.port(port(config, index));
-        if let Some(notices) = notices.cloned() {
-            one.notice_callback(move |notice| notices(notice));
-        }
+        to(notices, &mut one);
         one
     };
     hosts.iter().enumerate().map(one).collect()
+}
+
+fn to(notices: Option<&Notices>, config: &mut Config) {
+    if let Some(notices) = notices.cloned() {
+        config.notice_callback(move |notice| notices(notice));
+    }
 }
 
 /// Hosts can only be added to a configuration, so the rest of it is copied.

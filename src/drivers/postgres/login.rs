@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::postgres::{Client, Error as PgError};
+use ::postgres::{Client, Config, Error as PgError};
 
 use super::classify::refuses_login;
 use super::hosts::Login;
@@ -28,14 +28,16 @@ impl Login {
     /// What a server says, without the password.
     pub(super) fn masked(&self, text: String, source: Option<&Arc<Source>>) -> String {
         match self.configs.first() {
-            Some(config) => {
-                let password = config.get_password().map(String::from_utf8_lossy);
-                let names = [config.get_user(), config.get_dbname()];
-                masked(text, password.as_deref(), source, &names)
-            }
+            Some(config) => masked_for(config, text, source),
             None => text,
         }
     }
+}
+
+pub(super) fn masked_for(config: &Config, text: String, source: Option<&Arc<Source>>) -> String {
+    let password = config.get_password().map(String::from_utf8_lossy);
+    let names = [config.get_user(), config.get_dbname()];
+    masked(text, password.as_deref(), source, &names)
 }
 
 impl PostgresManager {

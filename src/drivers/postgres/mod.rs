@@ -9,6 +9,7 @@ mod frames;
 mod hosts;
 mod limit;
 mod login;
+mod notices;
 mod opening;
 mod proof;
 mod replication;
@@ -32,7 +33,8 @@ use ::postgres::{Client, Config, Error as PgError, SimpleQueryMessage};
 use r2d2::ManageConnection;
 
 use cancel::Canceller;
-use hosts::{Login, Notices, wanted_by};
+use hosts::{Login, wanted_by};
+use notices::Notices;
 use opening::Opening;
 use stream::Watch;
 
@@ -66,6 +68,8 @@ pub struct PostgresManager {
     /// The stream of a connection that it has opened is ours.
     some_are_watched: AtomicBool,
     wanted: Wanted,
+    /// Nobody has given `config` a callback for notices of his own.
+    from_url: bool,
     notices: Option<Notices>,
     hosts: Arc<Hosts>,
     login: Arc<Login>,
@@ -108,6 +112,7 @@ impl PostgresManager {
         } = url::parse(url)?;
         let mut manager = PostgresManager::build(config, idle_is_wanted)?;
         manager.wanted = wanted.unwrap_or(Wanted::Any);
+        manager.from_url = true;
         Ok(manager.tls(tls))
     }
 
@@ -145,8 +150,9 @@ impl PostgresManager {
         self
     }
 
-    /// Where the server's notices go, as `Config::notice_callback`. It is needed only for a `Config` with several hosts, whose own
-    /// callback cannot be taken over; without it their notices go to the log.
+    /// Where the server's notices go, as `Config::notice_callback`. Without it they go to the log, at Info and under the driver's
+    /// target, `postgres::config`, with the password masked if a server repeats it. A `Config` with one host may have a callback of
+    /// its own, which holds if this is not called; that of a `Config` with several hosts cannot be taken over.
     #[must_use]
     pub fn notice_callback(mut self, callback: impl Fn(DbError) + Send + Sync + 'static) -> Self {
         self.notices = Some(Arc::new(callback));
@@ -164,8 +170,11 @@ impl PostgresManager {
         self.encryption.channel_binding =
             self.config.get_channel_binding() == ChannelBinding::Require;
         let opening = Opening::new(&self.config, &self.encryption, self.watches_plain, target);
+        let to_log = self.from_url || self.config.get_hosts().len() > 1;
+        let to_log = to_log.then(|| notices::logged(&self.config, self.credentials.as_ref()));
+        let notices = self.notices.clone().or(to_log);
         self.login = Arc::new(Login {
-            configs: hosts::one_for_each(&self.config, self.notices.as_ref()),
+            configs: hosts::one_for_each(&self.config, notices.as_ref()),
             opening: Arc::new(opening),
             wanted: self.wanted,
             statement_limit: self.limit_for_the_walk(),
@@ -219,6 +228,7 @@ impl PostgresManager {
             login,
             hosts,
             wanted: wanted_by(&config),
+            from_url: false,
             notices: None,
             encryption,
             watches_plain: false,

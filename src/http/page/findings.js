@@ -27,7 +27,9 @@ function findings(status) {
     found.push({ level: 1, word: "read-only", text: `The server has been read-only for ${lasting(status.unsuited_for)}, and was not before.` });
   }
   if (status.leak_detected) {
-    found.push({ level: 2, word: "leak suspected", text: `Full for ${lasting(status.full_for ?? 0)} without a break: ${count(status.checked_out)} of ${count(status.total_capacity)} connections are out.` });
+    // Under load, a pool can be full for as long while nobody keeps a connection. The recommendations say which it is, and since when.
+    const kept = status.holders.some((holder) => holder.held_for > status.configuration.leak_after);
+    found.push({ level: 2, word: kept ? "leak suspected" : "full for long", text: "" });
   }
   if (status.waiting_requests > 0) {
     const oldest = status.holders[0];
@@ -47,7 +49,7 @@ function levelOf(status) {
 function advice(status) {
   const found = findings(status);
   const advised = status.recommendations.filter((text) => found.length === 0 || !text.startsWith("Pool is healthy."));
-  return { found: found.map((finding) => finding.text), advised };
+  return { found: found.map((finding) => finding.text).filter((text) => text), advised };
 }
 
 // The health's word is the pool's own; the others stand beside it.
