@@ -260,9 +260,11 @@ fn a_sample_has_its_names_and_tells_time_outs_at_capacity_apart() {
 fn a_status_is_read_back_as_it_was_written() {
     let server = Server::new();
     server.on_question(|_| Act::Succeed);
+    *server.limit.lock() = Some(ServerLimit::new(100, 3));
     let pool = server.pool(settings());
     let held = [pool.get().unwrap(), pool.get().unwrap()];
     drop(pool.get().unwrap());
+    pool.health_check().unwrap();
     server.on_connect(|_| Act::Fail(ErrorClass::Permanent));
     let also = pool.get();
     let status = pool.status();
@@ -273,6 +275,7 @@ fn a_status_is_read_back_as_it_was_written() {
     assert_eq!(read.pool_type, "QueuePool");
     assert_eq!(read.configuration, status.configuration);
     assert_eq!(read.closed_by_reason, status.closed_by_reason);
+    assert_eq!(status.server_limit.unwrap().max_connections, 100);
     assert_eq!(read.server_limit, status.server_limit);
     assert_eq!(read.holders.len(), status.holders.len());
     for (read, holder) in read.holders.iter().zip(&status.holders) {

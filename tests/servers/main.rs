@@ -5,6 +5,7 @@ mod carried_mysql;
 mod carried_postgres;
 mod credentials;
 mod driver;
+mod guide;
 mod harness;
 mod hosts;
 mod hosts_mysql;
