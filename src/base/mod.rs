@@ -25,3 +25,4 @@ pub(crate) mod slot;
 pub(crate) mod sync;
 pub(crate) mod thread;
 pub(crate) mod timer;
+pub(crate) mod words;

@@ -11,7 +11,7 @@ use crate::contract::call::Call;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::lease::Lease;
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::shared::{CalledAt, Shared};
 use crate::settings::Mode;
 
 impl<M: Manager> Shared<M> {
@@ -21,7 +21,7 @@ impl<M: Manager> Shared<M> {
         timeout: Duration,
         location: &'static Location<'static>,
     ) -> Result<Option<Connection<M>>, Error> {
-        self.may_block_here("try_get")?;
+        self.may_block_here(CalledAt("try_get", location))?;
         let started = Instant::now();
         if let Some(connection) = self.take_parked(started, location) {
             return Ok(Some(connection));

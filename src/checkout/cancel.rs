@@ -17,7 +17,7 @@ use crate::contract::cancellation::CancellationToken;
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::gate::waiter::{Signal, Waiter};
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::shared::{CalledAt, Shared};
 
 impl<M: Manager> Shared<M> {
     /// As [`checkout`](Shared::checkout), until the token is cancelled.
@@ -27,7 +27,7 @@ impl<M: Manager> Shared<M> {
         timeout: Duration,
         location: &'static Location<'static>,
     ) -> Result<Connection<M>, Error> {
-        self.may_block_here("get_cancellable")?;
+        self.may_block_here(CalledAt("get_cancellable", location))?;
         if token.is_cancelled() {
             return Err(self.cancelled_error());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::sync::Instant;
+use crate::base::words::counted;
 use crate::checkout::turn::Turn;
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
@@ -38,7 +39,8 @@ impl<M: Manager> Shared<M> {
             .or_else(|| gate.trouble_error());
         let Some(last) = last else {
             let message = format!(
-                "connecting did not finish, connection timed out, timeout {seconds:.2}{}",
+                "{} did not finish, connection timed out, timeout {seconds:.2}{}",
+                self.facts.connecting(),
                 in_hooks(gate)
             );
             return Error::new(ErrorKind::Connect, message);
@@ -112,7 +114,8 @@ impl<M: Manager> Shared<M> {
     pub(crate) fn evidence(&self, gate: &State<M>) -> String {
         let mut text = String::new();
         if gate.waiting() > 0 {
-            text += &format!("; {} others wait", gate.waiting());
+            let others = counted(gate.waiting(), "other waits", "others wait");
+            text += &format!("; {others}");
         }
         let now = self.clock.now();
         let mut holders = gate.holders();

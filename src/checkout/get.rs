@@ -16,7 +16,7 @@ use crate::gate::failure::Failure;
 use crate::gate::lease::{Lease, Live};
 use crate::gate::waiter::{Signal, Waiter};
 use crate::gate::{Locked, State};
-use crate::lifecycle::shared::Shared;
+use crate::lifecycle::shared::{CalledAt, Shared};
 
 impl<M: Manager> Shared<M> {
     /// The main path: a connection that this thread has parked and that is ready; else the one whose turn it is.
@@ -26,7 +26,7 @@ impl<M: Manager> Shared<M> {
         timeout: Duration,
         location: &'static Location<'static>,
     ) -> Result<Connection<M>, Error> {
-        self.may_block_here("get")?;
+        self.may_block_here(CalledAt("get", location))?;
         let started = Instant::now();
         match self.take_parked(started, location) {
             Some(connection) => Ok(connection),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::base::log::say;
+use crate::base::words::counted;
 use crate::checkout::turn::Turn;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
@@ -117,8 +118,12 @@ impl<M: Manager> Shared<M> {
             return Ok(None);
         }
         let message = format!(
-            "{} connections in a row failed their test, the last: {cause}",
-            turn.validation_failures
+            "{} failed their test, the last: {cause}",
+            counted(
+                turn.validation_failures,
+                "connection",
+                "connections in a row"
+            )
         );
         let error = Error::new(ErrorKind::Validation, message);
         Err(match cause.shared_source() {

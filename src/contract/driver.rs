@@ -73,6 +73,12 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         None
     }
 
+    /// Which server and database the manager connects to, for the log and for errors of connecting: `app@db.internal:5432/orders`. It
+    /// must not contain a secret. Asked once, when the pool is built. `None`, the default, leaves it out.
+    fn server(&self, _manager: &M) -> Option<String> {
+        None
+    }
+
     /// The last step of connecting, after the connect hooks have run. This is the place to note what a reset must restore. An
     /// error counts as a failed connect.
     ///

@@ -15,6 +15,8 @@ pub(crate) struct Facts {
     pub(crate) proves: bool,
     /// How many hosts a connect walks along, if it does.
     hosts: Option<u32>,
+    /// Which server and database it connects to.
+    pub(crate) server: Option<String>,
     /// True until the driver has said that it cannot reset connections.
     resets: AtomicBool,
 }
@@ -35,6 +37,7 @@ impl Facts {
             bounded,
             proves: ask_driver("proves", || driver.proves(manager))?,
             hosts: ask_driver("hosts", || driver.hosts(manager))?,
+            server: ask_driver("server", || driver.server(manager))?,
             // Our own stand-in for a missing driver cannot reset connections, and need not be asked.
             resets: AtomicBool::new(is_described),
         })
@@ -42,6 +45,14 @@ impl Facts {
 
     pub(crate) fn is_bounded(&self, call: Call) -> bool {
         self.bounded[call as usize]
+    }
+
+    /// How an error of connecting begins.
+    pub(crate) fn connecting(&self) -> String {
+        match &self.server {
+            Some(server) => format!("connecting to {server}"),
+            None => "connecting".to_owned(),
+        }
     }
 
     /// How long a connect may take.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::base::sync::Instant;
+use crate::base::words::counted;
 use crate::contract::driver::Manager;
 use crate::error::Error;
 use crate::gate::Notice;
@@ -259,11 +260,11 @@ impl<M: Manager> State<M> {
                     turned_away,
                 });
                 Some(format!(
-                    "Pool exhausted: {} of {} connections in use, {} being opened, {count} callers wait, turned away so far: \
-                     {turned_away}",
+                    "Pool exhausted: {} of {} connections in use, {} being opened, {}, turned away so far: {turned_away}",
                     self.counters.out(),
                     self.rules.capacity,
                     self.opening(),
+                    counted(count, "caller waits", "callers wait"),
                 ))
             }
             (Some(exhaustion), true) => {

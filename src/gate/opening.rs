@@ -171,7 +171,10 @@ impl<M: Manager> State<M> {
             }
             Opened::TooLate => Err(Failure::transient(
                 ErrorKind::Connect,
-                "connecting ended after connect_timeout, and its place was taken by then",
+                format!(
+                    "{} ended after connect_timeout, and its place was taken by then",
+                    self.rules.connecting
+                ),
             )),
         };
         self.end_attempt(id);

@@ -15,6 +15,8 @@ pub(crate) struct Rules {
     pub(crate) capacity: u64,
     pub(crate) pool_size: usize,
     pub(crate) min_pool_size: usize,
+    /// How an error of connecting begins.
+    pub(crate) connecting: String,
     /// How long a connect may take: the setting, times the number of hosts that it walks along.
     pub(crate) connect_timeout: Duration,
     pub(crate) leak_after: Duration,
@@ -53,6 +55,7 @@ impl Rules {
             capacity: u64::from(settings.pool_size) + u64::from(settings.max_overflow),
             pool_size: settings.pool_size as usize,
             min_pool_size: settings.min_pool_size as usize,
+            connecting: "connecting".to_owned(),
             connect_timeout: settings.connect_timeout,
             leak_after: settings.leak_after,
             retry: settings.retry.clone(),

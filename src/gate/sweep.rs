@@ -50,7 +50,10 @@ impl<M: Manager> State<M> {
             let counted = std::mem::replace(&mut attempt.counted, true);
             let (owner, report) = (attempt.owner.take(), attempt.purpose.take_report());
             self.note_abandoned();
-            let message = format!("connecting did not finish within connect_timeout {limit:?}");
+            let message = format!(
+                "{} did not finish within connect_timeout {limit:?}",
+                self.rules.connecting
+            );
             let failure = Failure {
                 successes: self.successes,
                 ..Failure::transient(ErrorKind::Connect, message)

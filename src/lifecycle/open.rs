@@ -177,9 +177,13 @@ impl<M: Manager> Shared<M> {
     fn connect_refused(&self, error: M::Error) -> Failure {
         // A driver that panics when asked says nothing.
         let class = catch(|| self.driver.classify(&error)).ok();
-        let mut failure = self.refused("connecting failed", error);
+        let mut failure = self.refused(&self.connecting_failed(), error);
         failure.error = failure.error.with_class(class);
         failure
+    }
+
+    pub(super) fn connecting_failed(&self) -> String {
+        format!("{} failed", self.facts.connecting())
     }
 
     pub(super) fn refused(&self, what: &str, error: M::Error) -> Failure {

@@ -38,14 +38,14 @@ impl<M: Manager> Shared<M> {
             }
             _ => return Ok(read_only),
         };
-        let words = format!("connecting failed: {words}");
+        let words = format!("{}: {words}", self.connecting_failed());
         Err(Failure::transient(ErrorKind::Connect, words))
     }
 
     fn read_only_at_login(&self, connection: &mut M::Connection) -> Result<Option<bool>, Failure> {
         match catch(|| self.driver.read_only_at_login(&self.manager, connection)) {
             Ok(Ok(read_only)) => Ok(read_only),
-            Ok(Err(error)) => Err(self.refused("connecting failed", error)),
+            Ok(Err(error)) => Err(self.refused(&self.connecting_failed(), error)),
             Err(said) => Err(self.panicked(&said)),
         }
     }

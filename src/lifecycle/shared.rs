@@ -1,5 +1,7 @@
 //! What all handles, guards and helper threads of one pool share.
 
+use std::fmt::{self, Display};
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
@@ -20,6 +22,18 @@ use crate::gate::lease::{Keeper, Live};
 use crate::gate::{Discarded, Gate, Notice};
 use crate::lifecycle::name::Name;
 use crate::settings::{Mode, Settings};
+
+/// A public method, and the line that called it.
+pub(crate) struct CalledAt(
+    pub(crate) &'static str,
+    pub(crate) &'static Location<'static>,
+);
+
+impl Display for CalledAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}:{}", self.0, self.1.file(), self.1.line())
+    }
+}
 
 pub(crate) struct Shared<M: Manager> {
     /// In a forked child nothing here may be touched: locks may be held by threads that do not exist there, and the connections
@@ -58,33 +72,31 @@ impl<M: Manager> Shared<M> {
     /// Refuses a call that may wait where it must not: in a forked child, inside a hook of this pool, and on a thread of an async
     /// runtime.
     #[inline]
-    pub(crate) fn may_block_here(&self, call: &str) -> Result<(), Error> {
+    pub(crate) fn may_block_here(&self, call: impl Display) -> Result<(), Error> {
+        // tokio is asked last and once, because it answers with a panic, which the process's panic hook sees.
         if self.home.is_left() || self.hooks.inside() || on_async_runtime_thread() {
-            return self.must_not_block_here(call);
+            return Err(self.must_not_block_here(&call));
         }
         Ok(())
     }
 
     #[cold]
-    fn must_not_block_here(&self, call: &str) -> Result<(), Error> {
+    fn must_not_block_here(&self, call: &dyn Display) -> Error {
         if self.home.is_left() {
-            return Err(Error::unsupported(format!(
+            return Error::unsupported(format!(
                 "{call}: the pool {} was built before this process was forked off, and its connections are the \
                  parent's: {FORK_FIRST}",
                 self.name
-            )));
+            ));
         }
         if self.hooks.inside() {
-            return Err(Error::unsupported(format!(
+            return Error::unsupported(format!(
                 "{call} inside a hook of the same pool would wait for itself"
-            )));
+            ));
         }
-        if on_async_runtime_thread() {
-            return Err(Error::unsupported(format!(
-                "{call} blocks, and this is a thread of an async runtime: call it in spawn_blocking or block_in_place"
-            )));
-        }
-        Ok(())
+        Error::unsupported(format!(
+            "{call} blocks, and this is a thread of an async runtime: call it in spawn_blocking or block_in_place"
+        ))
     }
 
     /// The pool that is kept alive by this connection, which is out.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::base::words::counted;
 use crate::observe::health::Health;
 use crate::observe::sizing::on_sizes;
 use crate::observe::status::{Status, most_frequent_line};
@@ -98,8 +99,9 @@ fn on_role(status: &Status) -> Option<String> {
 fn on_hung_calls(status: &Status) -> Option<String> {
     (status.abandoned > 0).then(|| {
         format!(
-            "{} driver calls hang, {} of them connects: look at the database server, and at firewalls between.",
-            status.abandoned, status.hung_connects
+            "{}, {} of them connects: look at the database server, and at firewalls between.",
+            counted(status.abandoned, "driver call hangs", "driver calls hang"),
+            status.hung_connects
         )
     })
 }

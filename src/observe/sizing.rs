@@ -4,6 +4,7 @@
 //! its own and together with the others in the same report. If nothing can be raised, the advice is to hold connections for a
 //! shorter time. While the database cannot be reached, there is no advice on sizes at all.
 
+use crate::base::words::counted;
 use crate::observe::health::Health;
 use crate::observe::limit::{kept, most, on_server_limit, why_no_more};
 use crate::observe::status::{Status, most_frequent_line};
@@ -93,20 +94,24 @@ fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
         Some(recent) => (
             now.max(recent.short.checked_out + recent.short.waiting),
             format!(
-                "{} checkouts timed out in the last {}, {} connections were out and {} callers waited at most",
-                recent.timeouts_at_capacity,
+                "{} timed out in the last {}, at most {} out and {} waited",
+                counted(recent.timeouts_at_capacity, "checkout", "checkouts"),
                 minutes(recent.seconds),
-                recent.short.checked_out,
-                recent.short.waiting
+                counted(
+                    recent.short.checked_out,
+                    "connection was",
+                    "connections were"
+                ),
+                counted(recent.short.waiting, "caller", "callers")
             ),
         ),
         None if is_full => (
             now,
             format!(
-                "{} of {} connections are out and {} callers wait; {}",
+                "{} of {} connections are out and {}; {}",
                 status.checked_out,
                 status.total_capacity,
-                status.waiting_requests,
+                counted(status.waiting_requests, "caller waits", "callers wait"),
                 most_frequent_line(&status.holders)
             ),
         ),
@@ -142,11 +147,10 @@ fn on_overflow(status: &Status, max_overflow: u64) -> Option<String> {
         .then(|| raise_pool_size(status, recent.checked_out_p99, max_overflow))
         .flatten()?;
     Some(format!(
-        "{raise}: {} were in use at the 99th percentile of the last {}, and {} connections were closed for want of a place \
-         to stay.",
+        "{raise}: {} were in use at the 99th percentile of the last {}, and {} closed for want of a place to stay.",
         recent.checked_out_p99,
         minutes(recent.seconds),
-        recent.overflow_closed
+        counted(recent.overflow_closed, "connection was", "connections were")
     ))
 }
 
@@ -191,8 +195,8 @@ fn on_use(status: &Status) -> Option<String> {
         (raise, evidence)
     } else {
         let evidence = format!(
-            "{} connections are in use, {:.0} % of pool_size",
-            status.checked_out,
+            "{} in use, {:.0} % of pool_size",
+            counted(status.checked_out, "connection is", "connections are"),
             status.checked_out as f64 * 100.0 / status.size as f64
         );
         let raise = raise_pool_size(status, enough, status.max_overflow);
@@ -263,8 +267,8 @@ fn on_unused(status: &Status) -> Vec<String> {
         .max(kept(settings));
     if size > SMALL && used.checked_out * 2 <= size && enough < size {
         advice.push(format!(
-            "Lower pool_size from {size} to {enough}: no more than {} connections were in use at once {}.",
-            used.checked_out,
+            "Lower pool_size from {size} to {enough}: no more than {} in use at once {}.",
+            counted(used.checked_out, "connection was", "connections were"),
             since(status.peak_checked_out)
         ));
         size = enough;

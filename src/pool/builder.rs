@@ -283,6 +283,7 @@ impl<M: Manager> Builder<M> {
             !hooks.checkout.is_empty(),
             clock.clone(),
         );
+        rules.connecting = facts.connecting();
         rules.connect_timeout = facts.most_for_connecting(settings.connect_timeout);
         let places = Places::new(capacity)?;
         let shared = Arc::new_cyclic(|pool| Shared {
@@ -307,12 +308,15 @@ impl<M: Manager> Builder<M> {
             discarded: Arc::new(OneByOne::new()),
             settings,
         });
+        let server = shared.facts.server.as_ref();
+        let server = server.map(|server| format!(", server={server}"));
         say!(
             Info,
             shared.target(),
-            "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}",
+            "Database connection pool configured: pool_size={}, max_overflow={}, total_max={capacity}{}",
             shared.settings.pool_size,
             shared.settings.max_overflow,
+            server.unwrap_or_default(),
         );
         tell_if_slow();
         let pool = Pool::new(shared, Care::new());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::clock::later;
 use crate::base::sync::Instant;
+use crate::base::words::counted;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
@@ -19,10 +20,10 @@ impl<M: Manager> Shared<M> {
             Ok(())
         } else {
             let message = format!(
-                "the pool {} did not drain within {deadline:?}: {} connections are out, {} are being opened, {} are \
-                 being closed{}",
+                "the pool {} did not drain within {deadline:?}: {} out, {} being opened, {} being \
+                 closed{}",
                 self.name,
-                gate.counters().out(),
+                counted(gate.counters().out(), "connection is", "connections are"),
                 gate.opening(),
                 gate.closing(),
                 self.evidence(&gate),

@@ -53,6 +53,9 @@ pub(crate) struct Host {
     pub(crate) name: Option<(String, u16)>,
 }
 
+/// As many hosts are named in an error, so that it stays a line that can be read.
+const MOST_SHOWN: usize = 3;
+
 pub(super) type Resolve = Box<dyn Fn(&str, u16) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
 /// The hosts of a pool.
@@ -88,6 +91,22 @@ impl Hosts {
             helpers: Helpers::new(pool, usize::MAX),
             resolve: Arc::new(resolve),
         }
+    }
+
+    /// Who connects to what: `app@a:5432,b:5432/orders`.
+    pub(crate) fn server(&self, user: Option<&str>, database: Option<&str>) -> String {
+        let mut text = user.map(|user| format!("{user}@")).unwrap_or_default();
+        let shown = self.hosts.iter().take(MOST_SHOWN);
+        let labels: Vec<&str> = shown.map(|host| host.label.as_str()).collect();
+        text += &labels.join(",");
+        match self.hosts.len().saturating_sub(MOST_SHOWN) {
+            0 => {}
+            more => text += &format!(" and {more} more"),
+        }
+        if let Some(database) = database {
+            text = format!("{text}/{database}");
+        }
+        text
     }
 
     /// How many hosts are named, if there is anything to walk: several hosts, or a name that may have several addresses.

@@ -106,6 +106,11 @@ impl Driver<MySqlManager> for MySqlDriver {
         manager.hosts.to_walk()
     }
 
+    fn server(&self, manager: &MySqlManager) -> Option<String> {
+        let (user, database) = (manager.opts.get_user(), manager.opts.get_db_name());
+        Some(manager.hosts.server(user, database))
+    }
+
     /// Asks for the state that a reset has to restore, and whether the server is read-only.
     fn connected(&self, manager: &MySqlManager, connection: &mut Conn) -> Result<(), MyError> {
         let (row, read_only, first) = manager.ask_at_login(connection, Base::COLUMNS)?;

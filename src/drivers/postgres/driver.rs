@@ -69,6 +69,11 @@ impl Driver<PostgresManager> for PostgresDriver {
         manager.hosts.to_walk()
     }
 
+    fn server(&self, manager: &PostgresManager) -> Option<String> {
+        let (user, database) = (manager.config.get_user(), manager.config.get_dbname());
+        Some(manager.hosts.server(user, database))
+    }
+
     fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {
         returned::forget_answer(manager, client);
         Ok(())
