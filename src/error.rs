@@ -70,6 +70,7 @@ struct Shared {
     message: String,
     transient: bool,
     class: Option<ErrorClass>,
+    conflict: bool,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -106,6 +107,7 @@ impl Error {
                 | ErrorKind::Unsupported => false,
             },
             class: None,
+            conflict: false,
             source: None,
         }))
     }
@@ -148,6 +150,12 @@ impl Error {
         self
     }
 
+    #[cfg(any(feature = "postgres", feature = "mysql", feature = "sqlite"))]
+    pub(crate) fn with_conflict(mut self, conflict: bool) -> Self {
+        self.0.conflict = conflict;
+        self
+    }
+
     pub(crate) fn with_class(mut self, class: Option<ErrorClass>) -> Self {
         self.0.class = class;
         self
@@ -172,13 +180,27 @@ impl Error {
     }
 
     /// Whether the same call may succeed later without anybody changing anything: timeouts, overload, a lack of
-    /// [resources](ErrorKind::Resources), failed validation, and a connect that failed for a reason that passes (the server is
-    /// starting, unreachable or full). False for a wrong password, an unknown database, a setting out of range, a closed pool, a hook
+    /// [resources](ErrorKind::Resources), failed validation, a connection that was lost in use, and a connect that failed for a
+    /// reason that passes (the server is starting, unreachable or full). A statement on a connection that was lost may have been
+    /// executed, and a COMMIT may have taken place. False for a wrong password, an unknown database, a setting out of range, a closed pool, a hook
     /// that refused, and whatever a statement failed with. The pool itself has retried a failed connect by the setting `retry`
     /// already.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.transient
+    }
+
+    /// Whether the database has undone or refused a statement of an [`AnyConnection`](crate::AnyConnection) in favour of another
+    /// session's: a deadlock, a failure to serialize, a lock that was waited for in vain, and on SQLite "database is locked". The
+    /// same transaction, run again from its beginning, may succeed. [`is_transient`](Error::is_transient) is false for it, since the
+    /// same statement alone would not do.
+    ///
+    /// These are PostgreSQL's 40001, 40P01 and 55P03, MySQL's and MariaDB's 1020, 1205, 1213 and 3572, and SQLite's BUSY, LOCKED and
+    /// PROTOCOL. For the errors of the drivers themselves there are `postgres::is_conflict`, `mysql::is_conflict` and
+    /// `sqlite::is_conflict`.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.0.conflict
     }
 
     /// What kind of failure this is.
@@ -228,7 +250,9 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
     while let Some(beneath) = source {
         let words = beneath.to_string();
         let words = words.trim_end();
-        if !text.contains(words) {
+        if words.contains(&text) {
+            text = words.to_owned(); // SQLite's "database is locked", and beneath it "Error code 5: database is locked"
+        } else if !text.contains(words) {
             text = format!("{text}: {words}");
         }
         source = beneath.source();

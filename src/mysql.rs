@@ -57,7 +57,7 @@ pub use ::mysql;
 
 #[cfg(feature = "tls")]
 pub use crate::drivers::mysql::guarded_provider;
-pub use crate::drivers::mysql::{MySqlDriver, MySqlManager};
+pub use crate::drivers::mysql::{MySqlDriver, MySqlManager, is_conflict};
 use crate::pool::Pool;
 
 /// A pool of MySQL or MariaDB connections: `MySqlPool::builder(url)?`, or from `mysql::Opts`.

@@ -63,7 +63,7 @@
 /// The driver itself, in the version that this crate is built with.
 pub use ::postgres;
 
-pub use crate::drivers::postgres::{PostgresDriver, PostgresManager};
+pub use crate::drivers::postgres::{PostgresDriver, PostgresManager, is_conflict};
 use crate::pool::Pool;
 
 /// A pool of PostgreSQL connections: `PostgresPool::builder(url)?`, or from a `postgres::Config`.

@@ -52,6 +52,7 @@ pub use rusqlite;
 
 pub use crate::drivers::sqlite::{
     JournalMode, Pragmas, SqliteDriver, SqliteManager, Synchronous, TempStore, immediate,
+    is_conflict,
 };
 use crate::pool::Pool;
 

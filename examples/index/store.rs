@@ -1,5 +1,4 @@
-//! The table of files. The three databases differ in a clause for the character set, in the upsert and in how they say that a
-//! deadlock has ended a transaction.
+//! The table of files. The three databases differ in a clause for the character set and in the upsert.
 
 use queuepool::{Database, Error, Value};
 
@@ -37,14 +36,14 @@ pub fn save(database: &Database, run: i64, mut batch: Vec<Entry>) -> Result<(), 
         None => UPSERT,
     };
     loop {
-        let saved = database.get()?.transaction(|connection| {
+        let saved: Result<(), Error> = database.get()?.transaction(|connection| {
             for entry in &batch {
                 connection.execute_with(upsert, &values(entry, run))?;
             }
             Ok(())
         });
         match saved {
-            Err(error) if is_deadlock(&error) => {}
+            Err(error) if error.is_conflict() => {}
             saved => return Ok(saved?),
         }
     }
@@ -60,15 +59,4 @@ fn values(entry: &Entry, run: i64) -> [Value; 7] {
         entry.hash.as_ref().into(),
         run.into(),
     ]
-}
-
-/// Whether the server ended this transaction to resolve a deadlock.
-fn is_deadlock(error: &Error) -> bool {
-    let Some(error) = std::error::Error::source(error) else {
-        return false;
-    };
-    if let Some(error) = error.downcast_ref::<postgres::Error>() {
-        return error.code() == Some(&postgres::error::SqlState::T_R_DEADLOCK_DETECTED);
-    }
-    matches!(error.downcast_ref(), Some(mysql::Error::MySqlError(error)) if error.code == 1213)
 }

@@ -101,8 +101,9 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         manager.is_valid(connection)
     }
 
-    /// Resets a returned connection to a clean session, or says that this driver cannot, which is the default and which the pool
-    /// remembers. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
+    /// Resets a returned connection to a clean session, or says that this driver cannot do so in this way, which is the default. The
+    /// pool remembers that for this value of `how`, and warns. It must succeed where there is nothing to undo: SQLite, for one,
+    /// refuses a `ROLLBACK` without a transaction. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
     ///
     /// The return of the connection waits for it, even where another connection is idle, but not on a thread of a tokio runtime
     /// unless the reset [is bounded](Driver::is_bounded). That and [`abort_handle`](Driver::abort_handle) decide on which thread it

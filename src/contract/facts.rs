@@ -17,8 +17,8 @@ pub(crate) struct Facts {
     hosts: Option<u32>,
     /// Which server and database it connects to.
     pub(crate) server: Option<String>,
-    /// True until the driver has said that it cannot reset connections.
-    resets: AtomicBool,
+    /// For each way to reset, true until the driver has said that it cannot.
+    resets: [AtomicBool; 3],
 }
 
 impl Facts {
@@ -39,7 +39,7 @@ impl Facts {
             hosts: ask_driver("hosts", || driver.hosts(manager))?,
             server: ask_driver("server", || driver.server(manager))?,
             // Our own stand-in for a missing driver cannot reset connections, and need not be asked.
-            resets: AtomicBool::new(is_described),
+            resets: [(); 3].map(|()| AtomicBool::new(is_described)),
         })
     }
 
@@ -67,11 +67,13 @@ impl Facts {
 
     /// Whether [`Driver::reset`] must be called.
     pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
-        (how != ResetOnReturn::Never || self.proves) && self.resets.load(Ordering::Relaxed)
+        (how != ResetOnReturn::Never || self.proves)
+            && self.resets[how as usize].load(Ordering::Relaxed)
     }
 
-    pub(crate) fn note_that_it_resets_nothing(&self) {
-        self.resets.store(false, Ordering::Relaxed);
+    /// The driver cannot reset in this way. Returns whether that was not known.
+    pub(crate) fn note_that_it_cannot(&self, how: ResetOnReturn) -> bool {
+        self.resets[how as usize].swap(false, Ordering::Relaxed)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::contract::error_class::ErrorClass;
 use crate::contract::extensions::Extensions;
 use crate::contract::row::Row;
 use crate::contract::value::Value;
+use crate::database::conflict::is_conflict;
 use crate::drivers::FirstValue;
 #[cfg(feature = "mysql")]
 use crate::drivers::mysql::{MySqlManager, statements as mysql};
@@ -297,7 +298,9 @@ pub(super) fn run<M: Manager, T>(
             | ErrorClass::Permanent
             | ErrorClass::Statement => ErrorKind::Statement,
         };
-        Error::new(kind, Connection::words(connection, &error)).with_source(Arc::new(error))
+        Error::new(kind, Connection::words(connection, &error))
+            .with_conflict(is_conflict(&error))
+            .with_source(Arc::new(error))
     })
 }
 

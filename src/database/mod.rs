@@ -2,6 +2,7 @@
 
 pub(crate) mod any_connection;
 pub(crate) mod builder;
+mod conflict;
 mod transaction;
 
 use std::fmt;

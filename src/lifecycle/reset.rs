@@ -63,7 +63,9 @@ impl<M: Manager> Shared<M> {
                 return Some((lease, unfit));
             }
             Ok(Ok((Reset::NotSupported, role))) => {
-                self.facts.note_that_it_resets_nothing();
+                if resets && self.facts.note_that_it_cannot(how) && !panicked {
+                    self.warn_that_nothing_is_undone();
+                }
                 let unfit = panicked.then_some(CloseReason::Panicked);
                 let unfit = unfit.or_else(|| self.follow_role(&mut lease, role, asks));
                 return Some((lease, unfit));
@@ -76,6 +78,19 @@ impl<M: Manager> Shared<M> {
         self.speak_for_others(lease.live(), fault.verdict);
         let reason = fault.close_reason(CloseReason::ResetFailed);
         Some((lease, Some(reason)))
+    }
+
+    /// Told once, because users rely on the setting.
+    pub(crate) fn warn_that_nothing_is_undone(&self) {
+        let how = self.settings.reset_on_return;
+        if how != ResetOnReturn::Never && self.mode == Mode::Queue {
+            say!(
+                Warn,
+                self.target(),
+                "reset_on_return={how}, but this pool's driver does not reset connections so: what one user leaves in a session, the \
+                 next one finds. Give the pool a Driver that does, or set reset_on_return=never if that is wanted"
+            );
+        }
     }
 
     /// Whether the driver's reset must be called. If the driver panics when asked, its reset will say what is wrong.

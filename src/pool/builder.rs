@@ -308,6 +308,16 @@ impl<M: Manager> Builder<M> {
             discarded: Arc::new(OneByOne::new()),
             settings,
         });
+        if !is_described {
+            shared.warn_that_nothing_is_undone();
+            if shared.settings.command_timeout.is_some() {
+                say!(
+                    Warn,
+                    shared.target(),
+                    "command_timeout is set, but this pool has no Driver that would apply it: no statement is limited"
+                );
+            }
+        }
         let server = shared.facts.server.as_ref();
         let server = server.map(|server| format!(", server={server}"));
         say!(

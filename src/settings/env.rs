@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use super::overlay::{Overlay, Written};
 use super::provenance::Source;
 use super::{Settings, kubernetes, table};
+use crate::base::log::say;
 use crate::error::{Error, ErrorKind};
 
 const PREFIXES: [&str; 2] = ["DB_", "DATABASE_"];
@@ -48,7 +49,9 @@ impl Settings {
     /// # Errors
     /// Settings for a value that does not parse, for two variables of one setting with different values, and for a `DB_POOL_…` or
     /// `DATABASE_POOL_…` that is no setting. Exempt are the names that Kubernetes injects for a service whose name begins with
-    /// `db-pool` or `database-pool`, such as `DB_POOL_PORT` and `DB_POOL_SERVICE_HOST`. The error names the variable.
+    /// `db-pool` or `database-pool`, such as `DB_POOL_PORT` and `DB_POOL_SERVICE_HOST`. The error names the variable. Any other
+    /// `DB_…` or `DATABASE_…` may belong to somebody else: one that is nearly the name of a setting, such as `DB_MAX_OVERFLO`, is
+    /// told in the log, at Warn, and so is one that is not used because code has set another value, at Info.
     pub fn with_env(self) -> Result<Self, Error> {
         self.with_vars(env::vars_os())
     }
@@ -100,24 +103,32 @@ pub(crate) fn from_vars(
     overlay.finish()
 }
 
-/// Refuses a variable that nobody but a user of ours can mean. Its value is not shown, as it may be anything.
+/// Refuses a variable that nobody but a user of ours can mean, and warns of one that is probably meant for us. Its value is not
+/// shown, as it may be anything.
 fn check_is_anothers(variable: &str, name: &str) -> Result<(), Error> {
-    if !name.starts_with("pool_") || kubernetes::makes(&name.to_ascii_uppercase()) {
+    let words = format!("the environment variable {variable} is no setting of queuepool");
+    let meant = |others| {
+        let meant = table::meant(name, others)?;
+        let mut prefixes = PREFIXES.iter();
+        let prefix = prefixes.find(|prefix| variable.starts_with(**prefix))?;
+        Some(format!(
+            "did you mean {prefix}{}?",
+            meant.to_ascii_uppercase()
+        ))
+    };
+    if !name.starts_with("pool_") {
+        if let Some(remedy) = meant(&[]) {
+            say!(Warn, "queuepool", "{words}, and is not used: {remedy}");
+        }
         return Ok(());
     }
-    let remedy = match table::meant(name, &[POOL_NAME]) {
-        Some(meant) => {
-            let prefix = PREFIXES
-                .iter()
-                .find(|prefix| variable.starts_with(**prefix));
-            let prefix = prefix.copied().unwrap_or_default();
-            format!("did you mean {prefix}{}?", meant.to_ascii_uppercase())
-        }
-        None => "remove it".to_owned(),
-    };
+    if kubernetes::makes(&name.to_ascii_uppercase()) {
+        return Ok(());
+    }
+    let remedy = meant(&[POOL_NAME]).unwrap_or_else(|| "remove it".to_owned());
     Err(Error::new(
         ErrorKind::Settings,
-        format!("the environment variable {variable} is no setting of queuepool: {remedy}"),
+        format!("{words}: {remedy}"),
     ))
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::Settings;
 use super::overlay::Overlay;
 use super::table::{MAX_POOL_SIZE, ROWS, Row};
+use crate::base::log::say;
 use crate::error::Error;
 
 /// From the weakest to the strongest. The preset is weaker than all of them.
@@ -127,9 +128,15 @@ impl Settings {
             }
             let present = self.provenance.origins.get(row.path);
             let is_stronger = present.is_some_and(|origin| origin.source > source);
-            if let Some(written) = overlay.given(row)
-                && !is_stronger
-            {
+            let Some(written) = overlay.given(row) else {
+                continue;
+            };
+            if is_stronger {
+                if source == Source::Environment && !(row.same)(&self, overlay.values()) {
+                    let (name, place) = (row.name, &written.place);
+                    say!(Info, "queuepool", "{place} is not used: code sets {name}");
+                }
+            } else {
                 (row.copy)(overlay.values(), &mut self);
                 // The value is not what max_pool_size was set to, but what follows from it.
                 let name = match written.name == MAX_POOL_SIZE {

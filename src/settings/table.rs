@@ -133,11 +133,14 @@ pub(crate) fn meant(unknown: &str, others: &[&'static str]) -> Option<&'static s
     if unknown.len() > LONGEST || !unknown.chars().all(is_a_name) {
         return None;
     }
+    let in_words = words(unknown);
     let unknown = letters(unknown);
     let unknown = ["database", "db"]
         .iter()
         .find_map(|prefix| unknown.strip_prefix(prefix))
         .unwrap_or(&unknown);
+    // "pool_max_overflow": only some settings have the word in their names.
+    let without_pool = unknown.strip_prefix("pool").unwrap_or(unknown);
     let known = ROWS
         .iter()
         .flat_map(|row| {
@@ -149,8 +152,12 @@ pub(crate) fn meant(unknown: &str, others: &[&'static str]) -> Option<&'static s
         .chain(others.iter().map(|other| (*other, *other)));
     known
         .map(|(name, spelling)| {
+            let is_reordered = words(spelling) == in_words;
             let spelling = letters(spelling);
-            let slips = slips(unknown, &spelling);
+            let slips = match is_reordered {
+                true => 0,
+                false => slips(unknown, &spelling).min(slips(without_pool, &spelling)),
+            };
             // None in a short name: "node" is a word of its own, and not "mode" with a slip.
             let forgiven = match spelling.len() {
                 ..6 => 0,
@@ -162,6 +169,14 @@ pub(crate) fn meant(unknown: &str, others: &[&'static str]) -> Option<&'static s
         .filter(|(slips, forgiven, _)| slips <= forgiven)
         .min_by_key(|(slips, ..)| *slips)
         .map(|(.., name)| name)
+}
+
+/// In alphabetical order: "pool_min_size" is "min_pool_size".
+fn words(name: &str) -> Vec<String> {
+    let name = name.to_ascii_lowercase();
+    let mut words: Vec<String> = name.split(['_', '-', '.']).map(str::to_owned).collect();
+    words.sort_unstable();
+    words
 }
 
 pub(crate) fn letters(name: &str) -> String {

@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Settings;
 use super::overlay::Overlay;
 use super::provenance::Source;
 use super::table::{self, ROWS};
 use super::url::read_query;
+use super::value::{Form, Ping, PoolMode, PoolRole, Reset};
+use super::{Mode, PrePing, ResetOnReturn, Role, Settings};
 use crate::error::{Error, ErrorKind, NOT_SHOWN};
 
 /// Everything is encoded that needs it anywhere, and `+` too, which some read as a space.
@@ -45,6 +46,42 @@ impl FromStr for Settings {
         }
         Ok(Settings::default().overlaid(&overlay.finish()?, Source::Code))
     }
+}
+
+/// The words of a choice, as a URL and the environment have them.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $choice:ident: $name:literal by $read:expr, $print:expr, $expected:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Errors
+        /// Settings for any other word.
+        impl FromStr for $choice {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self, Error> {
+                $read(text).ok_or_else(|| Error::setting($name, format_args!("{text:?}"), $expected))
+            }
+        }
+
+        /// The word that `from_str` reads.
+        impl fmt::Display for $choice {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&$print(self))
+            }
+        }
+    )*};
+}
+
+choices! {
+    /// `queue` or `null`. The setting also knows `auto`, for the driver's own choice, which is `None` in
+    /// [`Settings::mode`](field@Settings::mode).
+    Mode: "pool_mode" by |text| PoolMode::parse(text).flatten(), |mode: &Mode| PoolMode::print(&Some(*mode)), "queue or null";
+    /// `true`, `false`, `never`, `always`, or a time such as `2s`.
+    PrePing: "pool_pre_ping" by Ping::parse, Ping::print, Ping::EXPECTED;
+    /// `never`, `rollback` or `full`.
+    ResetOnReturn: "reset_on_return" by Reset::parse, Reset::print, Reset::EXPECTED;
+    /// `any`, `primary` or `replica`.
+    Role: "role" by PoolRole::parse, PoolRole::print, PoolRole::EXPECTED;
 }
 
 /// The text may be a URL by mistake, or another with a password in it. So a name is repeated only where it is plain which

@@ -89,7 +89,7 @@ fn sql_is_logged_with_echo_and_the_lifecycle_always() {
             database.get().unwrap_err();
             let refused = logged::of(&name);
             assert!(
-                has(&refused, Level::Debug, "connecting failed"),
+                has(&refused, Level::Debug, "connecting to app@127.0.0.1:"),
                 "{refused:?}"
             );
         }

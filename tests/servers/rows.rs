@@ -798,3 +798,76 @@ fn sqlite_keeps_a_transaction_whose_commit_was_refused_for_nobody() {
         .transaction(|connection| insert(connection, 1))
         .unwrap();
 }
+
+/// A second connection that gives up on a lock of the first one soon.
+fn impatient(database: &Database) -> AnyConnection {
+    let mut connection = database.get().unwrap();
+    let sql = match (database.postgres(), database.mysql()) {
+        (Some(_), _) => "SET lock_timeout = '50ms'",
+        (_, Some(_)) => "SET innodb_lock_wait_timeout = 1",
+        _ => "PRAGMA busy_timeout = 0",
+    };
+    connection.query(sql, &[]).unwrap();
+    connection
+}
+
+#[test]
+fn what_fails_in_favour_of_another_session_is_a_conflict() {
+    on_each(|database| {
+        let mut first = database.get().unwrap();
+        insert(&mut first, 1).unwrap();
+        let mut second = impatient(database);
+        let refused = first.transaction(|first| {
+            run(first, "UPDATE t SET big = 1 WHERE id = $1", &[1.into()])?;
+            Ok::<_, Error>(run(
+                &mut second,
+                "UPDATE t SET big = 2 WHERE id = $1",
+                &[1.into()],
+            ))
+        });
+        let refused = refused.unwrap().unwrap_err();
+        assert!(refused.is_conflict(), "{refused:?}");
+        assert!(!refused.is_transient(), "{refused:?}");
+        drop(second);
+        let duplicate = insert(&mut first, 1).unwrap_err();
+        assert!(!duplicate.is_conflict(), "{duplicate:?}");
+    });
+}
+
+#[test]
+fn one_of_two_that_block_each_other_has_a_conflict() {
+    on_each(|database| {
+        if database.sqlite().is_some() {
+            return; // There, only one writes.
+        }
+        let mut connection = database.get().unwrap();
+        for id in 1..=2 {
+            insert(&mut connection, id).unwrap();
+        }
+        let both_hold = Barrier::new(2);
+        let update = |ids: [i64; 2]| {
+            let mut connection = database.get()?;
+            connection.transaction(|connection| {
+                run(
+                    connection,
+                    "UPDATE t SET big = 1 WHERE id = $1",
+                    &[ids[0].into()],
+                )?;
+                both_hold.wait();
+                run(
+                    connection,
+                    "UPDATE t SET big = 2 WHERE id = $1",
+                    &[ids[1].into()],
+                )
+            })
+        };
+        let results = std::thread::scope(|scope| {
+            let other = scope.spawn(|| update([2, 1]));
+            [update([1, 2]), other.join().unwrap()]
+        });
+        let mut failed = results.iter().filter_map(|result| result.as_ref().err());
+        let error = failed.next().expect("the server ends one of them");
+        assert!(error.is_conflict(), "{error:?}");
+        assert!(failed.next().is_none(), "{results:?}");
+    });
+}

@@ -93,20 +93,16 @@ impl Hosts {
         }
     }
 
-    /// Who connects to what: `app@a:5432,b:5432/orders`.
-    pub(crate) fn server(&self, user: Option<&str>, database: Option<&str>) -> String {
-        let mut text = user.map(|user| format!("{user}@")).unwrap_or_default();
+    /// Who connects to what: `app@a:5432,b:5432/orders`. It is not told without a user and a database, because then nobody knows of a
+    /// URL such as `app:pass@word` or `app:/pass` which part is a host, and which the rest of a password that was not encoded.
+    pub(crate) fn server(&self, user: &str, database: &str) -> String {
         let shown = self.hosts.iter().take(MOST_SHOWN);
         let labels: Vec<&str> = shown.map(|host| host.label.as_str()).collect();
-        text += &labels.join(",");
+        let hosts = labels.join(",");
         match self.hosts.len().saturating_sub(MOST_SHOWN) {
-            0 => {}
-            more => text += &format!(" and {more} more"),
+            0 => format!("{user}@{hosts}/{database}"),
+            more => format!("{user}@{hosts} and {more} more/{database}"),
         }
-        if let Some(database) = database {
-            text = format!("{text}/{database}");
-        }
-        text
     }
 
     /// How many hosts are named, if there is anything to walk: several hosts, or a name that may have several addresses.

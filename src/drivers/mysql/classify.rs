@@ -16,6 +16,16 @@ use crate::tls::{TlsCause, Unusable};
 /// In the text of MariaDB's errors, whose code for this is a general one.
 const NODE_ALONE: &str = "provider status: Not connected to Primary Component";
 
+/// Whether the server has undone or refused a statement in favour of another session's: 1213 (a deadlock; in a Galera cluster also
+/// another node's commit), 1205 (a lock was not to be had within innodb_lock_wait_timeout), 3572 (nor at once, with NOWAIT) and
+/// MariaDB's 1020 (a row has changed since it was read). Roll the transaction back, since 1205 undoes the statement alone, and run
+/// it again from its beginning. [`Error::is_conflict`](crate::Error::is_conflict) says the same of the errors of a
+/// [`Database`](crate::Database).
+#[must_use]
+pub fn is_conflict(error: &MyError) -> bool {
+    matches!(error, MyError::MySqlError(refusal) if matches!(refusal.code, 1020 | 1205 | 1213 | 3572))
+}
+
 pub(super) fn classify(error: &MyError) -> ErrorClass {
     if is_tls_refusal(error) {
         return ErrorClass::Permanent;

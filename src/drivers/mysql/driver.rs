@@ -107,7 +107,7 @@ impl Driver<MySqlManager> for MySqlDriver {
     }
 
     fn server(&self, manager: &MySqlManager) -> Option<String> {
-        let (user, database) = (manager.opts.get_user(), manager.opts.get_db_name());
+        let (user, database) = (manager.opts.get_user()?, manager.opts.get_db_name()?);
         Some(manager.hosts.server(user, database))
     }
 

@@ -49,6 +49,7 @@ use crate::tls::{Encryption, SslMode, Tls};
 
 #[cfg(feature = "tls")]
 pub use authorities::guarded_provider;
+pub use classify::is_conflict;
 pub use driver::MySqlDriver;
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.

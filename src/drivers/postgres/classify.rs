@@ -29,6 +29,18 @@ pub(super) const BOUNCER_WANTS_TLS: &str = "SSL required";
 /// PgBouncer's words where it has as many clients as its max_client_conn.
 const BOUNCER_IS_FULL: &str = "no more connections allowed";
 
+/// Whether the server has undone or refused a statement in favour of another session's: 40001 (it could not be serialized), 40P01
+/// (a deadlock) and 55P03 (a lock was not to be had within lock_timeout, or at once with NOWAIT). Roll the transaction back and run
+/// it again from its beginning. [`Error::is_conflict`](crate::Error::is_conflict) says the same of the errors of a
+/// [`Database`](crate::Database).
+#[must_use]
+pub fn is_conflict(error: &PgError) -> bool {
+    let codes = ["40001", "40P01", "55P03"];
+    error
+        .code()
+        .is_some_and(|code| codes.contains(&code.code()))
+}
+
 pub(super) fn classify(error: &PgError) -> ErrorClass {
     if let Some(refusal) = error.as_db_error() {
         return match refusal.code().code() {

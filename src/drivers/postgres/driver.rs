@@ -70,7 +70,7 @@ impl Driver<PostgresManager> for PostgresDriver {
     }
 
     fn server(&self, manager: &PostgresManager) -> Option<String> {
-        let (user, database) = (manager.config.get_user(), manager.config.get_dbname());
+        let (user, database) = (manager.config.get_user()?, manager.config.get_dbname()?);
         Some(manager.hosts.server(user, database))
     }
 

@@ -44,6 +44,7 @@ use crate::error::Error;
 use crate::settings::Settings;
 use crate::tls::{Encryption, SslMode, Tls};
 
+pub use classify::is_conflict;
 pub use driver::PostgresDriver;
 
 /// For connections that no pool of ours has prepared, which has a connect_timeout of its own.

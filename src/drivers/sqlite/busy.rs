@@ -23,6 +23,14 @@ pub(super) fn persist<T>(
     }
 }
 
+/// Whether a statement failed because another connection has the database, or what it needs of it, locked: SQLite's codes BUSY,
+/// LOCKED and PROTOCOL. Roll the transaction back and run it again from its beginning. [`Error::is_conflict`](crate::Error::is_conflict)
+/// says the same of the errors of a [`Database`](crate::Database).
+#[must_use]
+pub fn is_conflict(error: &rusqlite::Error) -> bool {
+    is_busy(error)
+}
+
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

@@ -14,6 +14,7 @@ mod url;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+pub use busy::is_conflict;
 pub use driver::SqliteDriver;
 pub use manager::SqliteManager;
 pub use modes::{JournalMode, Synchronous, TempStore};

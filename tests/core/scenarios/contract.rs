@@ -125,6 +125,43 @@ fn what_a_driver_does_not_support_it_is_asked_once_and_its_constants_at_build() 
     assert_eq!(pool.status().total_connections_closed, 0);
 }
 
+/// Rolls back, and knows no reset in full: `true` is a transaction that was left open.
+struct RollsBack;
+
+impl Driver<Plain> for RollsBack {
+    fn reset(&self, _: &Plain, is_open: &mut bool, how: ResetOnReturn) -> Result<Reset, NoError> {
+        if how == ResetOnReturn::Full {
+            return Ok(Reset::NotSupported);
+        }
+        *is_open = false;
+        Ok(Reset::Done)
+    }
+}
+
+#[test]
+fn a_driver_that_cannot_reset_in_full_goes_on_rolling_back() {
+    let pool = Pool::builder(Plain).driver(RollsBack).build().unwrap();
+    for round in 0..3 {
+        *pool.get().unwrap() = true;
+        assert!(
+            !*pool.get().unwrap(),
+            "round {round}: what the last user began"
+        );
+        let holder = pool.clone();
+        let holder = thread::spawn(move || {
+            let mut held = holder.get().unwrap();
+            *held = true;
+            panic!("on purpose");
+        });
+        holder.join().unwrap_err();
+        assert!(
+            !*pool.get().unwrap(),
+            "round {round}: what the panicking user began"
+        );
+    }
+    assert_eq!(pool.status().closed_by_reason[&CloseReason::Panicked], 3);
+}
+
 /// Knows without a round trip what there is to reset: `true` is a transaction that was left open.
 struct Knowing {
     resets: Arc<Mutex<Vec<ResetOnReturn>>>,

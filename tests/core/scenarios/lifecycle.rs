@@ -208,7 +208,7 @@ fn close_names_who_still_holds_what() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let text = error.to_string();
     assert!(
-        text.contains("1 connections are out") && text.contains("lifecycle.rs:"),
+        text.contains("1 connection is out") && text.contains("lifecycle.rs:"),
         "{text}"
     );
     drop(held);
@@ -240,7 +240,7 @@ fn a_connect_that_comes_after_close_is_closed() {
         let caller = scope.spawn(|| pool.get().map(drop).unwrap_err().kind());
         eventually("it connects", || gate.waiting() == 1);
         let error = pool.close(millis(50)).unwrap_err();
-        assert!(error.to_string().contains("1 are being opened"), "{error}");
+        assert!(error.to_string().contains("1 being opened"), "{error}");
         assert_eq!(caller.join().unwrap(), ErrorKind::Closed);
         gate.open();
     });

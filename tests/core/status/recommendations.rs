@@ -202,7 +202,7 @@ fn time_outs_in_the_last_minutes_raise_the_overflow() {
     assert_eq!(status.checked_out, 0);
     assert_advises(
         &status,
-        "3 checkouts timed out in the last 10 s, 4 connections were out and 1 callers waited at most",
+        "3 checkouts timed out in the last 10 s, at most 4 connections were out and 1 caller waited",
     );
     assert_advises(&status, "Raise max_overflow from 2 to 4");
 }
@@ -277,7 +277,7 @@ fn calls_that_hang_are_told() {
     server.on_connect(script);
     let pool = server.pool(sized(2, 2).connect_timeout(millis(20)));
     pool.get().unwrap_err();
-    assert_advises(&pool.status(), "1 driver calls hang, 1 of them connects");
+    assert_advises(&pool.status(), "1 driver call hangs, 1 of them connects");
     gate.open();
 }
 

@@ -222,8 +222,8 @@ fn callers_of_an_outage_are_not_in_the_value_that_others_time_outs_ask_for() {
     pool.sample();
     assert_eq!(
         pool.status().recommendations[0],
-        "Raise max_overflow from 2 to 4, or hold connections for a shorter time: 1 checkouts timed out in the last 10 s, \
-         4 connections were out and 1 callers waited at most."
+        "Raise max_overflow from 2 to 4, or hold connections for a shorter time: 1 checkout timed out in the last 10 s, \
+         at most 4 connections were out and 1 caller waited."
     );
 }
 

@@ -8,7 +8,10 @@ fn a_pool_variable_that_is_no_setting_is_an_error_with_the_nearest_name() {
     for (variable, remedy) in [
         ("DB_POOL_TIMOUT", "did you mean DB_POOL_TIMEOUT?"),
         ("DATABASE_POOL_SIZ", "did you mean DATABASE_POOL_SIZE?"),
-        ("DB_POOL_MAX_OVERFLOW", "remove it"),
+        ("DB_POOL_MAX_OVERFLOW", "did you mean DB_MAX_OVERFLOW?"),
+        ("DB_POOL_MIN_SIZE", "did you mean DB_MIN_POOL_SIZE?"),
+        ("DB_POOL_MAX_SIZE", "did you mean DB_MAX_POOL_SIZE?"),
+        ("DB_POOL_OVERFLOWING", "remove it"),
         ("DB_POOL_NAMES", "did you mean DB_POOL_NAME?"),
         ("DB_POOL_PREPING", "did you mean DB_POOL_PRE_PING?"),
         ("DATABASE_POOL_SERVICE", "remove it"),
