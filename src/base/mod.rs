@@ -21,6 +21,7 @@ pub(crate) mod name;
 pub(crate) mod one_by_one;
 pub(crate) mod panics;
 pub(crate) mod runtime;
+pub(crate) mod seldom;
 pub(crate) mod slot;
 pub(crate) mod sync;
 pub(crate) mod thread;

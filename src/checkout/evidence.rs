@@ -51,7 +51,7 @@ impl<M: Manager> Shared<M> {
             ErrorKind::Resources => ErrorKind::Resources,
             _ => ErrorKind::Connect,
         };
-        let error = Error::new(kind, message);
+        let error = Error::new(kind, message).with_class(last.class());
         match last.shared_source() {
             Some(source) => error.with_source(source),
             None => error,

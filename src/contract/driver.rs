@@ -1,5 +1,7 @@
 //! What the pool must know about a driver beyond opening a connection.
 
+mod undescribed;
+
 use std::time::Duration;
 
 use crate::contract::call::{Call, Reset};
@@ -8,6 +10,7 @@ use crate::contract::replication::Replication;
 use crate::contract::server_limit::ServerLimit;
 use crate::error::Error;
 use crate::settings::{Mode, ResetOnReturn, Settings};
+pub(crate) use undescribed::Undescribed;
 
 /// Any `r2d2::ManageConnection` whose errors can cross threads, so every r2d2 manager can be pooled.
 pub trait Manager: r2d2::ManageConnection<Error: Send + Sync> {}
@@ -101,13 +104,10 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
         manager.is_valid(connection)
     }
 
-    /// Resets a returned connection to a clean session, or says that this driver cannot do so in this way, which is the default. The
-    /// pool remembers that for this value of `how`, and warns. It must succeed where there is nothing to undo: SQLite, for one,
-    /// refuses a `ROLLBACK` without a transaction. `how` is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true.
-    ///
-    /// The return of the connection waits for it, even where another connection is idle, but not on a thread of a tokio runtime
-    /// unless the reset [is bounded](Driver::is_bounded). That and [`abort_handle`](Driver::abort_handle) decide on which thread it
-    /// runs.
+    /// Resets a returned connection to a clean session, or says that this driver cannot reset it so, which is the default, and which
+    /// the pool remembers for this `how`. It must succeed where there is nothing to undo (SQLite refuses a `ROLLBACK` then). `how`
+    /// is never [`ResetOnReturn::Never`] unless [`proves`](Driver::proves) is true. The return of the connection waits for it, even
+    /// where another connection is idle, but not on a thread of a tokio runtime unless the reset [is bounded](Driver::is_bounded).
     ///
     /// A connection whose holder panicked is reset in full, or closed if that is not supported. In null mode, where the connection
     /// is closed next, `how` is always [`ResetOnReturn::Rollback`].
@@ -169,6 +169,11 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
 
     /// How far an error of class [`Lost`](ErrorClass::Lost) reaches.
     fn extent(&self, _error: &M::Error) -> Extent {
+        Extent::Server
+    }
+
+    /// The same for an error that [`classify_other`](Driver::classify_other) has called lost.
+    fn extent_other(&self, _error: &(dyn std::error::Error + 'static)) -> Extent {
         Extent::Server
     }
 
@@ -338,11 +343,6 @@ pub trait Driver<M: Manager>: Send + Sync + 'static {
     /// Called once, when the pool has closed, to release whatever the manager keeps open outside the pool.
     fn shutdown(&self, _manager: &M) {}
 }
-
-/// The driver of a manager for which nobody gave one.
-pub(crate) struct Undescribed;
-
-impl<M: Manager> Driver<M> for Undescribed {}
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ use crate::base::abort::Watch;
 use crate::base::log::say;
 use crate::base::panics::{Foreign, Panic, catch, keep_panic};
 use crate::base::slot::Slot;
+use crate::base::sync::Instant;
 use crate::contract::call::Call;
 use crate::contract::connection_info::CloseReason;
 use crate::contract::driver::Manager;
@@ -52,6 +53,17 @@ impl<M: Manager> Shared<M> {
             .flatten()
     }
 
+    /// Nothing ends a call that its driver wrongly calls bounded.
+    pub(crate) fn note_overrun(&self, which: Call, took: Duration, limit: Duration) {
+        if took > limit.saturating_mul(2) && self.overrun_warnings.is_due() {
+            say!(
+                Warn,
+                self.target(),
+                "A {which:?} took {took:.1?} with a limit of {limit:.1?}, although Driver::is_bounded says that it ends by itself"
+            );
+        }
+    }
+
     /// Runs a driver call on a connection. It runs on this thread if it is sure to end by itself or can be aborted; otherwise on a
     /// helper thread, and this one waits for it for at most `limit`. `None` means that it did not end in time, or that no thread
     /// could be started; the connection is then being closed for `reason`.
@@ -64,7 +76,9 @@ impl<M: Manager> Shared<M> {
         work: impl FnOnce(&Shared<M>, &mut Live<M>) -> T + Send + 'static,
     ) -> Option<(Lease<M>, Called<T>)> {
         if self.facts.is_bounded(which) {
+            let started = Instant::now();
             let result = keep_panic(|| work(self, lease.live_mut()));
+            self.note_overrun(which, started.elapsed(), limit);
             return Some((lease, result));
         }
         let cancel = match which {

@@ -75,6 +75,14 @@ impl<M: Manager> Shared<M> {
         };
         let fault = self.fault(&lease, failed);
         say!(Debug, self.target(), "a reset failed: {}", fault.words);
+        if fault.verdict == Verdict::Sound && self.reset_warnings.is_due() {
+            say!(
+                Warn,
+                self.target(),
+                "Resets fail, and each closes its connection: {}",
+                fault.words
+            );
+        }
         self.speak_for_others(lease.live(), fault.verdict);
         let reason = fault.close_reason(CloseReason::ResetFailed);
         Some((lease, Some(reason)))

@@ -12,6 +12,7 @@ use crate::base::log::{say, write};
 use crate::base::one_by_one::OneByOne;
 use crate::base::panics::{catch, let_go, text};
 use crate::base::runtime::on_async_runtime_thread;
+use crate::base::seldom::Seldom;
 use crate::base::sync::{AtomicU64, Instant};
 use crate::base::timer;
 use crate::contract::driver::{Driver, Manager};
@@ -61,6 +62,8 @@ pub(crate) struct Shared<M: Manager> {
     pub(crate) handles: AtomicUsize,
     /// What the timer has to tell the log.
     pub(crate) notices: OneByOne<Notice>,
+    pub(crate) reset_warnings: Seldom,
+    pub(crate) overrun_warnings: Seldom,
     /// What the timer has to drop. Such a drop may block for good, and must not keep the pool alive.
     pub(crate) discarded: Arc<OneByOne<Box<dyn Send>>>,
 }

@@ -89,13 +89,14 @@ impl<M: Manager> Shared<M> {
         let by_hook = self.class_by_hook(error, info);
         let class = by_hook.unwrap_or_else(by_driver);
         let extent = || {
-            let Some(own) = own else {
-                return Extent::Server;
-            };
             if by_hook.is_some() && by_driver() != ErrorClass::Lost {
                 return Extent::Server;
             }
-            catch(|| self.driver.extent(own)).unwrap_or(Extent::Unclear)
+            let extent = catch(|| match own {
+                Some(own) => self.driver.extent(own),
+                None => self.driver.extent_other(error),
+            });
+            extent.unwrap_or(Extent::Unclear)
         };
         (class, Verdict::of(class, extent))
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::words::counted;
+use crate::contract::connection_info::CloseReason;
 use crate::observe::health::Health;
 use crate::observe::sizing::on_sizes;
 use crate::observe::status::{Status, most_frequent_line};
@@ -10,6 +11,9 @@ use crate::settings::print_duration;
 
 /// The only advice where there is none.
 pub(crate) const NOTHING_TO_DO: &str = "Pool is healthy. No action needed.";
+
+/// Fewer connections that were closed because of their reset are worth no advice.
+const MANY_RESETS: u64 = 10;
 
 /// What to do, in words, the most urgent first. There is always at least one line: if nothing is to be done, it says so.
 pub(crate) fn recommendations(status: &Status) -> Vec<String> {
@@ -21,6 +25,7 @@ pub(crate) fn recommendations(status: &Status) -> Vec<String> {
         on_full_server(status),
         on_role(status),
         on_hung_calls(status),
+        on_resets(status),
         on_leak(status),
         on_longest_holder(status),
     ]
@@ -102,6 +107,17 @@ fn on_hung_calls(status: &Status) -> Option<String> {
             "{}, {} of them connects: look at the database server, and at firewalls between.",
             counted(status.abandoned, "driver call hangs", "driver calls hang"),
             status.hung_connects
+        )
+    })
+}
+
+/// A driver whose resets fail closes every connection after one use, which nothing else shows.
+fn on_resets(status: &Status) -> Option<String> {
+    let failed = *status.closed_by_reason.get(&CloseReason::ResetFailed)?;
+    (failed >= MANY_RESETS && failed * 10 >= status.checkins).then(|| {
+        format!(
+            "{failed} of {} returned connections were closed because their reset failed: look for \"Resets fail\" in the log.",
+            status.checkins
         )
     })
 }

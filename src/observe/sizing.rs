@@ -32,6 +32,10 @@ pub(crate) fn on_sizes(status: &Status) -> Vec<String> {
     if is_cut_off(status) {
         return Vec::new();
     }
+    // A leak would fill a larger pool too, and what has been seen meanwhile is its own.
+    if status.leak_detected && !status.old_holders().is_empty() {
+        return on_server_limit(status).into_iter().collect();
+    }
     // A full server has no more to give.
     let exhaustion = on_exhaustion(status).filter(|_| !status.full_lately);
     if let Some(lower) = on_server_limit(status) {
@@ -81,10 +85,6 @@ struct Exhaustion {
 
 /// Advice if nearly all connections are checked out, or if some callers got none.
 fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
-    // A leak would fill a larger pool too.
-    if status.leak_detected && !status.old_holders().is_empty() {
-        return None;
-    }
     let timed_out = status
         .recent
         .filter(|recent| recent.timeouts_at_capacity > 0);
@@ -115,7 +115,10 @@ fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
                 most_frequent_line(&status.holders)
             ),
         ),
-        None => return None,
+        None => {
+            let (wanted, evidence) = timed_out_ever(status)?;
+            (wanted.max(now), evidence)
+        }
     };
     let capacity = capacity_for(wanted, &status.configuration).max(status.total_capacity + 1);
     let more = capacity
@@ -135,6 +138,28 @@ fn on_exhaustion(status: &Status) -> Option<Exhaustion> {
     Some(Exhaustion {
         advice,
         max_overflow,
+    })
+}
+
+/// What the totals say where no history is kept, as of a batch job that prints its status at its end: at least one call in a hundred
+/// timed out, and others had all connections then.
+fn timed_out_ever(status: &Status) -> Option<(u64, String)> {
+    let calls = status.checkouts + status.failed_checkouts;
+    let was_short = status.peak_checked_out >= status.total_capacity
+        && status.pool_exhausted_count >= status.connection_timeouts;
+    let many = status.connection_timeouts > 0 && status.connection_timeouts * 100 >= calls;
+    (status.recent.is_none() && was_short && many).then(|| {
+        let evidence = format!(
+            "{} of {calls} calls timed out since the start, when at most {} out and {} waited",
+            status.connection_timeouts,
+            counted(
+                status.peak_checked_out,
+                "connection was",
+                "connections were"
+            ),
+            counted(status.peak_waiting, "caller", "callers")
+        );
+        (status.peak_checked_out + status.peak_waiting, evidence)
     })
 }
 

@@ -12,6 +12,7 @@ use crate::base::helpers::Helpers;
 use crate::base::log::say;
 use crate::base::name;
 use crate::base::one_by_one::OneByOne;
+use crate::base::seldom::Seldom;
 use crate::base::sync::tell_if_slow;
 use crate::contract::call::Call;
 use crate::contract::connection_info::{CloseReason, ConnectionInfo};
@@ -305,6 +306,8 @@ impl<M: Manager> Builder<M> {
             gate: Gate::new(rules, places, doors(pool)),
             handles: AtomicUsize::new(0),
             notices: OneByOne::new(),
+            reset_warnings: Seldom::default(),
+            overrun_warnings: Seldom::default(),
             discarded: Arc::new(OneByOne::new()),
             settings,
         });

@@ -208,6 +208,57 @@ fn time_outs_in_the_last_minutes_raise_the_overflow() {
 }
 
 #[test]
+fn time_outs_since_the_start_count_where_no_history_is_kept() {
+    let (pool, _) = pool(sized(2, 0));
+    let held: Vec<_> = (0..2).map(|_| pool.get().unwrap()).collect();
+    pool.get_timeout(millis(5)).unwrap_err();
+    drop(held);
+    assert_advises(
+        &pool.status(),
+        "1 of 3 calls timed out since the start, when at most 2 connections were out and 1 caller waited",
+    );
+    // They are forgotten once they are fewer than one in a hundred.
+    for _ in 0..100 {
+        drop(pool.get().unwrap());
+    }
+    assert_eq!(
+        pool.status().recommendations,
+        ["Pool is healthy. No action needed."]
+    );
+}
+
+#[test]
+fn a_leak_gives_no_reason_to_raise_a_size() {
+    let (pool, clock) = pool(sized(2, 2));
+    pool.sample();
+    let held: Vec<_> = (0..4).map(|_| pool.get().unwrap()).collect();
+    pool.get_timeout(millis(5)).unwrap_err();
+    for _ in 0..4 {
+        clock.advance(secs(5));
+        pool.sample();
+    }
+    let status = pool.status();
+    assert!(status.leak_detected);
+    let raises = |line: &String| line.contains("Raise");
+    assert!(!status.recommendations.iter().any(raises), "{status}");
+    drop(held);
+}
+
+#[test]
+fn resets_that_fail_are_told() {
+    let server = Server::new();
+    server.on_reset(|_| Act::Fail(ErrorClass::Statement));
+    let pool = server.pool(sized(2, 0));
+    for _ in 0..10 {
+        drop(pool.get().unwrap());
+    }
+    assert_advises(
+        &pool.status(),
+        "10 of 10 returned connections were closed because their reset failed",
+    );
+}
+
+#[test]
 fn a_pool_of_which_half_was_never_used_is_told_to_shrink() {
     let (pool, clock) = pool(sized(50, 0));
     for _ in 0..334 {
