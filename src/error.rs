@@ -190,10 +190,10 @@ impl Error {
         self.0.transient
     }
 
-    /// Whether the database has undone or refused a statement of an [`AnyConnection`](crate::AnyConnection) in favour of another
-    /// session's: a deadlock, a failure to serialize, a lock that was waited for in vain, and on SQLite "database is locked". The
-    /// same transaction, run again from its beginning, may succeed. [`is_transient`](Error::is_transient) is false for it, since the
-    /// same statement alone would not do.
+    /// Whether the database has undone or refused a statement of an `AnyConnection` in favour of another session's: a deadlock, a
+    /// failure to serialize, a lock that was waited for in vain, and on SQLite "database is locked". The same transaction, run again
+    /// from its beginning, may succeed. [`is_transient`](Error::is_transient) is false for it, since the same statement alone would
+    /// not do.
     ///
     /// These are PostgreSQL's 40001, 40P01 and 55P03, MySQL's and MariaDB's 1020, 1205, 1213 and 3572, and SQLite's BUSY, LOCKED and
     /// PROTOCOL. For the errors of the drivers themselves there are `postgres::is_conflict`, `mysql::is_conflict` and

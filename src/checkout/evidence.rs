@@ -21,9 +21,12 @@ impl<M: Manager> Shared<M> {
             gate.counters_mut().counts.timeouts_at_capacity +=
                 u64::from(at_capacity && !turn.is_probe);
             note_timeout(&mut gate, turn);
-            match connecting {
-                true => self.connecting_timed_out(&gate, turn),
-                false => self.waiting_timed_out(&gate, turn),
+            if connecting {
+                let error = self.connecting_timed_out(&gate, turn);
+                gate.note_silence(&error);
+                error
+            } else {
+                self.waiting_timed_out(&gate, turn)
             }
         };
         self.tell_of_timeout(turn);

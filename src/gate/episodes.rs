@@ -61,7 +61,11 @@ struct Watch {
 
 impl Episodes {
     /// What the log is to be told.
-    pub(super) fn connect_failed(&mut self, error: &Error) -> Option<String> {
+    pub(super) fn connect_failed(
+        &mut self,
+        error: &Error,
+        since: Option<Instant>,
+    ) -> Option<String> {
         match &mut self.outage {
             Some(outage) => {
                 outage.failures += 1;
@@ -70,7 +74,7 @@ impl Episodes {
             }
             None => {
                 self.outage = Some(Outage {
-                    since: Instant::now(),
+                    since: since.unwrap_or_else(Instant::now),
                     failures: 1,
                     ended: None,
                 });

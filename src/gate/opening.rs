@@ -279,7 +279,14 @@ impl<M: Manager> State<M> {
     }
 
     /// If a connect has been under way for longer than `limit`, a health check that had waited for it would have failed: its words.
+    /// The same if connects have taken one another's places for so long, and none has ended.
     pub(crate) fn overdue_connect(&self, limit: Duration) -> Option<String> {
+        let silent = self.outage_began().map(|began| began.elapsed());
+        if let Some(silent) = silent.filter(|silent| *silent >= limit) {
+            return Some(format!(
+                "no connect has ended, and nothing was heard of the database, for {silent:.1?}"
+            ));
+        }
         let connects = self.attempts.iter().filter(|one| one.holds_place());
         let started = connects.map(|one| one.started).min()?;
         let taken = Instant::now().saturating_duration_since(started);

@@ -202,6 +202,14 @@ impl<M: Manager> State<M> {
             .then_some(began)
     }
 
+    /// A caller has timed out on connects that do not end, and nothing is heard of the database. If nobody has said so yet, this is
+    /// the first failure: those connects take one another's places and may never end.
+    pub(crate) fn note_silence(&mut self, error: &Error) {
+        if self.outage_began().is_some() && self.database_error().is_none() {
+            self.connect_failed(error);
+        }
+    }
+
     /// When the next caller has waited for as long as outage_timeout admits.
     fn next_wait_ends(&self) -> Option<Instant> {
         let limit = self.rules.outage_timeout?;

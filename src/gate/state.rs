@@ -280,7 +280,8 @@ impl<M: Manager> State<M> {
         if let Some(replaced) = self.counters.connect_failed(error) {
             self.discard(replaced);
         }
-        if let Some(words) = self.episodes.connect_failed(error) {
+        let since = self.outage_began();
+        if let Some(words) = self.episodes.connect_failed(error, since) {
             self.notice(Notice::Warning(words));
         }
     }

@@ -658,3 +658,28 @@ fn outage_timeout_does_not_apply_at_capacity_nor_to_a_full_server() {
     });
     Connection::invalidate(pool.get().unwrap());
 }
+
+#[test]
+fn a_caller_who_has_timed_out_on_connects_that_do_not_end_begins_an_outage() {
+    let server = Server::new();
+    let (gate, waiting) = gated(|_| true);
+    server.on_connect(waiting);
+    let pool = server.pool(
+        Settings::default()
+            .pool_size(1)
+            .max_overflow(0)
+            .connect_timeout(secs(60)),
+    );
+    // Longer than a first connect takes before it counts as mute.
+    let error = pool.get_timeout(millis(1_500)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    let status = pool.status();
+    assert_eq!(status.database_error, Some(error.to_string()));
+    assert_eq!(status.connection_errors, 1);
+    let check = pool.health_check().unwrap();
+    assert!(check.skipped && !check.reachable, "{check:?}");
+    gate.open();
+    eventually("it is reached", || {
+        pool.get().is_ok() && pool.status().database_error.is_none()
+    });
+}
