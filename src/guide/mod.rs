@@ -4,16 +4,16 @@
 //! |---|---|
 //! | [`settings`] | every setting, where it may be written, and what wins; URLs; a driver's own configuration value |
 //! | [`sizing`] | the presets, and how many connections to keep |
-//! | [`statements`] | transactions, prepared statements, data that belongs to a connection, migrations, COPY and LISTEN |
+//! | [`statements`] | transactions, prepared statements, data that belongs to a connection, migrations, COPY, batch jobs and LISTEN |
 //! | [`pools`] | worker threads, several databases, reads apart from writes |
 //! | [`hooks`] | code of yours that runs when a connection is opened, taken, returned or closed |
-//! | [`errors`] | what can fail, what is tried again, what to do with a lost connection |
+//! | [`errors`] | what can fail, what is tried again, repeating a transaction, what to do with a lost connection |
 //! | [`testing`] | tests of your own code: one transaction for each test, a database in memory |
 //!
 //! | a database | |
 //! |---|---|
 //! | [`tls`] | encryption to PostgreSQL, MySQL and MariaDB |
-//! | [`sqlite`] | null mode and queue mode, pragmas, writing |
+//! | [`sqlite`] | null mode and queue mode, pragmas, several writers |
 //! | [`drivers`] | any r2d2 manager, a `Driver` of your own, versions of the drivers and their conflicts |
 //! | [`from_r2d2`] | what becomes of a program that uses r2d2 |
 //!

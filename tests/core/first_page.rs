@@ -96,6 +96,18 @@ fn every_page_of_the_guide_is_reached_from_the_first_page_and_from_the_guides_ow
     }
 }
 
+/// The guide is compiled without diesel; the example is compiled and run by tests/diesel.
+#[test]
+fn the_guides_driver_for_diesel_is_that_of_the_example() {
+    let (guide, example) = (
+        text("src/guide/drivers.md"),
+        text("tests/diesel/examples/diesel.rs"),
+    );
+    let (_, driver) = guide.split_once("pub struct DieselDriver;\n").unwrap();
+    let (driver, _) = driver.split_once("```").unwrap();
+    assert!(example.contains(driver), "not in the example: {driver}");
+}
+
 #[test]
 fn the_first_page_has_the_guides_defaults_and_names_in_the_environment() {
     let (readme, guide) = (text("README.md"), text("src/guide/settings.md"));
