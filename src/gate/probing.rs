@@ -205,9 +205,21 @@ impl<M: Manager> State<M> {
     /// A caller has timed out on connects that do not end, and nothing is heard of the database. If nobody has said so yet, this is
     /// the first failure: those connects take one another's places and may never end.
     pub(crate) fn note_silence(&mut self, error: &Error) {
-        if self.outage_began().is_some() && self.database_error().is_none() {
+        if self.silent_since().is_some() && self.database_error().is_none() {
             self.connect_failed(error);
         }
+    }
+
+    /// Since when nothing has been heard of the database although somebody has tried: since the outage began or, before that, since
+    /// a connect was started that has not ended and is [mute](super::patience::Patience::mute).
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mute = self.patience.mute();
+        let started = self.attempts.iter().map(|attempt| attempt.started).min();
+        let is_silent = |started: &Instant| {
+            *started + mute <= now && self.proven.is_none_or(|proven| proven < *started)
+        };
+        self.outage_began().or(started.filter(is_silent))
     }
 
     /// When the next caller has waited for as long as outage_timeout admits.

@@ -280,7 +280,7 @@ impl<M: Manager> State<M> {
         if let Some(replaced) = self.counters.connect_failed(error) {
             self.discard(replaced);
         }
-        let since = self.outage_began();
+        let since = self.silent_since();
         if let Some(words) = self.episodes.connect_failed(error, since) {
             self.notice(Notice::Warning(words));
         }
