@@ -49,7 +49,7 @@ impl<M: Manager> Shared<M> {
             return Error::new(ErrorKind::Connect, message);
         };
         let message =
-            format!("{last}; timeout {seconds:.2} passed before another attempt succeeded");
+            format!("{last}; timeout {seconds:.2} s passed before another attempt succeeded");
         let kind = match last.kind() {
             ErrorKind::Resources => ErrorKind::Resources,
             _ => ErrorKind::Connect,

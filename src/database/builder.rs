@@ -218,7 +218,9 @@ impl DatabaseBuilder {
                 .map(Kind::Sqlite),
             #[allow(unreachable_patterns)] // when all three are built in
             scheme => Err(Error::unsupported(format!(
-                "this build of queuepool has no driver for the scheme of the database URL ({scheme:?}): enable the feature for it"
+                "this build of queuepool has no driver for the scheme of the database URL: add \"{}\" to the features of queuepool in \
+                 Cargo.toml",
+                scheme.feature()
             ))),
         }
         .map(Database::from_kind)

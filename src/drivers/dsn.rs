@@ -58,6 +58,12 @@ impl<'a> Dsn<'a> {
         if let Some(error) = is_anothers(url) {
             return Err(error);
         }
+        if url.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Settings,
+                "invalid database URL: it is empty",
+            ));
+        }
         let own = schemes.first().copied().unwrap_or_default();
         let form = format!("{own}://user:password@host:port/database?parameter=value");
         let Some((scheme, rest)) = url.split_once("://") else {

@@ -35,7 +35,20 @@ pub(crate) fn scheme(url: &str) -> Result<Scheme, Error> {
             format_args!("{other:?}"),
             EXPECTED,
         )),
+        "" if url.is_empty() => Err(Error::setting("database URL", "\"\"", EXPECTED)),
         _ => Err(Error::setting("database URL", NOT_SHOWN, EXPECTED)),
+    }
+}
+
+impl Scheme {
+    /// The feature of this crate that has the driver.
+    #[allow(dead_code)] // where all three are built in
+    pub(crate) fn feature(self) -> &'static str {
+        match self {
+            Scheme::Postgres => "postgres",
+            Scheme::MySql => "mysql",
+            Scheme::Sqlite => "sqlite",
+        }
     }
 }
 

@@ -135,7 +135,7 @@ impl Settings {
     fn validate_kept(&self, path: &str, count: u32, mode: Mode) -> Result<(), Error> {
         let pool_size = self.pool_size;
         if mode == Mode::Null && count > 0 {
-            return self.refused(path, count, "0 in null mode, which keeps no connection");
+            return self.refused(path, count, "0 in null mode, which keeps no connection and is SQLite's default, or the mode queue (pool_mode=queue)");
         }
         if mode == Mode::Queue && count > pool_size {
             return self.refused(
