@@ -181,10 +181,10 @@ impl Error {
 
     /// Whether the same call may succeed later without anybody changing anything: timeouts, overload, a lack of
     /// [resources](ErrorKind::Resources), failed validation, a connection that was lost in use, and a connect that failed for a
-    /// reason that passes (the server is starting, unreachable or full). A statement on a connection that was lost may have been
-    /// executed, and a COMMIT may have taken place. False for a wrong password, an unknown database, a setting out of range, a closed pool, a hook
-    /// that refused, and whatever a statement failed with. The pool itself has retried a failed connect by the setting `retry`
-    /// already.
+    /// reason that passes (the server is starting, unreachable or full). False for a wrong password, an unknown database, a setting
+    /// out of range, a closed pool, a hook that refused, and whatever a statement failed with. The pool itself has retried a failed
+    /// connect by the setting `retry` already. A statement on a connection that was lost may have been executed, and a COMMIT may
+    /// have taken place.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         self.0.transient

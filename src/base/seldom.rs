@@ -12,7 +12,10 @@ pub(crate) struct Seldom(Mutex<Option<Instant>>);
 
 impl Seldom {
     pub(crate) fn is_due(&self) -> bool {
-        let now = Instant::now();
+        self.is_due_at(Instant::now())
+    }
+
+    fn is_due_at(&self, now: Instant) -> bool {
         let mut last = self.0.lock();
         let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE);
         if is_due {
@@ -24,12 +27,15 @@ impl Seldom {
 
 #[cfg(test)]
 mod tests {
-    use super::Seldom;
+    use super::*;
 
     #[test]
     fn it_is_due_once_a_minute() {
         let seldom = Seldom::default();
-        assert!(seldom.is_due());
-        assert!(!seldom.is_due());
+        let first = Instant::now();
+        assert!(seldom.is_due_at(first));
+        assert!(!seldom.is_due_at(first + PAUSE - Duration::from_nanos(1)));
+        assert!(seldom.is_due_at(first + PAUSE));
+        assert!(!seldom.is_due_at(first + PAUSE));
     }
 }

@@ -23,7 +23,7 @@ impl<M: Manager> Shared<M> {
             note_timeout(&mut gate, turn);
             if connecting {
                 let error = self.connecting_timed_out(&gate, turn);
-                gate.note_silence(&error);
+                gate.note_silence();
                 error
             } else {
                 self.waiting_timed_out(&gate, turn)

@@ -9,6 +9,9 @@ use crate::contract::driver::{Driver, Manager};
 use crate::error::Error;
 use crate::settings::ResetOnReturn;
 
+/// How many ways to reset there are.
+const WAYS: usize = ResetOnReturn::Full as usize + 1;
+
 /// What a driver says once for the whole life of a pool.
 pub(crate) struct Facts {
     bounded: [bool; Call::ALL.len()],
@@ -18,7 +21,7 @@ pub(crate) struct Facts {
     /// Which server and database it connects to.
     pub(crate) server: Option<String>,
     /// For each way to reset, true until the driver has said that it cannot.
-    resets: [AtomicBool; 3],
+    resets: [AtomicBool; WAYS],
 }
 
 impl Facts {
@@ -39,7 +42,7 @@ impl Facts {
             hosts: ask_driver("hosts", || driver.hosts(manager))?,
             server: ask_driver("server", || driver.server(manager))?,
             // Our own stand-in for a missing driver cannot reset connections, and need not be asked.
-            resets: [(); 3].map(|()| AtomicBool::new(is_described)),
+            resets: [(); WAYS].map(|()| AtomicBool::new(is_described)),
         })
     }
 

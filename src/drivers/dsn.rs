@@ -58,14 +58,14 @@ impl<'a> Dsn<'a> {
         if let Some(error) = is_anothers(url) {
             return Err(error);
         }
+        let own = schemes.first().copied().unwrap_or_default();
+        let form = format!("{own}://user:password@host:port/database?parameter=value");
         if url.is_empty() {
             return Err(Error::new(
                 ErrorKind::Settings,
-                "invalid database URL: it is empty",
+                format!("invalid database URL: it is empty; expected {form}"),
             ));
         }
-        let own = schemes.first().copied().unwrap_or_default();
-        let form = format!("{own}://user:password@host:port/database?parameter=value");
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::new(
                 ErrorKind::Settings,

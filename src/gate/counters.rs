@@ -146,6 +146,12 @@ impl Counters {
     #[must_use = "it is not to be dropped under the lock"]
     pub(crate) fn connect_failed(&mut self, error: &Error) -> Option<LastError> {
         self.counts.connection_errors += 1;
+        self.note_error(error)
+    }
+
+    /// Keeps why no connect succeeds, which is no failure of one of them.
+    #[must_use = "it is not to be dropped under the lock"]
+    pub(crate) fn note_error(&mut self, error: &Error) -> Option<LastError> {
         self.last_error.replace(LastError {
             error: error.clone(),
             at: SystemTime::now(),

@@ -66,21 +66,29 @@ impl Episodes {
         error: &Error,
         since: Option<Instant>,
     ) -> Option<String> {
-        match &mut self.outage {
-            Some(outage) => {
-                outage.failures += 1;
-                outage.ended = None;
-                None
-            }
-            None => {
-                self.outage = Some(Outage {
-                    since: since.unwrap_or_else(Instant::now),
-                    failures: 1,
-                    ended: None,
-                });
-                Some(format!("The database cannot be reached: {error}"))
-            }
+        let words = self.cannot_be_reached(error, since);
+        if let Some(outage) = &mut self.outage {
+            outage.failures += 1;
         }
+        words
+    }
+
+    /// What the log is to be told, unless it has been told.
+    pub(super) fn cannot_be_reached(
+        &mut self,
+        error: &Error,
+        since: Option<Instant>,
+    ) -> Option<String> {
+        if let Some(outage) = &mut self.outage {
+            outage.ended = None;
+            return None;
+        }
+        self.outage = Some(Outage {
+            since: since.unwrap_or_else(Instant::now),
+            failures: 0,
+            ended: None,
+        });
+        Some(format!("The database cannot be reached: {error}"))
     }
 
     fn call_overran(&mut self, words: &str, now: Instant) -> Option<String> {

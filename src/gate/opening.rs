@@ -169,13 +169,17 @@ impl<M: Manager> State<M> {
                 }
                 Err(failure)
             }
-            Opened::TooLate => Err(Failure::transient(
-                ErrorKind::Connect,
-                format!(
+            Opened::TooLate => {
+                // The server has let it in all the same.
+                let now = Instant::now();
+                self.prove(now);
+                self.end_outage(now);
+                let words = format!(
                     "{} ended after connect_timeout, and its place was taken by then",
                     self.rules.connecting
-                ),
-            )),
+                );
+                Err(Failure::transient(ErrorKind::Connect, words))
+            }
         };
         self.end_attempt(id);
         let successes = self.successes;
@@ -284,7 +288,7 @@ impl<M: Manager> State<M> {
         let silent = self.outage_began().map(|began| began.elapsed());
         if let Some(silent) = silent.filter(|silent| *silent >= limit) {
             return Some(format!(
-                "no connect has ended, and nothing was heard of the database, for {silent:.1?}"
+                "no connect has succeeded, and nothing was heard of the database, for {silent:.1?}"
             ));
         }
         let connects = self.attempts.iter().filter(|one| one.holds_place());

@@ -16,7 +16,8 @@ impl Patience {
     /// Before the first success, when it is not known how long a connect takes.
     const AT_FIRST: Duration = Duration::from_secs(1);
     const LEAST: Duration = Duration::from_millis(100);
-    const MOST: Duration = Duration::from_secs(2);
+    /// Nobody relies for longer on a connect that was started for somebody else.
+    pub(crate) const MOST: Duration = Duration::from_secs(2);
     const LOOKED_AT: usize = 8;
 
     pub(crate) fn new() -> Self {

@@ -10,6 +10,7 @@ use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::gate::attempt::{For, Stage};
 use crate::gate::failure::Failure;
+use crate::gate::patience::Patience;
 use crate::gate::places::Place;
 use crate::gate::state::State;
 use crate::gate::waiter::Standing;
@@ -202,24 +203,41 @@ impl<M: Manager> State<M> {
             .then_some(began)
     }
 
-    /// A caller has timed out on connects that do not end, and nothing is heard of the database. If nobody has said so yet, this is
-    /// the first failure: those connects take one another's places and may never end.
-    pub(crate) fn note_silence(&mut self, error: &Error) {
-        if self.silent_since().is_some() && self.database_error().is_none() {
-            self.connect_failed(error);
+    /// A caller has timed out on connects that do not end, and nothing is heard of the database. If nobody has said so yet, this
+    /// begins the outage: those connects take one another's places and may never end. None of them counts as failed for it.
+    pub(crate) fn note_silence(&mut self) {
+        let Some(since) = self.silent_since() else {
+            return;
+        };
+        if self.database_error().is_some() {
+            return;
         }
+        let words = format!(
+            "{} has not ended for {:.1?}, and nothing else was heard of the database",
+            self.rules.connecting,
+            since.elapsed()
+        );
+        let error = Error::new(ErrorKind::Connect, words);
+        let replaced = self.counters.note_error(&error);
+        self.discard(replaced);
+        let words = self.episodes.cannot_be_reached(&error, Some(since));
+        self.tell(words);
     }
 
     /// Since when nothing has been heard of the database although somebody has tried: since the outage began or, before that, since
-    /// a connect was started that has not ended and is [mute](super::patience::Patience::mute).
+    /// a connect was started that has not ended, and that is slower than anybody relies on one.
     pub(super) fn silent_since(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mute = self.patience.mute();
-        let started = self.attempts.iter().map(|attempt| attempt.started).min();
+        let slow = self.patience.mute().max(Patience::MOST);
         let is_silent = |started: &Instant| {
-            *started + mute <= now && self.proven.is_none_or(|proven| proven < *started)
+            *started + slow <= now && self.proven.is_none_or(|proven| proven < *started)
         };
-        self.outage_began().or(started.filter(is_silent))
+        let unanswered = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.in_hook_since().is_none());
+        let started = unanswered.map(|attempt| attempt.started).filter(is_silent);
+        self.outage_began().or(started.min())
     }
 
     /// When the next caller has waited for as long as outage_timeout admits.

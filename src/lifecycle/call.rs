@@ -14,6 +14,8 @@ use crate::contract::driver::Manager;
 use crate::gate::lease::{Lease, Live};
 use crate::lifecycle::shared::Shared;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// A connection on its way to a helper thread. If the job is dropped without having run, the connection is closed.
 struct Carried<M: Manager>(Arc<Shared<M>>, Option<Box<Live<M>>>);
 
@@ -54,8 +56,9 @@ impl<M: Manager> Shared<M> {
     }
 
     /// Nothing ends a call that its driver wrongly calls bounded.
-    pub(crate) fn note_overrun(&self, which: Call, took: Duration, limit: Duration) {
-        if took > limit.saturating_mul(2) && self.overrun_warnings.is_due() {
+    pub(crate) fn warn_of_overrun(&self, which: Call, took: Duration, limit: Duration) {
+        // A caller with little time left sets a limit that a sound call may pass.
+        if took > limit.saturating_mul(2).saturating_add(SECOND) && self.overrun_warnings.is_due() {
             say!(
                 Warn,
                 self.target(),
@@ -78,7 +81,7 @@ impl<M: Manager> Shared<M> {
         if self.facts.is_bounded(which) {
             let started = Instant::now();
             let result = keep_panic(|| work(self, lease.live_mut()));
-            self.note_overrun(which, started.elapsed(), limit);
+            self.warn_of_overrun(which, started.elapsed(), limit);
             return Some((lease, result));
         }
         let cancel = match which {

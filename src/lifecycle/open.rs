@@ -73,12 +73,7 @@ impl<M: Manager> Shared<M> {
 
     /// Connects, counts the connection and runs the connect hook.
     pub(crate) fn open(self: &Arc<Self>, id: u64, limit: Duration) -> Opened<M> {
-        let started = Instant::now();
-        let connected = self.connect(limit);
-        if self.facts.is_bounded(Call::Connect) {
-            self.note_overrun(Call::Connect, started.elapsed(), limit);
-        }
-        let live = match connected {
+        let live = match self.connect(limit) {
             Ok(live) => live,
             Err(failure) => {
                 self.event(format_args!("{}", failure.error));

@@ -63,7 +63,10 @@ impl<M: Manager> Shared<M> {
                 return Some((lease, unfit));
             }
             Ok(Ok((Reset::NotSupported, role))) => {
-                if resets && self.facts.note_that_it_cannot(how) && !panicked {
+                if resets
+                    && self.facts.note_that_it_cannot(how)
+                    && how == self.settings.reset_on_return
+                {
                     self.warn_that_nothing_is_undone();
                 }
                 let unfit = panicked.then_some(CloseReason::Panicked);

@@ -116,7 +116,7 @@ fn on_resets(status: &Status) -> Option<String> {
     let failed = *status.closed_by_reason.get(&CloseReason::ResetFailed)?;
     (failed >= MANY_RESETS && failed * 10 >= status.checkins).then(|| {
         format!(
-            "{failed} of {} returned connections were closed because their reset failed: look for \"Resets fail\" in the log.",
+            "{failed} of {} returned connections were closed because their reset failed: the log says why.",
             status.checkins
         )
     })

@@ -7,6 +7,7 @@ use crossbeam_channel::unbounded;
 
 use crate::base::clock::later;
 use crate::base::sync::Instant;
+use crate::base::words::counted;
 use crate::contract::driver::Manager;
 use crate::error::{Error, ErrorKind};
 use crate::gate::attempt::Report;
@@ -102,7 +103,8 @@ impl<M: Manager> Shared<M> {
         let opening = gate.opening();
         drop(gate);
         let progress = format!(
-            "warm_up({connections}) did not finish within {seconds:.2} s: {open} connections are open"
+            "warm_up({connections}) did not finish within {seconds:.2} s: {} open",
+            counted(open, "connection is", "connections are")
         );
         match last_error {
             Some(last) => {
@@ -118,7 +120,7 @@ impl<M: Manager> Shared<M> {
             }
             None if opening > 0 => Error::new(
                 ErrorKind::Connect,
-                format!("{progress}, {opening} are being opened{evidence}"),
+                format!("{progress}, {opening} being opened{evidence}"),
             ),
             None => Error::new(ErrorKind::Timeout, format!("{progress}{evidence}")),
         }

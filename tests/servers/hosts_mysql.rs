@@ -146,10 +146,12 @@ fn each_word_finds_its_server<S: TestServer>() {
         assert_eq!(found, expected, "{word}");
     }
     let error = opens(&format!("{}?target_session_attrs=read-write", closed.url())).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "connecting failed: the server was not taken because its sessions are read-only, and target_session_attrs is read-write"
+    let expected = format!(
+        "connecting to app@127.0.0.1:{}/app failed: the server was not taken because its sessions are read-only, and \
+         target_session_attrs is read-write",
+        closed.port()
     );
+    assert_eq!(error.to_string(), expected);
     assert!(error.is_transient());
     let only = format!("{}?target_session_attrs=prefer-standby", writable.url());
     assert_eq!(opens(&only).unwrap(), first);

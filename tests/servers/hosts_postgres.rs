@@ -212,10 +212,12 @@ fn each_of_libpqs_six_words_finds_its_server() {
     });
     opens(&format!("{url}?target_session_attrs=primary")).unwrap();
     let error = opens(&format!("{url}?target_session_attrs=read-write")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "connecting failed: the server was not taken because its sessions are read-only, and target_session_attrs is read-write"
+    let expected = format!(
+        "connecting to app@127.0.0.1:{}/app failed: the server was not taken because its sessions are read-only, and \
+         target_session_attrs is read-write",
+        primary.port()
     );
+    assert_eq!(error.to_string(), expected);
     assert!(error.is_transient());
 }
 
@@ -228,9 +230,9 @@ fn where_no_host_is_what_was_asked_for_the_error_says_what_each_is() {
     let error = opens(&format!("{url}?target_session_attrs=primary")).unwrap_err();
     let text = error.to_string();
     let expected = format!(
-        "connecting failed: the server was not taken because it is a standby, and target_session_attrs is primary; the hosts said: \
-         127.0.0.1:{}: Connection refused (os error 111) | 127.0.0.1:{}: it is a standby",
-        ports[0], ports[1]
+        "connecting to app@127.0.0.1:{},127.0.0.1:{}/app failed: the server was not taken because it is a standby, and \
+         target_session_attrs is primary; the hosts said: 127.0.0.1:{}: Connection refused (os error 111) | 127.0.0.1:{}: it is a standby",
+        ports[0], ports[1], ports[0], ports[1]
     );
     assert_eq!(text, expected);
     assert!(error.is_transient());

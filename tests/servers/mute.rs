@@ -116,6 +116,6 @@ fn a_warm_up_and_a_close_end_at_their_own_deadlines() {
         let error = database.close(millis(300)).unwrap_err();
         assert!(begun.elapsed() < millis(800), "{:?}", begun.elapsed());
         assert_eq!(error.kind(), ErrorKind::Timeout, "{error:?}");
-        assert!(error.to_string().contains("2 are being opened"), "{error}");
+        assert!(error.to_string().contains("2 being opened"), "{error}");
     }
 }

@@ -51,7 +51,7 @@ impl Bundled for MySqlFamily {
         &[("", 25, 30), ("?tcp_keepalive_time_ms=300000", 290, 300)];
     const TOO_LONG_A_COMMAND: Duration = Duration::from_secs(60 * 24 * 3600);
     const BAD_URLS: &[(&str, &str)] = &[
-        ("", "scheme"),
+        ("", "it is empty"),
         ("localhost/app", "scheme"),
         ("postgres://h/d", "scheme"),
         ("mysqlx://h/d", "scheme"),

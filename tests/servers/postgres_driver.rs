@@ -51,7 +51,7 @@ impl Bundled for PostgreSql {
     ];
     const TOO_LONG_A_COMMAND: Duration = Duration::from_secs(30 * 24 * 3600);
     const BAD_URLS: &[(&str, &str)] = &[
-        ("", "scheme"),
+        ("", "it is empty"),
         ("localhost/app", "scheme"),
         ("host=localhost user=app", "scheme"),
         ("mysql://h/d", "scheme"),

@@ -848,12 +848,13 @@ fn one_of_two_that_block_each_other_has_a_conflict() {
         let update = |ids: [i64; 2]| {
             let mut connection = database.get()?;
             connection.transaction(|connection| {
-                run(
+                let first = run(
                     connection,
                     "UPDATE t SET big = 1 WHERE id = $1",
                     &[ids[0].into()],
-                )?;
+                );
                 both_hold.wait();
+                first?;
                 run(
                     connection,
                     "UPDATE t SET big = 2 WHERE id = $1",

@@ -93,16 +93,21 @@ impl Hosts {
         }
     }
 
-    /// Who connects to what: `app@a:5432,b:5432/orders`. It is not told without a user and a database, because then nobody knows of a
-    /// URL such as `app:pass@word` or `app:/pass` which part is a host, and which the rest of a password that was not encoded.
-    pub(crate) fn server(&self, user: &str, database: &str) -> String {
+    /// Who connects to what: `app@a:5432,b:5432/orders`. The drivers do not ask without a user and a database, because then nobody
+    /// knows of a URL such as `app:pass@word` or `app:/pass` which part is a host, and which the rest of a password that was not
+    /// encoded. `None` for a user such as `app:pass`, which is a user and a password whose colon was encoded.
+    pub(crate) fn server(&self, user: Option<&str>, database: &str) -> Option<String> {
+        if user.is_some_and(|user| user.contains(':')) {
+            return None;
+        }
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
         let shown = self.hosts.iter().take(MOST_SHOWN);
         let labels: Vec<&str> = shown.map(|host| host.label.as_str()).collect();
         let hosts = labels.join(",");
-        match self.hosts.len().saturating_sub(MOST_SHOWN) {
-            0 => format!("{user}@{hosts}/{database}"),
-            more => format!("{user}@{hosts} and {more} more/{database}"),
-        }
+        Some(match self.hosts.len().saturating_sub(MOST_SHOWN) {
+            0 => format!("{user}{hosts}/{database}"),
+            more => format!("{user}{hosts} and {more} more/{database}"),
+        })
     }
 
     /// How many hosts are named, if there is anything to walk: several hosts, or a name that may have several addresses.

@@ -107,8 +107,12 @@ impl Driver<MySqlManager> for MySqlDriver {
     }
 
     fn server(&self, manager: &MySqlManager) -> Option<String> {
-        let (user, database) = (manager.opts.get_user()?, manager.opts.get_db_name()?);
-        Some(manager.hosts.server(user, database))
+        // Whoever the closure says logs in.
+        let user = match &manager.credentials {
+            Some(_) => None,
+            None => Some(manager.opts.get_user()?),
+        };
+        manager.hosts.server(user, manager.opts.get_db_name()?)
     }
 
     /// Asks for the state that a reset has to restore, and whether the server is read-only.

@@ -70,8 +70,12 @@ impl Driver<PostgresManager> for PostgresDriver {
     }
 
     fn server(&self, manager: &PostgresManager) -> Option<String> {
-        let (user, database) = (manager.config.get_user()?, manager.config.get_dbname()?);
-        Some(manager.hosts.server(user, database))
+        // Whoever the closure says logs in.
+        let user = match &manager.credentials {
+            Some(_) => None,
+            None => Some(manager.config.get_user()?),
+        };
+        manager.hosts.server(user, manager.config.get_dbname()?)
     }
 
     fn connected(&self, manager: &PostgresManager, client: &mut Client) -> Result<(), PgError> {

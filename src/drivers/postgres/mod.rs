@@ -152,8 +152,8 @@ impl PostgresManager {
     }
 
     /// Where the server's notices go, as `Config::notice_callback`. Without it they go to the log, at Info and under the driver's
-    /// target, `postgres::config`, with the password masked if a server repeats it. A `Config` with one host may have a callback of
-    /// its own, which holds if this is not called; that of a `Config` with several hosts cannot be taken over.
+    /// target, `postgres::config`, with the password masked if a server repeats it. A `Config` with one host keeps the callback that
+    /// it has, and without one the driver logs its notices as they are; that of a `Config` with several hosts cannot be taken over.
     #[must_use]
     pub fn notice_callback(mut self, callback: impl Fn(DbError) + Send + Sync + 'static) -> Self {
         self.notices = Some(Arc::new(callback));
