@@ -69,6 +69,7 @@ impl Facts {
     }
 
     /// Whether [`Driver::reset`] must be called.
+    #[inline]
     pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
         (how != ResetOnReturn::Never || self.proves)
             && self.resets[how as usize].load(Ordering::Relaxed)

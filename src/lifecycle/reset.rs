@@ -133,6 +133,7 @@ impl<M: Manager> Shared<M> {
 
     /// Whether the driver's reset has to be called at all. Under `never` it only proves that no answer is owed, which is of no
     /// interest in null mode.
+    #[inline]
     pub(crate) fn resets(&self, how: ResetOnReturn) -> bool {
         let is_proof_for_nobody = how == ResetOnReturn::Never && self.mode == Mode::Null;
         self.facts.resets(how) && !is_proof_for_nobody

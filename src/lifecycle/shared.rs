@@ -113,6 +113,7 @@ impl<M: Manager> Shared<M> {
         Shared::of(live.keeper.take())
     }
 
+    #[inline]
     fn of(keeper: Option<Keeper>) -> Arc<Self> {
         let pool = keeper.and_then(|keeper| keeper.downcast().ok());
         pool.expect("bug: a connection is out and does not know its pool")
