@@ -98,8 +98,8 @@ impl<M: Manager> Shared<M> {
             say!(
                 Warn,
                 self.target(),
-                "reset_on_return={how}, but this pool's driver does not reset connections so: what one user leaves in a session, the \
-                 next one finds. Give the pool a Driver that does, or set reset_on_return=never if that is wanted"
+                "reset_on_return={how}, but this pool's driver cannot do that: what one user leaves in a session, the next one finds. \
+                 Give the pool a Driver that can, or set reset_on_return=never if this is what you want"
             );
         }
     }

@@ -375,3 +375,74 @@ fn a_server_that_takes_some_and_refuses_others_is_one_outage() {
         );
     });
 }
+
+#[test]
+fn resets_that_fail_are_a_warning_once_a_minute() {
+    alone(|| {
+        let server = Server::new();
+        server.on_reset(|_| Act::Fail(ErrorClass::Statement));
+        let pool = pool(&server, "resets", small());
+        for _ in 0..3 {
+            drop(pool.get().unwrap());
+        }
+        let warnings = texts("resets", Level::Warn);
+        assert_eq!(
+            warnings,
+            ["Resets fail, and each closes its connection: scripted Statement"]
+        );
+    });
+}
+
+#[test]
+fn a_manager_without_a_driver_is_told_what_is_not_done() {
+    alone(|| {
+        logged::keep(LevelFilter::Debug);
+        let build = |name: &str, settings: Settings| {
+            Pool::builder(ScriptedManager(Server::new()))
+                .name(name)
+                .settings(settings)
+                .build()
+                .unwrap()
+        };
+        let _plain = build("plain", small().command_timeout(secs(5)));
+        let warnings = texts("plain", Level::Warn);
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("reset_on_return=rollback, but"));
+        assert!(warnings[1].starts_with("command_timeout is set, but"));
+        let _wanted = build("wanted", small().reset_on_return(ResetOnReturn::Never));
+        assert_eq!(texts("wanted", Level::Warn), [""; 0]);
+    });
+}
+
+#[test]
+fn variables_that_have_no_effect_are_told_without_their_values() {
+    alone(|| {
+        logged::keep(LevelFilter::Debug);
+        let set = [
+            ("DB_MAX_OVERFLO", "s3cret"),
+            ("DB_POOL_TIMEOUT", "7s"),
+            ("DB_HOST", "db"),
+        ];
+        let variables = set.map(|(name, value)| (name.into(), value.into()));
+        small().with_vars(variables.into_iter()).unwrap();
+        let told: Vec<_> = logged::all()
+            .into_iter()
+            .map(|line| (line.level, line.text))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    Level::Warn,
+                    "the environment variable DB_MAX_OVERFLO is no setting of queuepool, and is not used: did you mean \
+                     DB_MAX_OVERFLOW?"
+                        .to_owned()
+                ),
+                (
+                    Level::Info,
+                    "DB_POOL_TIMEOUT is not used: code sets pool_timeout".to_owned()
+                ),
+            ]
+        );
+    });
+}

@@ -353,7 +353,7 @@ impl fmt::Display for ScriptedError {
 
 impl std::error::Error for ScriptedError {}
 
-pub struct ScriptedManager(Arc<Server>);
+pub struct ScriptedManager(pub Arc<Server>);
 
 impl r2d2::ManageConnection for ScriptedManager {
     type Connection = ScriptedConnection;

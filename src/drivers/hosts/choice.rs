@@ -93,9 +93,9 @@ impl Hosts {
         }
     }
 
-    /// Who connects to what: `app@a:5432,b:5432/orders`. The drivers do not ask without a user and a database, because then nobody
-    /// knows of a URL such as `app:pass@word` or `app:/pass` which part is a host, and which the rest of a password that was not
-    /// encoded. `None` for a user such as `app:pass`, which is a user and a password whose colon was encoded.
+    /// Who connects to what: `app@a:5432,b:5432/orders`; without the user where a closure says who logs in. The drivers do not ask
+    /// where a URL names no user or no database: of `app:pass@word` or `app:/pass` nobody knows which part is a host, and which the
+    /// rest of a password that was not encoded. `None` for a user such as `app:pass`, whose encoded colon hides a password.
     pub(crate) fn server(&self, user: Option<&str>, database: &str) -> Option<String> {
         if user.is_some_and(|user| user.contains(':')) {
             return None;

@@ -69,7 +69,7 @@ pub struct PostgresManager {
     /// The stream of a connection that it has opened is ours.
     some_are_watched: AtomicBool,
     wanted: Wanted,
-    /// Nobody has given `config` a callback for notices of his own.
+    /// `config` was made from a URL, so it has no callback for notices that a user has given it.
     from_url: bool,
     notices: Option<Notices>,
     hosts: Arc<Hosts>,
