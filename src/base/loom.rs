@@ -108,6 +108,11 @@ impl<T> Mutex<T> {
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         None
     }
+
+    /// In no time, because time stands still.
+    pub(crate) fn try_lock_for(&self, _: Duration) -> Option<MutexGuard<'_, T>> {
+        Some(self.lock())
+    }
 }
 
 impl<T: Default> Default for Mutex<T> {

@@ -37,24 +37,26 @@
 //! hand-out that would raise the bound above it gathers first and then knows how many really are out.
 
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
 #[cfg(queuepool_loom)]
 use crate::base::loom::{Fault, is_broken};
-use crate::base::sync::{Instant, Mutex, MutexGuard};
+use crate::base::sync::{Instant, MutexGuard};
 use crate::base::thread::move_on;
 use crate::contract::driver::Manager;
 use crate::gate::barging::SHORT;
 use crate::gate::holders::Holders;
 use crate::gate::lease::{Lease, Live};
+use crate::gate::lock::{Lock, Stalls};
 use crate::gate::tally::Tally;
 
 /// On lines of its own in the processors' caches: 128 bytes, as they are fetched in pairs.
 #[repr(align(128))]
 pub(crate) struct Bay<M: Manager> {
     pub(crate) index: usize,
-    inside: Mutex<Inside<M>>,
+    inside: Lock<Inside<M>>,
 }
 
 pub(super) struct Inside<M: Manager> {
@@ -100,10 +102,10 @@ impl<M: Manager> Inside<M> {
 }
 
 impl<M: Manager> Bay<M> {
-    pub(super) fn new(index: usize) -> Self {
+    pub(super) fn new(index: usize, stalls: Arc<Stalls>) -> Self {
         Bay {
             index,
-            inside: Mutex::new(Inside::new()),
+            inside: Lock::new(Inside::new(), stalls),
         }
     }
 
@@ -118,6 +120,10 @@ impl<M: Manager> Bay<M> {
         self.inside.lock()
     }
 
+    pub(super) fn stalls(&self) -> &Arc<Stalls> {
+        self.inside.stalls()
+    }
+
     /// The short way out: the connection that was parked last, if it is ready and nobody must go first.
     #[inline]
     pub(crate) fn take(
@@ -127,6 +133,9 @@ impl<M: Manager> Bay<M> {
         location: &'static Location<'static>,
         is_ready: impl FnOnce(&Live<M>, Instant) -> bool,
     ) -> Option<Lease<M>> {
+        if self.stalls().any() {
+            return None;
+        }
         // The clock is read once more only if the lock had to be waited for: it is a third of what a checkout costs.
         let (mut inside, now, waited) = match self.inside.try_lock() {
             Some(inside) => (inside, started, Duration::ZERO),

@@ -5,17 +5,20 @@
 //! checkout. Therefore bays are never freed: when a pool has ended, the next one with the same manager uses its bays again. There
 //! are as many sets of them as pools of that manager were ever alive at once. A set takes less than 300 bytes for each bay.
 
+use std::sync::Arc;
+
 use crate::contract::driver::Manager;
 use crate::gate::bay::Bay;
+use crate::gate::lock::Stalls;
 
 #[cfg(not(queuepool_loom))]
 pub(crate) type BayRef<M> = &'static Bay<M>;
 /// loom's locks belong to one interleaving.
 #[cfg(queuepool_loom)]
-pub(crate) type BayRef<M> = std::sync::Arc<Bay<M>>;
+pub(crate) type BayRef<M> = Arc<Bay<M>>;
 
 /// The bays of one pool.
-pub(super) type Berths<M> = std::sync::Arc<[BayRef<M>]>;
+pub(super) type Berths<M> = Arc<[BayRef<M>]>;
 
 #[cfg(not(queuepool_loom))]
 #[inline]
@@ -30,7 +33,9 @@ pub(super) fn same<M: Manager>(bay: &BayRef<M>) -> BayRef<M> {
 
 #[cfg(queuepool_loom)]
 pub(super) fn take<M: Manager>(count: usize) -> Berths<M> {
-    (0..count).map(Bay::new).map(Into::into).collect()
+    let stalls = Arc::<Stalls>::default();
+    let bay = |index| Bay::new(index, stalls.clone()).into();
+    (0..count).map(bay).collect()
 }
 
 #[cfg(queuepool_loom)]
@@ -45,7 +50,7 @@ mod ever {
     use std::collections::HashMap;
     use std::sync::LazyLock;
 
-    use super::{Bay, Berths, Manager};
+    use super::{Arc, Bay, Berths, Manager, Stalls};
     use crate::base::sync::Mutex;
 
     type Sets = HashMap<TypeId, Vec<Box<dyn Any + Send>>>;
@@ -57,9 +62,11 @@ mod ever {
         let free = FREE.lock().get_mut(&TypeId::of::<M>()).and_then(Vec::pop);
         match free.and_then(|free| free.downcast::<Berths<M>>().ok()) {
             Some(free) => *free,
-            None => (0..count)
-                .map(|index| &*Box::leak(Box::new(Bay::new(index))))
-                .collect(),
+            None => {
+                let stalls = Arc::<Stalls>::default();
+                let bay = |index| &*Box::leak(Box::new(Bay::new(index, stalls.clone())));
+                (0..count).map(bay).collect()
+            }
         }
     }
 

@@ -89,6 +89,7 @@ mod fullness;
 pub(crate) mod holders;
 mod idle;
 pub(crate) mod lease;
+mod lock;
 pub(crate) mod opening;
 pub(crate) mod patience;
 pub(crate) mod places;
@@ -113,12 +114,13 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::base::sync::{Condvar, Instant, Mutex, MutexGuard};
+use crate::base::sync::{Condvar, Instant, MutexGuard};
 use crate::base::thread::own_bay;
 use crate::contract::driver::Manager;
 use crate::gate::berths::{BayRef, Berths};
 pub(crate) use crate::gate::doors::{Discarded, Doors, Notice};
 use crate::gate::holders::HolderRecord;
+use crate::gate::lock::Lock;
 use crate::gate::places::Places;
 use crate::gate::reading::Reading;
 use crate::gate::waiter::Waiter;
@@ -126,7 +128,7 @@ pub(crate) use crate::gate::{rules::Rules, state::State};
 
 /// The lock of one pool and what is behind it.
 pub(crate) struct Gate<M: Manager> {
-    state: Mutex<State<M>>,
+    state: Lock<State<M>>,
     /// Notified whenever a connection, an attempt, or a time on read-only servers has ended.
     ended: Condvar,
     doors: Doors,
@@ -145,10 +147,12 @@ pub(crate) struct Left {
 impl<M: Manager> Gate<M> {
     pub(crate) fn new(rules: Rules, places: Places, doors: Doors) -> Self {
         let state = State::new(rules, places);
+        let bays = state.bays.all();
+        let stalls = bays[0].stalls().clone();
         Gate {
-            bays: state.bays.all(),
+            bays,
             server_full: state.rules.server_full.clone(),
-            state: Mutex::new(state),
+            state: Lock::new(state, stalls),
             ended: Condvar::new(),
             doors,
         }

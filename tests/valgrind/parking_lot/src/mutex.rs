@@ -4,7 +4,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::{check, deadline};
 
@@ -56,6 +56,10 @@ impl<T: ?Sized> Mutex<T> {
         // SAFETY: as above.
         let result = unsafe { libc::pthread_mutex_trylock(self.raw.get()) };
         (result == 0).then(|| self.guard())
+    }
+
+    pub fn try_lock_for(&self, limit: Duration) -> Option<MutexGuard<'_, T>> {
+        self.try_lock_until(Instant::now() + limit)
     }
 
     pub fn try_lock_until(&self, moment: Instant) -> Option<MutexGuard<'_, T>> {
