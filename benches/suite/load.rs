@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use queuepool::{Database, Mode, Settings};
+use queuepool::{AnyConnection, Database, Mode, Settings};
 
 use crate::measure::time;
 use crate::row::{Bar, Row};
@@ -66,32 +66,43 @@ fn open(url: &str, settings: Settings) -> Database {
 }
 
 fn query(database: &Database) {
-    let mut connection = database.get().expect("a connection");
+    ask(&mut database.get().expect("a connection"));
+}
+
+fn ask(connection: &mut AnyConnection) {
     connection.query_i64("SELECT 1").expect("an answer");
 }
 
 fn on(suite: &mut Suite, name: &str, url: &str, is_server: bool) {
     let (rounds, storms) = (suite.pick(11, 3), suite.pick(3, 1));
-    let (pooled, unpooled, rates) = suite.processors.measure(|| {
+    let (pooled, unpooled, held, rates) = suite.processors.measure(|| {
         let pool = open(url, Settings::default().mode(Mode::Queue));
         let no_pool = open(url, Settings::default().mode(Mode::Null));
+        let mut connection = pool.get().expect("a connection");
         query(&pool);
-        let each = |database: &Database| {
-            let all = time(|| (0..QUERIES).for_each(|_| query(database)));
+        let each = |query: &mut dyn FnMut()| {
+            let all = time(|| (0..QUERIES).for_each(|_| query()));
             all / f64::from(QUERIES) / 1e3
         };
-        let (mut pooled, mut unpooled) = (Vec::new(), Vec::new());
+        let (mut pooled, mut unpooled, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
-            pooled.push(each(&pool));
-            unpooled.push(each(&no_pool));
+            pooled.push(each(&mut || query(&pool)));
+            unpooled.push(each(&mut || query(&no_pool)));
+            held.push(each(&mut || ask(&mut connection)));
         }
-        drop((pool, no_pool));
+        drop((connection, pool, no_pool));
         let rates: Vec<f64> = (0..storms).map(|_| thousand_threads(url)).collect();
-        (pooled, unpooled, rates)
+        (pooled, unpooled, held, rates)
     });
     let bar = is_server.then_some(Bar::AtMost(OF_A_CONNECTION_EACH));
     let row = Row::new(format!("{name} query"), "us", pooled).bar(Bar::AtMost(QUERY));
-    suite.add(row.against("one each", &unpooled, bar));
+    suite.add(
+        row.against("one each", &unpooled, bar)
+            .against("held", &held, None),
+    );
+    // What a pool without any cost would reach.
+    let row = Row::new(format!("{name} held"), "us", held);
+    suite.add(row.against("one each", &unpooled, None));
     let row = Row::new(format!("{name} 1000-on-100"), "1/s", rates);
     suite.add(row.bar(Bar::AtLeast(OPERATIONS_A_SECOND)));
 }

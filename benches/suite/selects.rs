@@ -36,16 +36,27 @@ fn promises() -> [Settings; 3] {
     ]
 }
 
+/// How a pool talks to PostgreSQL.
+#[derive(Clone, Copy, PartialEq)]
+enum Wire {
+    /// As TCP is by default: the pool does not see what passes, and asks the server at each return.
+    Plain,
+    /// `watch_plain_connections`.
+    Watched,
+    Tls,
+}
+
 pub fn rows(suite: &mut Suite) {
-    for (name, is_encrypted) in [
-        ("selects/postgres-plain", false),
-        ("selects/postgres-tls", true),
+    for (name, wire) in [
+        ("selects/postgres-plain", Wire::Plain),
+        ("selects/postgres-watched", Wire::Watched),
+        ("selects/postgres-tls", Wire::Tls),
     ] {
         if !suite.wants(name) {
             continue;
         }
         match servers_here::postgres() {
-            Ok(()) => postgres(suite, name, is_encrypted),
+            Ok(()) => postgres(suite, name, wire),
             Err(how) => suite.not_installed(name, how),
         }
     }
@@ -58,11 +69,11 @@ pub fn rows(suite: &mut Suite) {
     }
 }
 
-fn postgres(suite: &mut Suite, name: &str, is_encrypted: bool) {
+fn postgres(suite: &mut Suite, name: &str, wire: Wire) {
     let authority = Authority::new("bench");
     let certificate = authority.server(&["localhost", "127.0.0.1"]);
     let server = suite.processors.start(|| {
-        if is_encrypted {
+        if wire == Wire::Tls {
             Postgres::start_with_files(
                 &["ssl=on"],
                 &[
@@ -77,19 +88,24 @@ fn postgres(suite: &mut Suite, name: &str, is_encrypted: bool) {
     let url = server.url();
     let rounds = (suite.window(300), suite.pick(12, 2));
     let series = suite.processors.measure(|| {
-        if is_encrypted {
+        if wire == Wire::Tls {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let roots = folder.path().join("roots.pem");
             std::fs::write(&roots, &authority.certificate).expect("our own folder");
             let ours = format!("{url}?sslmode=verify-full&sslrootcert={}", roots.display());
+            let ours = || PostgresManager::from_url(&ours).expect("the server's URL");
             turns_on_postgres(&url, &ours, connector(&authority.certificate), rounds)
         } else {
-            let ours = format!("{url}?sslmode=disable");
+            let ours = || {
+                PostgresManager::from_url(&format!("{url}?sslmode=disable"))
+                    .expect("the server's URL")
+                    .watch_plain_connections(wire == Wire::Watched)
+            };
             turns_on_postgres(&url, &ours, postgres::NoTls, rounds)
         }
     });
     drop(server);
-    add(suite, name, &series, is_encrypted);
+    add(suite, name, &series, wire == Wire::Tls);
 }
 
 /// What encrypts for r2d2 and for the held connection.
@@ -109,7 +125,7 @@ fn connector(root: &str) -> MakeRustlsConnect {
 
 fn turns_on_postgres<T>(
     url: &str,
-    ours: &str,
+    ours: impl Fn() -> PostgresManager,
     tls: T,
     (window, rounds): (Duration, usize),
 ) -> Series<f64>
@@ -124,8 +140,7 @@ where
     };
     let config: Config = url.parse().expect("the server's URL");
     let [defaults, as_r2d2, bare] = promises().map(|settings| {
-        let manager = PostgresManager::from_url(ours).expect("the server's URL");
-        let pool = Pool::builder(manager).settings(settings).build();
+        let pool = Pool::builder(ours()).settings(settings).build();
         pool.expect("a pool")
     });
     let r2d2 = |is_tested: bool| {
