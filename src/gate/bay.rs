@@ -43,20 +43,20 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 #[cfg(queuepool_loom)]
 use crate::base::loom::{Fault, is_broken};
-use crate::base::sync::{Instant, MutexGuard};
+use crate::base::sync::Instant;
 use crate::base::thread::move_on;
 use crate::contract::driver::Manager;
 use crate::gate::barging::SHORT;
 use crate::gate::holders::Holders;
 use crate::gate::lease::{Lease, Live};
-use crate::gate::lock::{Lock, Stalls};
+use crate::gate::lock::{BayLock, BayLockGuard, Stalls};
 use crate::gate::tally::Tally;
 
 /// On lines of its own in the processors' caches: 128 bytes, as they are fetched in pairs.
 #[repr(align(128))]
 pub(crate) struct Bay<M: Manager> {
     pub(crate) index: usize,
-    inside: Lock<Inside<M>>,
+    inside: BayLock<Inside<M>>,
 }
 
 pub(super) struct Inside<M: Manager> {
@@ -105,7 +105,7 @@ impl<M: Manager> Bay<M> {
     pub(super) fn new(index: usize, stalls: Arc<Stalls>) -> Self {
         Bay {
             index,
-            inside: Lock::new(Inside::new(), stalls),
+            inside: BayLock::new(Inside::new(), stalls),
         }
     }
 
@@ -116,7 +116,7 @@ impl<M: Manager> Bay<M> {
     }
 
     #[inline]
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inside<M>> {
+    pub(super) fn lock(&self) -> BayLockGuard<'_, Inside<M>> {
         self.inside.lock()
     }
 

@@ -16,6 +16,7 @@ struct Channel<T> {
 
 struct State<T> {
     sent: VecDeque<T>,
+    capacity: usize,
     senders: usize,
     receivers: usize,
 }
@@ -36,10 +37,19 @@ pub struct RecvTimeoutError;
 #[derive(Debug)]
 pub struct TryRecvError;
 
+#[derive(Debug)]
+pub struct TrySendError;
+
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    bounded(usize::MAX)
+}
+
+/// The pool only tries to send into a channel with a bound.
+pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(Channel {
         state: Mutex::new(State {
             sent: VecDeque::new(),
+            capacity,
             senders: 1,
             receivers: 1,
         }),
@@ -48,9 +58,11 @@ pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
     (Sender(channel.clone()), Receiver(channel))
 }
 
-/// Through the pool's only bounded channel nothing is ever sent.
-pub fn bounded<T>(_capacity: usize) -> (Sender<T>, Receiver<T>) {
-    unbounded()
+/// Nothing comes from it, and its sender is never gone.
+pub fn never<T>() -> Receiver<T> {
+    let (sender, receiver) = unbounded();
+    std::mem::forget(sender);
+    receiver
 }
 
 impl<T> Sender<T> {
@@ -58,6 +70,17 @@ impl<T> Sender<T> {
         let mut state = self.0.state.lock();
         if state.receivers == 0 {
             return Err(SendError(value));
+        }
+        state.sent.push_back(value);
+        drop(state);
+        self.0.changed.notify_one();
+        Ok(())
+    }
+
+    pub fn try_send(&self, value: T) -> Result<(), TrySendError> {
+        let mut state = self.0.state.lock();
+        if state.receivers == 0 || state.sent.len() >= state.capacity {
+            return Err(TrySendError);
         }
         state.sent.push_back(value);
         drop(state);
@@ -134,9 +157,26 @@ impl Tick {
         let left = self.0.saturating_duration_since(Instant::now());
         receiver.recv_timeout(left).is_ok() || receiver.0.state.lock().senders == 0
     }
+
+    /// As [`is_late_for`](Tick::is_late_for), of two receivers: `true` for the first, `false` for the second.
+    #[doc(hidden)]
+    pub fn later_than<A, B>(&self, first: &Receiver<A>, second: &Receiver<B>) -> Option<bool> {
+        let turn = || after(Duration::from_millis(1).min(self.0 - Instant::now()));
+        loop {
+            if turn().is_late_for(first) {
+                return Some(true);
+            }
+            if turn().is_late_for(second) {
+                return Some(false);
+            }
+            if self.0 <= Instant::now() {
+                return None;
+            }
+        }
+    }
 }
 
-/// A receiver and a moment, which is how the pool uses it.
+/// One receiver or two, and a moment, which is how the pool uses it.
 #[macro_export]
 macro_rules! select {
     (recv($receiver:expr) -> _ => $received:expr, recv($tick:expr) -> _ => $ticked:expr $(,)?) => {
@@ -144,6 +184,17 @@ macro_rules! select {
             $received
         } else {
             $ticked
+        }
+    };
+    (
+        recv($first:expr) -> _ => $first_received:expr,
+        recv($second:expr) -> _ => $second_received:block
+        recv($tick:expr) -> _ => $ticked:expr $(,)?
+    ) => {
+        match $tick.later_than(&$first, &$second) {
+            Some(true) => $first_received,
+            Some(false) => $second_received,
+            None => $ticked,
         }
     };
 }
