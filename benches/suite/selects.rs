@@ -94,14 +94,14 @@ fn postgres(suite: &mut Suite, name: &str, wire: Wire) {
             std::fs::write(&roots, &authority.certificate).expect("our own folder");
             let ours = format!("{url}?sslmode=verify-full&sslrootcert={}", roots.display());
             let ours = || PostgresManager::from_url(&ours).expect("the server's URL");
-            turns_on_postgres(&url, &ours, connector(&authority.certificate), rounds)
+            turns_on_postgres(&url, ours, connector(&authority.certificate), rounds)
         } else {
             let ours = || {
                 PostgresManager::from_url(&format!("{url}?sslmode=disable"))
                     .expect("the server's URL")
                     .watch_plain_connections(wire == Wire::Watched)
             };
-            turns_on_postgres(&url, &ours, postgres::NoTls, rounds)
+            turns_on_postgres(&url, ours, postgres::NoTls, rounds)
         }
     });
     drop(server);
