@@ -120,7 +120,8 @@ impl<M: Manager> Bay<M> {
         self.inside.lock()
     }
 
-    pub(super) fn stalls(&self) -> &Arc<Stalls> {
+    #[inline]
+    pub(crate) fn stalls(&self) -> &Arc<Stalls> {
         self.inside.stalls()
     }
 

@@ -327,3 +327,6 @@ impl<M: Manager> std::fmt::Debug for Pool<M> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(queuepool_loom)))]
+mod tests;
