@@ -1,6 +1,6 @@
 //! Time by the processor's counter, which the system's clock sets right every millisecond.
 //!
-//! The system's clock is right but takes twice as long to read (23 ns, and 12 by the counter). So the counter only measures what
+//! The system's clock is right but takes twice as long to read (22 ns, and 9 to 12 by the counter). So the counter only measures what
 //! has passed since an **anchor**: a reading of both clocks, at most a millisecond old. The first reading after that millisecond
 //! sets a new anchor. Nothing that happens to the counter can therefore do harm for longer: a suspend that it slept through, did
 //! not sleep through, or came back from at zero; a move of the virtual machine to another host; drift.

@@ -109,7 +109,7 @@ impl<T> Mutex<T> {
         None
     }
 
-    /// In no time, because time stands still.
+    /// Waits for ever: no time passes, so that the limit is never reached.
     pub(crate) fn try_lock_for(&self, _: Duration) -> Option<MutexGuard<'_, T>> {
         Some(self.lock())
     }

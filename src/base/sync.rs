@@ -1,5 +1,6 @@
 //! The locks, conditions, channels, atomics, threads and moments that the core is built from, so that a model checker can put its
-//! own in their place: with `--cfg queuepool_loom` they are those of `loom.rs`.
+//! own in their place: with `--cfg queuepool_loom` they are those of `loom.rs`. Only the bays' locks are chosen elsewhere, in
+//! `gate/lock.rs`.
 
 #[cfg(not(queuepool_loom))]
 pub(crate) use crate::base::instant::{Condvar, Instant, tell_if_slow};

@@ -142,7 +142,7 @@ impl<M: Manager> Bay<M> {
             Some(inside) => (inside, started, Duration::ZERO),
             None => {
                 move_on();
-                let inside = self.inside.lock();
+                let inside = self.inside.lock_alone();
                 let now = Instant::now();
                 (inside, now, now.saturating_duration_since(started))
             }
@@ -172,7 +172,7 @@ impl<M: Manager> Bay<M> {
         at: Instant,
         has_answered: bool,
     ) -> Result<(), Lease<M>> {
-        let mut inside = self.inside.lock();
+        let mut inside = self.inside.lock_alone();
         #[cfg(queuepool_loom)]
         let is_open = inside.is_open || is_broken(Fault::ParksInClosedBay);
         #[cfg(not(queuepool_loom))]

@@ -3,7 +3,7 @@
 //! A guard locks its bay and moves the connection into it, and with the connection the pool, which the guard has kept alive until
 //! then. So the guard needs a reference to the bay that does not depend on the pool. A counted one would be counted twice for each
 //! checkout. Therefore bays are never freed: when a pool has ended, the next one with the same manager uses its bays again. There
-//! are as many sets of them as pools of that manager were ever alive at once. A set takes less than 300 bytes for each bay.
+//! are as many sets of them as pools of that manager were ever alive at once. A set takes less than 500 bytes for each bay.
 
 use std::sync::Arc;
 

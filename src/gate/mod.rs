@@ -63,12 +63,13 @@
 //!
 //! # The order of locks
 //!
-//! The gate's lock comes first. Three are taken inside it, one at a time and each for an instant: that of a bay, a waiter's own,
-//! which guards its signal, and r2d2's, which guards the free places. What happens if the holder of the gate's lock or of a bay's
-//! does not run is told in [`lock`]. All others (the helpers', the timer's, those of the history, the health check, the hooks and
-//! the notices for the log) are taken neither inside the gate's lock nor around it, with one exception: a slot's, in which a helper
-//! leaves the result of a driver call, is taken inside it to decide whether that result came in time (`lifecycle::call`).
-//! crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt reports how it ended.
+//! The gate's lock comes first. Three are taken inside it, one at a time and each for an instant: that of a bay, where it is taken
+//! behind the line for it; a waiter's own, which guards its signal; and r2d2's, which guards the free places. What happens if the
+//! holder of the gate's lock or of a bay's does not run is told in [`lock`]. All others (the helpers', the timer's, those of the
+//! history, the health check, the hooks and the notices for the log) are taken neither inside the gate's lock nor around it, with
+//! one exception: a slot's, in which a helper leaves the result of a driver call, is taken inside it to decide whether that result
+//! came in time (`lifecycle::call`). crossbeam-channel has a lock of its own, which is taken inside for an instant when an attempt
+//! reports how it ended.
 
 pub(crate) mod attempt;
 pub(crate) mod barging;

@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::panic::Location;
 use std::thread;
+use std::time::Duration;
 
 use crate::base::sync::Instant;
 use crate::pool::Pool;
@@ -37,14 +38,14 @@ fn in_a_stall_the_short_way_out_is_closed() {
     for _ in 0..2 {
         drop(pool.get());
     }
-    let gate = &pool.shared().gate;
+    let gate = &pool.shared.gate;
     let looks_at_what_is_parked = || {
         let looked = Cell::new(false);
         let looks = |_: &_, _| {
             looked.set(true);
             false
         };
-        let clock = &pool.shared().clock;
+        let clock = &pool.shared.clock;
         let taken = gate
             .own_bay()
             .take(Instant::now(), clock, Location::caller(), looks);
@@ -55,7 +56,9 @@ fn in_a_stall_the_short_way_out_is_closed() {
     thread::scope(|scope| {
         let held = gate.lock_queue();
         scope.spawn(|| drop(gate.lock_queue()));
+        let end = std::time::Instant::now() + Duration::from_secs(10);
         while !gate.own_bay().stalls().any() {
+            assert!(std::time::Instant::now() < end, "no stall was declared");
             thread::yield_now();
         }
         assert!(!looks_at_what_is_parked());
