@@ -9,8 +9,8 @@
 //! So whoever waits for the gate's lock, or waits with it for a bay's, declares a **stall** if that lock has hardly changed hands
 //! for [`PATIENCE`]. The stall lasts until the waiter has the lock. Meanwhile the [short way out](super::bay::Bay::take) is
 //! closed: whoever comes takes the long way and sleeps at the gate like the others, and the processors become free for the thread
-//! that holds the lock. The same wait is then shorter than the longest of threads without a pool (`benches/README.md`). Nothing else
-//! depends on stalls: the long way is right at any time.
+//! that holds the lock. The same wait is then shorter than the longest of threads without a pool (`benches/README.md`). Nothing
+//! else depends on stalls: the long way is right at any time.
 //!
 //! The gate's lock is parking_lot's, because that is handed to a thread that waits for it once every half millisecond. With std's,
 //! whoever is woken finds the lock taken again and again, and the longest wait was three times as long, stalls or not. A bay's
