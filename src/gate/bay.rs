@@ -115,11 +115,13 @@ impl<M: Manager> Bay<M> {
         *self.inside.lock() = Inside::new();
     }
 
+    /// For whoever holds the gate's lock.
     #[inline]
     pub(super) fn lock(&self) -> BayLockGuard<'_, Inside<M>> {
         self.inside.lock()
     }
 
+    /// Those of its pool.
     #[inline]
     pub(crate) fn stalls(&self) -> &Arc<Stalls> {
         self.inside.stalls()
@@ -134,6 +136,7 @@ impl<M: Manager> Bay<M> {
         location: &'static Location<'static>,
         is_ready: impl FnOnce(&Live<M>, Instant) -> bool,
     ) -> Option<Lease<M>> {
+        // Everybody is to sleep at the gate then, so that the processors become free (`gate/lock.rs`).
         if self.stalls().any() {
             return None;
         }
